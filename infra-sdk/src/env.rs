@@ -1,0 +1,190 @@
+//! The process environment, read once; every variable this crate knows stands here with its meaning.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Where the local provider keeps its files; default: the platform's data folder. One sub-folder per organisation.
+pub const INFRA_HOME: &str = "INFRA_HOME";
+/// The environment to work on when `--env` is not given; default `local`.
+pub const INFRA_ENV: &str = "INFRA_ENV";
+/// Tasks that may run at the same time when `--jobs` is not given; default: the number of CPUs.
+pub const INFRA_JOBS: &str = "INFRA_JOBS";
+/// A folder or URL that stands in for the release servers of Terraform and OpenTofu.
+pub const INFRA_TOOLS_MIRROR: &str = "INFRA_TOOLS_MIRROR";
+/// The prefix of variables that override `infra.toml`: `INFRA_CONFIG__DEPLOY__PORT=8080` sets `deploy.port`.
+pub const INFRA_CONFIG: &str = "INFRA_CONFIG__";
+/// Set by CI systems; then nothing is asked and nothing may be skipped.
+pub const CI: &str = "CI";
+/// Set by GitHub Actions; then output uses groups and annotations.
+pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// The file GitHub Actions shows on the run's page.
+pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+/// Any non-empty value switches colour off (<https://no-color.org>).
+pub const NO_COLOR: &str = "NO_COLOR";
+
+/// A snapshot of the environment: variables, working folder, terminals, this program.
+///
+/// ```
+/// use infra_sdk::Env;
+/// let env = Env::of([("CI", "true")], "/srv/shop");
+/// assert!(env.flag("CI"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Env {
+    vars: BTreeMap<OsString, OsString>,
+    cwd: PathBuf,
+    program: Option<PathBuf>,
+    stdin_is_terminal: bool,
+    stdout_is_terminal: bool,
+    stderr_is_terminal: bool,
+}
+
+impl Env {
+    /// The environment of this process.
+    ///
+    /// # Errors
+    /// `Io` when the working folder is gone.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+    pub fn of_process() -> Result<Self> {
+        let cwd = std::env::current_dir()
+            .map_err(|error| Error::from(error).hint("change into a folder that exists and try again"))?;
+        Ok(Env {
+            vars: std::env::vars_os().collect(),
+            cwd,
+            program: std::env::current_exe().ok(),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+        })
+    }
+
+    /// An environment made of exactly these variables, without terminals: for tests and tools.
+    pub fn of<K: Into<OsString>, V: Into<OsString>>(
+        vars: impl IntoIterator<Item = (K, V)>,
+        cwd: impl Into<PathBuf>,
+    ) -> Self {
+        Env {
+            vars: vars.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+            cwd: cwd.into(),
+            program: None,
+            stdin_is_terminal: false,
+            stdout_is_terminal: false,
+            stderr_is_terminal: false,
+        }
+    }
+
+    /// A variable as text; unset, empty and non-Unicode are all `None`.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.vars.get(std::ffi::OsStr::new(name))?.to_str().filter(|value| !value.is_empty())
+    }
+
+    /// A variable as a path; unset and empty are `None`.
+    pub fn path(&self, name: &str) -> Option<PathBuf> {
+        self.vars.get(std::ffi::OsStr::new(name)).filter(|value| !value.is_empty()).map(PathBuf::from)
+    }
+
+    /// Whether a variable is set to something other than empty, `0` or `false`.
+    pub fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+    }
+
+    /// All variables.
+    pub fn vars(&self) -> impl Iterator<Item = (&OsString, &OsString)> {
+        self.vars.iter()
+    }
+
+    /// The working folder of the process.
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// The path of the running program, where the platform tells.
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
+    }
+
+    /// Whether questions can be asked: a person is at both ends and this is not CI.
+    pub fn can_ask(&self) -> bool {
+        self.stdin_is_terminal && self.stderr_is_terminal && !self.flag(CI)
+    }
+
+    /// Whether standard output is a terminal.
+    pub fn stdout_is_terminal(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
+    /// Whether standard error is a terminal.
+    pub fn stderr_is_terminal(&self) -> bool {
+        self.stderr_is_terminal
+    }
+
+    /// Finds a program on `PATH`.
+    pub fn which(&self, program: &str) -> Option<PathBuf> {
+        let path = self.vars.get(std::ffi::OsStr::new("PATH"))?;
+        std::env::split_paths(path)
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+            .find(|file| is_executable(file))
+    }
+
+    /// The folder of the local provider: `INFRA_HOME`, or `infra-sdk` in the platform's data folder.
+    ///
+    /// # Errors
+    /// `NotFound` when neither `INFRA_HOME` nor a home folder is set; `Invalid` when it is relative.
+    pub fn infra_home(&self) -> Result<PathBuf> {
+        if let Some(home) = self.path(INFRA_HOME) {
+            if home.is_absolute() {
+                return Ok(home);
+            }
+            return Err(Error::invalid("INFRA_HOME is not an absolute path")
+                .with("INFRA_HOME", home.display())
+                .hint("set it to a path that starts at the root, so that every repo means the same folder"));
+        }
+        let data = if cfg!(windows) {
+            self.path("LOCALAPPDATA")
+        } else if cfg!(target_os = "macos") {
+            self.path("HOME").map(|home| home.join("Library/Application Support"))
+        } else {
+            self.path("XDG_DATA_HOME")
+                .filter(|data| data.is_absolute())
+                .or_else(|| self.path("HOME").map(|home| home.join(".local/share")))
+        };
+        data.map(|data| data.join("infra-sdk")).ok_or_else(|| {
+            Error::not_found("no folder for the local provider").hint("set INFRA_HOME to a folder you own")
+        })
+    }
+}
+
+#[cfg(unix)]
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(file: &Path) -> bool {
+    file.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn infra_home_prefers_the_variable_and_refuses_a_relative_one() {
+        let home = |vars: &[(&str, &str)]| Env::of(vars.iter().copied(), "/").infra_home();
+        assert_eq!(home(&[("INFRA_HOME", "/x"), ("HOME", "/h")]).unwrap(), Path::new("/x"));
+        assert!(home(&[("INFRA_HOME", "x")]).unwrap_err().to_string().contains("absolute"));
+        assert!(home(&[]).unwrap_err().hints()[0].contains("INFRA_HOME"));
+    }
+
+    #[test]
+    fn a_flag_set_to_false_is_not_set() {
+        assert!(!Env::of([("CI", "false")], "/").flag("CI"));
+        assert!(Env::of([("CI", "1")], "/").flag("CI"));
+    }
+}

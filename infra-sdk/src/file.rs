@@ -1,0 +1,325 @@
+//! Files that are whole or not there: write beside, sync, rename; private where they hold secrets.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Who may read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// As the umask says.
+    Shared,
+    /// Only the owner: mode 0600, folders 0700.
+    Private,
+}
+
+fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
+    let denied =
+        matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem);
+    let error = Error::new(Error::from(std::io::Error::from(error.kind())).kind(), what.to_owned())
+        .with("path", path.display())
+        .because(error);
+    if denied {
+        error.hint("make the folder writable for this user, or point INFRA_HOME elsewhere")
+    } else {
+        error
+    }
+}
+
+/// Makes a folder and its parents.
+///
+/// # Errors
+/// `Denied` or `Io`, with the path.
+pub fn make_dir(path: &Path, access: Access) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    if access == Access::Private {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    }
+    #[cfg(not(unix))]
+    let _ = access;
+    builder.create(path).map_err(|error| failed("make a folder", path, error))
+}
+
+/// Replaces `path` by `content` in one step: a reader sees the old file or the new one.
+///
+/// # Errors
+/// `Denied` or `Io`, with the path; the old file is then unchanged.
+pub fn write(path: &Path, content: &[u8], access: Access) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_dir(parent, access)?;
+    let mut temporary = Temporary::beside(path, access)?;
+    let finish = |file: &mut File| {
+        file.write_all(content)?;
+        file.sync_all()
+    };
+    finish(&mut temporary.file).map_err(|error| failed("write a file", path, error))?;
+    temporary.persist(path)?;
+    sync_dir(parent);
+    Ok(())
+}
+
+/// A file being written; removed when dropped unless it was persisted.
+#[derive(Debug)]
+pub struct Temporary {
+    /// The open file.
+    pub file: File,
+    path: PathBuf,
+    done: bool,
+}
+
+impl Temporary {
+    /// A new empty file in the folder of `path`, which must exist.
+    ///
+    /// # Errors
+    /// `Denied` or `Io`, with the path.
+    pub fn beside(path: &Path, access: Access) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let temporary = path.with_file_name(format!(".{name}.{}.tmp", crate::id::short()?));
+        let mut options = OpenOptions::new();
+        options.write(true).read(true).create_new(true);
+        #[cfg(unix)]
+        if access == Access::Private {
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        #[cfg(not(unix))]
+        let _ = access;
+        let file = options.open(&temporary).map_err(|error| failed("create a file", path, error))?;
+        Ok(Temporary { file, path: temporary, done: false })
+    }
+
+    /// Moves the file to its place, replacing what stands there.
+    ///
+    /// # Errors
+    /// `Denied` or `Io`, with the path.
+    pub fn persist(mut self, path: &Path) -> Result<()> {
+        fs::rename(&self.path, path).map_err(|error| failed("replace a file", path, error))?;
+        self.done = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.done {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn sync_dir(path: &Path) {
+    // A rename is durable only once its folder is: Linux and macOS allow opening one, Windows does not need it.
+    if cfg!(unix) {
+        if let Ok(folder) = File::open(path) {
+            let _ = folder.sync_all();
+        }
+    }
+}
+
+/// Reads a whole file of at most `limit` bytes; `None` when it is not there.
+///
+/// # Errors
+/// `Invalid` when it is larger; `Denied` or `Io` otherwise, with the path.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read a file", path, error)),
+    };
+    let mut content = Vec::new();
+    file.take(limit + 1).read_to_end(&mut content).map_err(|error| failed("read a file", path, error))?;
+    if content.len() as u64 > limit {
+        return Err(Error::invalid(format!("file is larger than {} KB", limit / 1000))
+            .with("path", path.display())
+            .hint("check that this is the file you meant"));
+    }
+    Ok(Some(content))
+}
+
+/// Reads a UTF-8 text file of at most `limit` bytes; `None` when it is not there.
+///
+/// # Errors
+/// As [`read`], and `Invalid` with line and column of the first byte that is not UTF-8.
+pub fn read_text(path: &Path, limit: u64) -> Result<Option<String>> {
+    let Some(content) = read(path, limit)? else { return Ok(None) };
+    String::from_utf8(content).map(Some).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let column = good.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+        Error::invalid("file is not UTF-8 text")
+            .with("path", format_args!("{}:{line}:{column}", path.display()))
+            .hint("save it as UTF-8")
+    })
+}
+
+/// Reads a JSON file this crate wrote; `None` when it is not there.
+///
+/// # Errors
+/// `Invalid` when it does not parse, with the place; `Denied` or `Io` otherwise.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let Some(content) = read(path, 64_000_000)? else { return Ok(None) };
+    serde_json::from_slice(&content).map(Some).map_err(|error| {
+        Error::invalid("file is damaged")
+            .with("path", format_args!("{}:{}:{}", path.display(), error.line(), error.column()))
+            .hint("restore it from a backup, or remove it to start afresh")
+    })
+}
+
+/// Writes a value as indented JSON, whole or not at all.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T, access: Access) -> Result<()> {
+    let mut content = serde_json::to_vec_pretty(value)
+        .map_err(|error| Error::new(ErrorKind::Bug, "serialise a file").because(error))?;
+    content.push(b'\n');
+    write(path, &content, access)
+}
+
+/// Appends one line to a file and syncs it; the line is whole or not there.
+///
+/// A line that a crash left without its end is cut off first, under the same lock.
+///
+/// # Errors
+/// `Denied` or `Io`, with the path.
+pub fn append_line(path: &Path, line: &str, access: Access) -> Result<()> {
+    debug_assert!(!line.contains('\n'));
+    let fail = |error| failed("append to a file", path, error);
+    if let Some(parent) = path.parent() {
+        make_dir(parent, access)?;
+    }
+    let mut options = OpenOptions::new();
+    options.read(true).append(true).create(true);
+    #[cfg(unix)]
+    if access == Access::Private {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let mut file = options.open(path).map_err(fail)?;
+    file.lock().map_err(fail)?;
+    cut_broken_end(&mut file).map_err(fail)?;
+    file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(fail)
+}
+
+fn cut_broken_end(file: &mut File) -> std::io::Result<()> {
+    use std::io::{Seek, SeekFrom};
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut end = length;
+    let mut byte = [0];
+    while end > 0 {
+        file.seek(SeekFrom::Start(end - 1))?;
+        file.read_exact(&mut byte)?;
+        if byte[0] == b'\n' {
+            break;
+        }
+        end -= 1;
+    }
+    if end < length { file.set_len(end) } else { Ok(()) }
+}
+
+/// An exclusive lock between processes, held until dropped; the system frees it when a process dies.
+#[derive(Debug)]
+pub struct FileLock(#[expect(dead_code, reason = "held for its drop")] File);
+
+impl FileLock {
+    /// Waits for the lock on `path`, a file of its own that is never removed.
+    ///
+    /// # Errors
+    /// `Denied` or `Io`, with the path.
+    pub fn acquire(path: &Path) -> Result<Self> {
+        let file = Self::open(path)?;
+        file.lock().map_err(|error| failed("lock a file", path, error))?;
+        Ok(FileLock(file))
+    }
+
+    /// Takes the lock on `path` if nobody holds it.
+    ///
+    /// # Errors
+    /// `Denied` or `Io`, with the path.
+    pub fn try_acquire(path: &Path) -> Result<Option<Self>> {
+        let file = Self::open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(FileLock(file))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => Err(failed("lock a file", path, error)),
+        }
+    }
+
+    fn open(path: &Path) -> Result<File> {
+        if let Some(parent) = path.parent() {
+            make_dir(parent, Access::Private)?;
+        }
+        OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(|error| failed("open a lock file", path, error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> PathBuf {
+        let path = std::env::temp_dir().join(format!("infra-sdk-file-{}", crate::id::short().unwrap()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_replaced_file_leaves_nothing_beside_it_and_is_private_when_asked() {
+        let folder = scratch();
+        let path = folder.join("a/value");
+        write(&path, b"one", Access::Private).unwrap();
+        write(&path, b"two", Access::Private).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn an_appended_line_repairs_a_torn_one_before_it() {
+        let folder = scratch();
+        let path = folder.join("log");
+        append_line(&path, "one", Access::Shared).unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"tor").unwrap();
+        append_line(&path, "two", Access::Shared).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn too_large_and_not_text_are_told_apart_with_the_place() {
+        let folder = scratch();
+        let path = folder.join("x");
+        fs::write(&path, b"ok\nab\xff").unwrap();
+        assert!(read(&path, 3).unwrap_err().to_string().contains("larger"));
+        assert!(read_text(&path, 99).unwrap_err().to_string().contains("x:2:3"));
+        assert!(read(&folder.join("none"), 3).unwrap().is_none());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_held_by_one_at_a_time() {
+        let folder = scratch();
+        let path = folder.join("lock");
+        let held = FileLock::acquire(&path).unwrap();
+        assert!(FileLock::try_acquire(&path).unwrap().is_none());
+        drop(held);
+        assert!(FileLock::try_acquire(&path).unwrap().is_some());
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

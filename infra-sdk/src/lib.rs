@@ -1,0 +1,16 @@
+//! infra-sdk.
+pub mod cancel;
+pub mod digest;
+pub mod env;
+pub mod error;
+pub mod file;
+pub mod id;
+pub mod names;
+pub mod secret;
+pub mod time;
+
+pub use cancel::CancelToken;
+pub use digest::Digest;
+pub use env::Env;
+pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use secret::SecretValue;

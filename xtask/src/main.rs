@@ -1,0 +1,2 @@
+//! This repo's own tasks.
+fn main() {}
