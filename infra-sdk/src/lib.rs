@@ -1,5 +1,6 @@
 //! infra-sdk.
 pub mod cancel;
+pub mod config;
 pub mod digest;
 pub mod env;
 pub mod error;

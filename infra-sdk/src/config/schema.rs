@@ -1,0 +1,316 @@
+//! What `infra.toml` may say, as plain data; the reader of these types is also the list of known keys.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::names::{EnvName, Label, OrgName, ParamPath, RepoName, SecretName};
+
+/// One repo's settings for one environment, after all layers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// Who this repo is.
+    pub project: Project,
+    /// The environments, by name; `local` is always among them.
+    #[serde(default)]
+    pub env: BTreeMap<EnvName, Environment>,
+    /// The secrets this repo needs, by name.
+    #[serde(default)]
+    pub secrets: BTreeMap<SecretName, SecretSpec>,
+    /// What this repo reads of others: a name for it, and where it stands.
+    #[serde(default)]
+    pub refs: BTreeMap<Label, ParamPath>,
+    /// What others may read of this repo: where it stands, and what fills it.
+    #[serde(default)]
+    pub exports: BTreeMap<ParamPath, Export>,
+    /// The Terraform stacks, by name.
+    #[serde(default)]
+    pub stack: BTreeMap<Label, Stack>,
+    /// The container images, by name.
+    #[serde(default)]
+    pub image: BTreeMap<Label, Image>,
+    /// How the project is rolled out.
+    #[serde(default)]
+    pub deploy: Deploy,
+    /// The programs this repo needs, by name.
+    #[serde(default)]
+    pub tools: BTreeMap<Label, Tool>,
+}
+
+/// `[project]`: who this repo is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Project {
+    /// The project's name; its images, state and releases are kept under it.
+    pub name: RepoName,
+    /// What the project is.
+    pub kind: Kind,
+    /// The organisation; repos of one organisation meet in one `INFRA_HOME` folder.
+    pub org: OrgName,
+}
+
+/// What a project is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Pages for a browser.
+    Webapp,
+    /// A service.
+    Api,
+    /// A program for people.
+    Cli,
+    /// The repo that owns what is shared.
+    Infrastructure,
+    /// The repo that plans and applies for others.
+    Manager,
+}
+
+/// `[env.NAME]`: one environment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Environment {
+    /// Who stands behind the ports.
+    #[serde(default)]
+    pub provider: Provider,
+    /// Whether a dangerous task makes the person type the environment's name.
+    #[serde(default)]
+    pub protected: bool,
+    /// The cloud region, for providers that have them.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// Where Terraform keeps its state; default: with the provider.
+    #[serde(default)]
+    pub state: Option<State>,
+}
+
+/// Who stands behind the ports of an environment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// Files under `INFRA_HOME`; needs no account.
+    #[default]
+    Local,
+    /// Amazon Web Services.
+    Aws,
+    /// Cloudflare.
+    Cloudflare,
+}
+
+/// `state = { … }`: where Terraform keeps its state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct State {
+    /// The kind of store.
+    pub backend: StateKind,
+    /// The bucket, for `s3` and `r2`.
+    #[serde(default)]
+    pub bucket: Option<String>,
+}
+
+/// The kind of store for Terraform state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateKind {
+    /// A folder under `INFRA_HOME`.
+    Local,
+    /// An S3 bucket.
+    S3,
+    /// A Cloudflare R2 bucket.
+    R2,
+}
+
+/// `[secrets.NAME]`: one secret this repo needs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SecretSpec {
+    /// What it is for and where a person gets it.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// The stores it is written to; default: the environment's own.
+    #[serde(default)]
+    pub targets: Vec<Label>,
+    /// How to make a value when there is none: `random:BYTES`.
+    #[serde(default)]
+    pub generate: Option<Generate>,
+    /// How old a value may get, such as `90d`.
+    #[serde(default)]
+    pub rotate: Option<Span>,
+    /// The environments that need it; default: all.
+    #[serde(default)]
+    pub envs: Vec<EnvName>,
+    /// Whether the project works without it.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// How a secret is made: `random:32` is 32 random bytes as URL-safe base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generate {
+    /// How many random bytes.
+    pub bytes: u16,
+}
+
+impl std::str::FromStr for Generate {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let bytes =
+            text.strip_prefix("random:").and_then(|n| n.parse().ok()).filter(|n| (16..=512).contains(n));
+        bytes.map(|bytes| Generate { bytes }).ok_or_else(|| {
+            Error::invalid(format!("{} is not a way to generate a secret", crate::names::quoted(text)))
+                .hint("write `random:BYTES` with 16 to 512 bytes, such as `random:32`")
+        })
+    }
+}
+
+/// A length of time written as people do: `90d`, `12h`, `30s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl std::str::FromStr for Span {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        humantime::parse_duration(text).map(Span).map_err(|error| {
+            Error::invalid(format!("{} is not a length of time", crate::names::quoted(text)))
+                .because(error)
+                .hint("write it like `90d`, `12h` or `30s`")
+        })
+    }
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", humantime::format_duration(self.0))
+    }
+}
+
+impl std::fmt::Display for Generate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "random:{}", self.bytes)
+    }
+}
+
+macro_rules! serde_as_text {
+    ($($name:ident),*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+serde_as_text!(Generate, Span);
+
+/// `[exports]`: what fills one exported path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Export {
+    /// The stack whose Terraform outputs are published.
+    pub stack: Label,
+}
+
+/// `[stack.NAME]`: one folder of Terraform code with its own state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stack {
+    /// The folder, relative to the repo.
+    pub dir: String,
+    /// The environments it exists in; default: all.
+    #[serde(default)]
+    pub envs: Vec<EnvName>,
+    /// Stacks that are applied before this one.
+    #[serde(default)]
+    pub after: Vec<Label>,
+}
+
+/// `[image.NAME]`: one container image, made from files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Image {
+    /// A folder of this repo whose files become the image, relative to the repo.
+    pub files: String,
+    /// Where the files stand in the image; default `/app`.
+    #[serde(default = "app_dir")]
+    pub dir: String,
+    /// The program and its arguments; a relative program is looked up under `dir`.
+    pub entrypoint: Vec<String>,
+    /// Environment variables set in the image; never secrets.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+fn app_dir() -> String {
+    "/app".into()
+}
+
+/// `[deploy]`: how the project is rolled out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Deploy {
+    /// Where releases run.
+    #[serde(default)]
+    pub target: Target,
+    /// The image that is rolled out; default: the only one.
+    #[serde(default)]
+    pub image: Option<Label>,
+    /// The port the service listens on, given to it as `PORT`; default: a free one, kept between releases.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// The path that answers 2xx when the service is healthy.
+    #[serde(default = "health_path")]
+    pub health: String,
+    /// How long a new release may take to become healthy.
+    #[serde(default = "health_wait")]
+    pub wait: Span,
+    /// How many past releases are kept to roll back to.
+    #[serde(default = "keep_releases")]
+    pub keep: u16,
+}
+
+impl Default for Deploy {
+    fn default() -> Self {
+        Deploy {
+            target: Target::default(),
+            image: None,
+            port: None,
+            health: health_path(),
+            wait: health_wait(),
+            keep: keep_releases(),
+        }
+    }
+}
+
+fn health_path() -> String {
+    "/healthz".into()
+}
+
+fn health_wait() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn keep_releases() -> u16 {
+    5
+}
+
+/// Where releases run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// A supervised process on this machine.
+    #[default]
+    Local,
+    /// An ECS service.
+    Ecs,
+    /// A Cloudflare Worker.
+    Worker,
+}
+
+/// `[tools.NAME]`: one program this repo needs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tool {
+    /// The exact version.
+    pub version: String,
+    /// The archive's digest, by platform such as `linux_amd64`; what is missing
+    /// here is taken from the publisher's list once and kept in `infra.lock`.
+    #[serde(default)]
+    pub sha256: BTreeMap<String, Digest>,
+}
