@@ -1,0 +1,54 @@
+//! The dependency budget of a consumer, feature by feature.
+
+use std::collections::BTreeSet;
+
+use crate::consumer::{cargo, package};
+
+const EMPTY: (&str, &str) = ("empty", "fn main() {}\n");
+
+fn crates(features: &[&str]) -> BTreeSet<String> {
+    let name = format!("budget-{}", if features.is_empty() { "none".into() } else { features.join("-") });
+    let folder = package(&name, features, &[EMPTY]);
+    let tree = cargo(&folder, &["tree", "--edges", "normal,build", "--prefix", "none", "--format", "{p}"]).expect(0);
+    tree.stdout
+        .lines()
+        .map(|line| line.trim_end_matches(" (*)").split(" (").next().unwrap_or_default().to_owned())
+        .filter(|line| !line.is_empty() && !line.starts_with("consumer "))
+        .collect()
+}
+
+#[test]
+fn a_consumer_with_no_feature_compiles_at_most_eighty_crates() {
+    let crates = crates(&[]);
+    assert!(crates.len() <= 80, "{} crates: {crates:#?}", crates.len());
+    assert!(crates.len() > 20, "the tree was not read: {crates:?}");
+}
+
+#[test]
+fn a_consumer_with_no_feature_compiles_no_tls_http_or_cloud_crate() {
+    let banned = [
+        "aws-", "rustls", "ring ", "openssl", "native-tls", "hyper", "http ", "reqwest", "ureq", "h2 ", "octocrab",
+        "cloudflare", "async-nats", "age ", "regorus",
+    ];
+    for name in crates(&[]) {
+        assert!(!banned.iter().any(|start| name.starts_with(start)), "{name} is in the tree");
+    }
+}
+
+#[test]
+fn each_feature_alone_builds() {
+    let manifest = std::fs::read_to_string(support::repo().join("infra-sdk/Cargo.toml")).expect("it is there");
+    let section = manifest.split("[features]").nth(1).expect("there are features");
+    let section = section.split("\n[").next().unwrap_or_default();
+    let features: Vec<&str> = section
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('=').map(|(name, _)| name.trim()))
+        .collect();
+    assert!(features.contains(&"default"), "{features:?}");
+    for feature in features {
+        let folder = package(&format!("alone-{feature}"), &[feature], &[EMPTY]);
+        let checked = cargo(&folder, &["check", "--bins"]).expect(0);
+        assert!(!checked.stderr.contains("warning"), "{feature}: {}", checked.stderr);
+    }
+}

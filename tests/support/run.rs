@@ -1,0 +1,111 @@
+//! Running a program to its end with a clean environment, and looking at everything it did.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// A program to run: an environment without CI, colour or this process's `INFRA_*`.
+#[derive(Debug)]
+#[expect(clippy::disallowed_types, reason = "tests look at a program from outside")]
+pub struct Run(std::process::Command);
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit code; 128 + n for signal n.
+    pub code: i32,
+    /// Everything on standard output.
+    pub stdout: String,
+    /// Everything on standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    /// Runs `program` in `dir`.
+    #[expect(clippy::disallowed_types, reason = "tests look at a program from outside")]
+    #[expect(clippy::disallowed_methods, reason = "the child's environment is this one's, less what changes behaviour")]
+    pub fn new(program: impl Into<OsString>, dir: &Path) -> Self {
+        let mut command = std::process::Command::new(program.into());
+        command.current_dir(dir).stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            let name_text = name.to_string_lossy();
+            let changes = ["INFRA_", "GITHUB_", "TF_", "AWS_", "CARGO_BUILD_"].iter().any(|p| name_text.starts_with(p));
+            if changes || ["CI", "NO_COLOR", "CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR"].contains(&&*name_text) {
+                command.env_remove(name);
+            }
+        }
+        Run(command)
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<S: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.0.args(args);
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.0.env(name, value);
+        self
+    }
+
+    /// Runs it for at most ten minutes.
+    pub fn finish(mut self) -> Finished {
+        let mut child = self
+            .0
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("start {:?}: {error}", self.0.get_program()));
+        let drain = |mut pipe: Box<dyn Read + Send>| {
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                let _ = pipe.read_to_end(&mut bytes);
+                String::from_utf8_lossy(&bytes).into_owned()
+            })
+        };
+        let stdout = drain(Box::new(child.stdout.take().expect("it is piped")));
+        let stderr = drain(Box::new(child.stderr.take().expect("it is piped")));
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().expect("the child is ours") {
+                break status;
+            }
+            if start.elapsed() > Duration::from_secs(600) {
+                let _ = child.kill();
+                panic!("{:?} ran for ten minutes", self.0.get_program());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let text = |thread: std::thread::JoinHandle<String>| thread.join().expect("the reader does not panic");
+        Finished { code: code(status), stdout: text(stdout), stderr: text(stderr) }
+    }
+}
+
+impl Finished {
+    /// Panics with everything the program said unless it ended with `code`.
+    #[must_use]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "--- stdout\n{}\n--- stderr\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Panics unless standard error has each of these texts.
+    pub fn says(&self, texts: &[&str]) {
+        for text in texts {
+            assert!(self.stderr.contains(text), "{text:?} is not in\n--- stderr\n{}", self.stderr);
+        }
+    }
+}
+
+fn code(status: std::process::ExitStatus) -> i32 {
+    #[cfg(unix)]
+    if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+        return 128 + signal;
+    }
+    status.code().unwrap_or(-1)
+}

@@ -1,0 +1,153 @@
+//! `new`: a repo to start from, rendered from `templates/`, with git and the SDK's pin in place.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use infra_sdk::names::{OrgName, RepoName};
+use infra_sdk::{Cx, Error, ErrorKind, Result, ResultExt};
+use serde::Serialize;
+use xshell::{Shell, cmd};
+
+use crate::snapshot::{self, Pin, Why};
+use crate::template::{self, Values};
+
+/// The flags of `new`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Flags {
+    /// The folder to make; it must be empty or not there
+    dir: PathBuf,
+    /// What the repo is
+    #[arg(long, value_parser = ["api", "webapp", "cli", "infrastructure"])]
+    kind: String,
+    /// The organisation it belongs to
+    #[arg(long)]
+    org: String,
+    /// Its name
+    #[arg(long)]
+    name: String,
+    /// Where the SDK is fetched from, instead of this repo's origin
+    #[arg(long, value_name = "URL", requires = "sdk_tag")]
+    sdk_git: Option<String>,
+    /// The tag to pin, with --sdk-git
+    #[arg(long, value_name = "TAG", requires = "sdk_git")]
+    sdk_tag: Option<String>,
+}
+
+/// What a new repo is to be.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The folder to make.
+    pub dir: PathBuf,
+    /// `api`, `webapp`, `cli` or `infrastructure`.
+    pub kind: String,
+    /// The organisation.
+    pub org: OrgName,
+    /// The repo's name.
+    pub name: RepoName,
+    /// Where the SDK comes from.
+    pub pin: Pin,
+}
+
+/// What was made.
+#[derive(Clone, Debug, Serialize)]
+pub struct Made {
+    dir: PathBuf,
+    files: Vec<PathBuf>,
+    sdk: String,
+}
+
+impl fmt::Display for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "made {} with {} files", self.dir.display(), self.files.len())?;
+        writeln!(f, "pinned {}", self.sdk)?;
+        write!(f, "next: cd {} && cargo xtask setup", self.dir.display())
+    }
+}
+
+/// The task.
+///
+/// # Errors
+/// As [`create`], and what choosing the pin fails with.
+pub async fn run(cx: Cx, flags: Flags) -> Result<()> {
+    let (org, name) = (OrgName::new(flags.org)?, RepoName::new(flags.name)?);
+    let pin = match (flags.sdk_git, flags.sdk_tag) {
+        (Some(git), Some(tag)) => Pin { git, tag, why: Why::Asked },
+        _ => snapshot::pin(cx.root(), &cx.env().infra_home()?)?,
+    };
+    let dir = cx.env().cwd().join(flags.dir);
+    cx.report(&create(cx.root(), &Request { dir, kind: flags.kind, org, name, pin })?);
+    Ok(())
+}
+
+/// Renders the repo beside its place and moves it there when it is whole.
+///
+/// # Errors
+/// `Conflict` when the folder is not empty; `Invalid` for a name cargo would refuse; `Failed` when git fails.
+pub fn create(sdk_root: &Path, request: &Request) -> Result<Made> {
+    refuse_what_cargo_refuses(&request.name)?;
+    let dir = &request.dir;
+    if dir.exists() && fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_some()) {
+        return Err(Error::new(ErrorKind::Conflict, "the folder is not empty")
+            .with("path", dir.display())
+            .hint("name a folder that is empty or not there yet"));
+    }
+    let parent = dir.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).context(format!("make the folder {}", parent.display()))?;
+    let building = parent.join(format!(".new-{}", infra_sdk::id::short()?));
+    let made = fill(sdk_root, request, &building).and_then(|files| {
+        let _ = fs::remove_dir(dir);
+        fs::rename(&building, dir).context(format!("move the new repo to {}", dir.display()))?;
+        Ok(files)
+    });
+    if made.is_err() {
+        let _ = fs::remove_dir_all(&building);
+    }
+    Ok(Made { dir: dir.clone(), files: made?, sdk: request.pin.to_string() })
+}
+
+fn fill(sdk_root: &Path, request: &Request, dir: &Path) -> Result<Vec<PathBuf>> {
+    let templates = sdk_root.join("templates");
+    let (folders, noun) = match request.kind.as_str() {
+        "infrastructure" => (vec![templates.join("infrastructure")], "network"),
+        kind => {
+            let noun = match kind {
+                "webapp" => "site",
+                "cli" => "program",
+                _ => "service",
+            };
+            (vec![templates.join("product/shared"), templates.join("product").join(kind)], noun)
+        }
+    };
+    let values = Values {
+        name: request.name.to_string(),
+        org: request.org.to_string(),
+        kind: request.kind.clone(),
+        noun: noun.into(),
+        sdk_git: request.pin.git.clone(),
+        sdk_tag: request.pin.tag.clone(),
+    };
+    let files = template::render(&folders, &values, dir)?;
+    // The versions this SDK was tested with: the second repo on a machine then finds them built.
+    fs::copy(sdk_root.join("Cargo.lock"), dir.join("Cargo.lock")).context("copy Cargo.lock")?;
+    let shell = Shell::new().context("start a shell")?;
+    shell.change_dir(dir);
+    cmd!(shell, "git init --quiet --initial-branch main").quiet().run().context("start the git repository")?;
+    Ok(files)
+}
+
+/// A package named like a keyword or one of its own dependencies does not build.
+fn refuse_what_cargo_refuses(name: &RepoName) -> Result<()> {
+    const TAKEN: [&str; 9] =
+        ["axum", "serde", "tokio", "infra-sdk", "xtask", "test", "core", "std", "alloc"];
+    const KEYWORDS: [&str; 14] = [
+        "as", "async", "await", "const", "crate", "dyn", "enum", "fn", "impl", "mod", "self", "static", "type", "use",
+    ];
+    let text = name.as_str();
+    let starts_badly = !text.starts_with(|c: char| c.is_ascii_alphabetic());
+    if starts_badly || text.contains('.') || TAKEN.contains(&text) || KEYWORDS.contains(&text) {
+        return Err(Error::invalid(format!("`{text}` can not name a cargo package here"))
+            .hint("start with a letter, use letters, digits and `-`, and no name of a dependency or keyword"));
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! The SDK as a git repository with a tag: this repo's origin, or a snapshot of the working tree.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use infra_sdk::{Result, ResultExt};
+use xshell::{Shell, cmd};
+
+/// Where a new repo gets the SDK from.
+#[derive(Clone, Debug)]
+pub struct Pin {
+    /// The URL that goes into the manifest.
+    pub git: String,
+    /// The tag that goes into the manifest.
+    pub tag: String,
+    /// Why this one was chosen.
+    pub why: Why,
+}
+
+/// Why a pin was chosen.
+#[derive(Clone, Copy, Debug)]
+pub enum Why {
+    /// The flags said so.
+    Asked,
+    /// The origin of this checkout carries the tag of this version.
+    Origin,
+    /// It does not, so the working tree was committed to a repository beside it.
+    Snapshot,
+}
+
+impl fmt::Display for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let why = match self.why {
+            Why::Asked => "as asked",
+            Why::Origin => "this repo's origin carries the tag",
+            Why::Snapshot => "a snapshot of this working tree, because its origin does not carry the tag",
+        };
+        write!(f, "infra-sdk {} from {} ({why})", self.tag, self.git)
+    }
+}
+
+/// The tag of this version.
+pub fn tag() -> String {
+    format!("v{}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Chooses the pin for a new repo: the origin where it carries the tag, else a snapshot under `home`.
+///
+/// # Errors
+/// `Failed` when git fails.
+pub fn pin(root: &Path, home: &Path) -> Result<Pin> {
+    let shell = Shell::new().context("start a shell")?;
+    shell.change_dir(root);
+    let tag = tag();
+    let origin = cmd!(shell, "git remote get-url origin").quiet().ignore_stderr().read();
+    if let Ok(origin) = origin {
+        let reference = format!("refs/tags/{tag}");
+        let listed = cmd!(shell, "git ls-remote --tags {origin} {reference}")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .quiet()
+            .ignore_stderr()
+            .read();
+        // A path means nothing on another machine, so an origin on disk counts as a snapshot does: only if asked.
+        if listed.is_ok_and(|found| !found.is_empty()) && origin.contains("://") && !origin.starts_with("file:") {
+            return Ok(Pin { git: origin, tag, why: Why::Origin });
+        }
+    }
+    let git = take(root, &home.join("snapshots/infra-sdk.git"))?;
+    Ok(Pin { git, tag, why: Why::Snapshot })
+}
+
+/// Commits the working tree (without what git ignores) to the bare repository at `bare`, tagged with
+/// the version; the same tree gives the same commit, so nothing is built again. Returns its URL.
+///
+/// # Errors
+/// `Failed` when git fails.
+pub fn take(root: &Path, bare: &PathBuf) -> Result<String> {
+    let shell = Shell::new().context("start a shell")?;
+    shell.change_dir(root);
+    let failed = "take a snapshot of the working tree";
+    let index = std::env::temp_dir().join(format!("infra-sdk-index-{}", infra_sdk::id::short()?));
+    let _remove = RemoveFile(index.clone());
+    cmd!(shell, "git add --all").env("GIT_INDEX_FILE", &index).quiet().ignore_stderr().run().context(failed)?;
+    let tree = cmd!(shell, "git write-tree").env("GIT_INDEX_FILE", &index).quiet().read().context(failed)?;
+    let message = format!("infra-sdk {}", tag());
+    let mut commit = cmd!(shell, "git commit-tree {tree} -m {message}").quiet();
+    for who in ["AUTHOR", "COMMITTER"] {
+        commit = commit
+            .env(format!("GIT_{who}_NAME"), "infra-sdk")
+            .env(format!("GIT_{who}_EMAIL"), "infra-sdk@localhost")
+            .env(format!("GIT_{who}_DATE"), "2000-01-01T00:00:00Z");
+    }
+    let commit = commit.read().context(failed)?;
+    if !bare.join("HEAD").exists() {
+        cmd!(shell, "git init --quiet --bare --initial-branch main {bare}").quiet().run().context(failed)?;
+    }
+    let (branch, tag) = (format!("+{commit}:refs/heads/main"), format!("+{commit}:refs/tags/{}", tag()));
+    cmd!(shell, "git push --quiet {bare} {branch} {tag}").quiet().run().context(failed)?;
+    Ok(format!("file://{}", bare.display()))
+}
+
+struct RemoveFile(PathBuf);
+
+impl Drop for RemoveFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
