@@ -114,3 +114,81 @@ fn part_of(delay: Duration) -> Duration {
         Err(_) => delay,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn busy() -> Error {
+        Error::new(ErrorKind::Unavailable, "ask").retryable()
+    }
+
+    #[test]
+    fn pauses_grow_up_to_their_limit_and_never_overflow() {
+        let seconds = |retry: Retry| retry.delays().map(|delay| delay.as_secs()).collect::<Vec<_>>();
+        let retry =
+            Retry { attempts: 5, first: Duration::from_secs(1), factor: 4, max: Duration::from_secs(20) };
+        assert_eq!(seconds(retry), [1, 4, 16, 20]);
+        assert_eq!(Retry::default().delays().count(), 2);
+        assert!(seconds(Retry::none()).is_empty() && seconds(Retry { attempts: 0, ..retry }).is_empty());
+        let wide = Retry { attempts: 99, factor: u32::MAX, max: Duration::MAX, ..retry };
+        assert_eq!(wide.delays().last(), Some(Duration::MAX));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_may_go_away_is_tried_again() {
+        let (cancel, retry) = (CancelToken::new(), Retry::default());
+        let calls = Cell::new(0);
+        let count = |attempt: u32| calls.set(attempt);
+
+        let done = retry.run(&cancel, |attempt| async move {
+            count(attempt);
+            if attempt < 3 { Err(busy()) } else { Ok(attempt) }
+        });
+        assert_eq!(done.await.unwrap(), 3);
+
+        let error = retry.run(&cancel, |attempt| async move {
+            count(attempt);
+            Err::<(), _>(busy())
+        });
+        assert_eq!(error.await.unwrap_err().to_string(), "ask (attempts: 3)");
+        assert_eq!(calls.get(), 3);
+
+        let error = retry.run(&cancel, |attempt| async move {
+            count(attempt);
+            Err::<(), _>(Error::invalid("wrong"))
+        });
+        assert_eq!(error.await.unwrap_err().to_string(), "wrong");
+        assert_eq!(calls.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_stay_within_their_limits() {
+        let begin = tokio::time::Instant::now();
+        let retry = Retry { attempts: 50, ..Retry::default() };
+        retry.run(&CancelToken::new(), |_| async { Err::<(), _>(busy()) }).await.unwrap_err();
+        let limit: Duration = retry.delays().sum();
+        assert!(begin.elapsed() > Duration::ZERO && begin.elapsed() < limit);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cancelling_ends_a_pause_and_an_attempt_at_once() {
+        for waits_inside in [false, true] {
+            let cancel = CancelToken::new();
+            let retry = Retry { attempts: 9, first: Duration::MAX, factor: 1, max: Duration::MAX };
+            let trying = retry.run(&cancel, |_| async move {
+                if waits_inside {
+                    std::future::pending::<()>().await;
+                }
+                Err::<(), _>(busy())
+            });
+            let (error, ()) = tokio::join!(trying, async {
+                tokio::task::yield_now().await;
+                cancel.cancel();
+            });
+            assert_eq!(error.unwrap_err().kind(), ErrorKind::Cancelled);
+        }
+    }
+}

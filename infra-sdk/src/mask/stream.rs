@@ -52,7 +52,7 @@ impl MaskStream {
             found.insert(0, (0, self.covered));
         }
         let mut out = Vec::with_capacity(end);
-        let (mut at, mut reach) = (0, 0);
+        let (mut at, mut reach) = (0, self.covered);
         for (from, to) in found {
             if from >= end {
                 break;

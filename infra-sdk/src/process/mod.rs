@@ -8,6 +8,8 @@ mod group;
 mod lines;
 mod output;
 mod run;
+#[cfg(all(test, unix))]
+mod tests;
 
 pub use cmd::Cmd;
 pub use detached::Detached;
