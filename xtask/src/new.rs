@@ -57,6 +57,13 @@ pub struct Made {
     sdk: String,
 }
 
+impl Made {
+    /// How many files it has.
+    pub fn files(&self) -> usize {
+        self.files.len()
+    }
+}
+
 impl fmt::Display for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "made {} with {} files", self.dir.display(), self.files.len())?;

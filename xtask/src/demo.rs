@@ -1,0 +1,193 @@
+//! `demo`: a whole organisation on this machine, from nothing to a rollback, with nothing left running.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use infra_sdk::names::{OrgName, RepoName};
+use infra_sdk::{Cmd, Cx, Error, ErrorKind, Result, ResultExt};
+use serde::Deserialize;
+
+use crate::new::{self, Request};
+use crate::snapshot::{self, Pin, Why};
+
+const ORG: &str = "acme";
+
+/// The task: sets the stage, tells the story, and stops what it started even when the story fails.
+///
+/// # Errors
+/// The first step that does not do what it should.
+pub async fn run(cx: Cx) -> Result<()> {
+    let stage = Stage::set(&cx).await?;
+    let told = stage.tell().await;
+    let stopped = stage.stop_services().await;
+    told.and(stopped)
+}
+
+/// `target/demo`: a bare clone of the SDK, three repos, one `INFRA_HOME`.
+struct Stage {
+    cx: Cx,
+    folder: PathBuf,
+    started: Instant,
+}
+
+/// What `infra:deploy:status --output json` says of the running service.
+#[derive(Deserialize)]
+struct Running {
+    url: Option<String>,
+}
+
+impl Stage {
+    async fn set(cx: &Cx) -> Result<Self> {
+        let stage = Stage { cx: cx.clone(), folder: cx.root().join("target/demo"), started: Instant::now() };
+        stage.stop_services().await?;
+        // The build folder stays: it holds compiled crates only, and a second demo then takes seconds.
+        for part in ["home", "infrastructure", "shop-api", "shop-web"] {
+            let path = stage.folder.join(part);
+            if path.exists() {
+                std::fs::remove_dir_all(&path).context(format!("remove the earlier demo at {}", path.display()))?;
+            }
+        }
+        Ok(stage)
+    }
+
+    async fn tell(&self) -> Result<()> {
+        self.chapter("The SDK, as a git repository with a tag");
+        let git = snapshot::take(self.cx.root(), &self.folder.join("infra-sdk.git"))?;
+        let pin = Pin { git, tag: snapshot::tag(), why: Why::Snapshot };
+        self.cx.say(format!("{pin}"));
+
+        self.chapter("Three repos of one organisation, made by the code of `cargo xtask new`");
+        for (name, kind) in [("infrastructure", "infrastructure"), ("shop-api", "api"), ("shop-web", "webapp")] {
+            self.make(name, kind, &pin)?;
+        }
+
+        self.chapter("infrastructure builds a network and publishes it");
+        self.xtask("infrastructure", &["setup"]).await?;
+        self.xtask("infrastructure", &["deploy"]).await?;
+
+        for (repo, what) in [("shop-api", "a service"), ("shop-web", "a site")] {
+            self.chapter(&format!("{repo}, {what}, reads the network, builds its image and ships it"));
+            for task in ["setup", "build", "deploy"] {
+                self.xtask(repo, &[task]).await?;
+            }
+            self.ask_version(repo, "0.1.0").await?;
+        }
+
+        self.chapter("shop-api 0.2.0 is broken on purpose: it never becomes healthy");
+        self.break_health()?;
+        let refused = self.command("shop-api", &["deploy"]).env("INFRA_CONFIG__DEPLOY__WAIT", "3s").run().await;
+        match refused {
+            Err(error) if error.kind() == ErrorKind::Failed => {
+                self.cx.say("the deploy ended with a failure, as it must");
+            }
+            Err(error) => return Err(error),
+            Ok(()) => return Err(Error::new(ErrorKind::Bug, "a broken release was accepted")),
+        }
+        self.ask_version("shop-api", "0.1.0").await?;
+        self.xtask("shop-api", &["infra:deploy:history"]).await?;
+
+        self.chapter("The ledger: every change, in one chain");
+        self.xtask("infrastructure", &["infra:ledger:show"]).await?;
+        self.xtask("infrastructure", &["infra:ledger:verify"]).await?;
+
+        self.chapter("Done: the services are stopped, the repos stay for you to look at");
+        self.cx.say(format!("look at {}", self.folder.display()));
+        Ok(())
+    }
+
+    fn chapter(&self, title: &str) {
+        self.cx.say(format!("\n[{:>5.1} s] {title}", self.started.elapsed().as_secs_f64()));
+    }
+
+    fn make(&self, name: &str, kind: &str, pin: &Pin) -> Result<()> {
+        let request = Request {
+            dir: self.folder.join(name),
+            kind: kind.into(),
+            org: OrgName::new(ORG)?,
+            name: RepoName::new(name)?,
+            pin: pin.clone(),
+        };
+        let made = new::create(self.cx.root(), &request)?;
+        self.cx.say(format!("{name}: {} files, pinned to infra-sdk {}", made.files(), pin.tag));
+        Ok(())
+    }
+
+    /// `cargo xtask …` in one of the repos, as a person there would type it, away from this repo's own settings.
+    fn command(&self, repo: &str, args: &[&str]) -> Cmd {
+        let mut command = self.cx.cmd("cargo").args(["xtask"]).args(args).dir(self.folder.join(repo));
+        for (name, _) in self.cx.env().vars() {
+            let text = name.to_string_lossy();
+            if text.starts_with("INFRA_") || text.starts_with("CARGO_") && text != "CARGO_HOME" {
+                command = command.env_remove(name);
+            }
+        }
+        command
+            .env("INFRA_HOME", self.folder.join("home"))
+            .env("CARGO_BUILD_BUILD_DIR", self.folder.join("build"))
+            .env_remove("CI")
+            .env_remove("GITHUB_ACTIONS")
+    }
+
+    async fn xtask(&self, repo: &str, args: &[&str]) -> Result<()> {
+        let start = Instant::now();
+        self.cx.say(format!("{repo} $ cargo xtask {}", args.join(" ")));
+        self.command(repo, args).run().await?;
+        self.cx.say(format!("  took {:.1} s", start.elapsed().as_secs_f64()));
+        Ok(())
+    }
+
+    async fn ask_version(&self, repo: &str, expected: &str) -> Result<()> {
+        let status = self.command(repo, &["infra:deploy:status", "--output", "json"]).read().await?;
+        let running: Running = serde_json::from_str(&status).context("read the status of a service")?;
+        let url = running.url.ok_or_else(|| Error::new(ErrorKind::Bug, "no service is running"))?;
+        let answer = get(&format!("{}/version", url.trim_end_matches('/')))?;
+        self.cx.say(format!("GET {url}/version → {answer}"));
+        if !answer.contains(&format!("\"version\":\"{expected}\"")) || !answer.contains("\"network\":\"vpc-") {
+            return Err(Error::new(ErrorKind::Bug, "the service is not the one that was deployed")
+                .with("repo", repo)
+                .with("expected version", expected));
+        }
+        Ok(())
+    }
+
+    /// What a bad day looks like: a new version whose health check answers 500.
+    fn break_health(&self) -> Result<()> {
+        let app = self.folder.join("shop-api/app");
+        edit(&app.join("src/main.rs"), "= StatusCode::OK", "= StatusCode::INTERNAL_SERVER_ERROR")?;
+        edit(&app.join("Cargo.toml"), "version = \"0.1.0\"", "version = \"0.2.0\"")
+    }
+
+    async fn stop_services(&self) -> Result<()> {
+        for repo in ["shop-api", "shop-web"] {
+            if self.folder.join(repo).join("infra.toml").exists() {
+                self.command(repo, &["infra:deploy:stop", "--yes=infra:deploy:stop"]).read().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn edit(path: &Path, from: &str, to: &str) -> Result<()> {
+    let text = std::fs::read_to_string(path).context(format!("read {}", path.display()))?;
+    let changed = text.replacen(from, to, 1);
+    if changed == text {
+        return Err(Error::new(ErrorKind::Bug, "the demo did not find what it wants to break").with("text", from));
+    }
+    std::fs::write(path, changed).context(format!("write {}", path.display()))
+}
+
+/// The body of a plain HTTP answer from this machine.
+fn get(url: &str) -> Result<String> {
+    let ask = || -> std::io::Result<String> {
+        let (address, path) = url.trim_start_matches("http://").split_once('/').unwrap_or((url, ""));
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned()))
+    };
+    ask().context(format!("ask {url}"))
+}
