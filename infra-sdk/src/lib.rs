@@ -9,6 +9,7 @@ pub mod id;
 pub mod names;
 pub mod secret;
 pub mod time;
+pub mod tree;
 
 pub use cancel::CancelToken;
 pub use digest::Digest;
