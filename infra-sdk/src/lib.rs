@@ -12,6 +12,7 @@ pub mod process;
 pub mod retry;
 pub mod secret;
 pub mod time;
+pub mod tree;
 
 pub use cancel::CancelToken;
 pub use digest::Digest;
