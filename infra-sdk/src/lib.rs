@@ -4,10 +4,15 @@ pub mod config;
 pub mod digest;
 pub mod env;
 pub mod error;
+pub mod events;
 pub mod file;
 pub mod id;
+pub mod ledger;
+pub mod lines;
+pub mod local;
 pub mod names;
 pub mod secret;
+pub mod state;
 pub mod time;
 
 pub use cancel::CancelToken;
