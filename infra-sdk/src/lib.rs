@@ -4,13 +4,18 @@ pub mod config;
 pub mod digest;
 pub mod env;
 pub mod error;
+pub mod events;
 pub mod file;
 pub mod id;
+pub mod ledger;
+pub mod lines;
+pub mod local;
 pub mod mask;
 pub mod names;
 pub mod process;
 pub mod retry;
 pub mod secret;
+pub mod state;
 pub mod time;
 pub mod tree;
 
