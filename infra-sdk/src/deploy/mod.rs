@@ -1,0 +1,13 @@
+//! Rolling out: releases, the port every target implements, and the engine that goes back by itself.
+
+mod progress;
+mod release;
+mod report;
+mod rollout;
+mod target;
+
+pub use progress::Progress;
+pub use release::{Release, ReleaseId, ReleaseSpec};
+pub use report::{History, Outcome, RolloutReport, StatusReport};
+pub use rollout::{RolloutOptions, history, rollback, rollout, status, stop};
+pub use target::{Claim, DeployTarget, Observation, Status};

@@ -1,0 +1,159 @@
+//! The port of everything that can run a release.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::deploy::release::{Release, ReleaseId, ReleaseSpec};
+use crate::error::Result;
+
+/// A place where one project runs in one environment, one release at a time.
+///
+/// It only does what it is asked and says what it sees; when to wait, to accept
+/// and to go back is decided by [`rollout`](crate::deploy::rollout) for all targets alike.
+///
+/// # Contract
+/// - The caller holds the [`Claim`] while it calls `prepare`, `activate`, `accept` or `stop`.
+/// - Every method may be repeated: doing the same twice is doing it once. A process
+///   killed inside any of them leaves a state from which the next `claim` goes on.
+/// - `prepare` does not touch what runs. Nothing that `activate` needs of the image can be
+///   missing afterwards.
+/// - `status` and `observe` change nothing.
+/// - A release that was accepted stays until `accept` forgets it; the current one and the
+///   accepted one before it are never forgotten.
+/// - No secret appears in a `Release`, an `Observation`, a log line or an error.
+#[async_trait]
+pub trait DeployTarget: Send + Sync {
+    /// Takes the right to change what runs, and puts in order what a killed rollout left behind.
+    /// `by` says who asks.
+    ///
+    /// # Errors
+    /// `Locked`, naming the holder, when somebody else has it; `Denied` or `Unavailable`.
+    async fn claim(&self, by: &str) -> Result<Claim>;
+
+    /// Makes a release ready to run. Gives back the current release when it has exactly
+    /// this image and these settings, secrets included, unless `fresh` asks for a new one.
+    ///
+    /// # Errors
+    /// `Invalid` for a spec that cannot run here, `NotFound` for an image that is not there, `Conflict`
+    /// when the port belongs to somebody else, `Denied`, `Io` or `Unavailable`.
+    async fn prepare(&self, spec: &ReleaseSpec, by: &str, fresh: bool) -> Result<Release>;
+
+    /// Asks that this release be the one that runs, and returns as soon as that is under way.
+    ///
+    /// # Errors
+    /// `NotFound` for a release that is not kept; `Denied`, `Io` or `Unavailable`.
+    async fn activate(&self, release: &ReleaseId) -> Result<()>;
+
+    /// Looks once how a release is doing, without waiting for it.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Io` when the target cannot tell.
+    async fn observe(&self, release: &ReleaseId) -> Result<Observation>;
+
+    /// Makes this release the current one, the one to go back to, and forgets past ones beyond `keep`.
+    ///
+    /// # Errors
+    /// `NotFound` for a release that is not kept; `Denied`, `Io` or `Unavailable`.
+    async fn accept(&self, release: &ReleaseId, keep: u16) -> Result<()>;
+
+    /// What is kept and what runs, from the target's own records.
+    ///
+    /// # Errors
+    /// `Invalid` for damaged records; `Io` or `Unavailable`.
+    async fn status(&self) -> Result<Status>;
+
+    /// The last `lines` lines that a release printed, masked, oldest first; without a release: those of the
+    /// one that runs, or ran last. Empty when nothing was printed.
+    ///
+    /// # Errors
+    /// `NotFound` for a release that is not kept; `Io` or `Unavailable`.
+    async fn logs(&self, release: Option<&ReleaseId>, lines: usize) -> Result<Vec<String>>;
+
+    /// Ends whatever runs and waits until it has ended. Releases are kept.
+    ///
+    /// # Errors
+    /// `TimedOut` when it does not end; `Denied`, `Io` or `Unavailable`.
+    async fn stop(&self) -> Result<()>;
+}
+
+/// The right to change what runs at a target; given back when dropped.
+pub struct Claim(#[expect(dead_code, reason = "held for its drop")] Box<dyn Send + Sync>);
+
+impl Claim {
+    /// A claim that lasts as long as `guard` lives; `()` for targets that are
+    /// guarded by the environment's own lock.
+    pub fn new(guard: impl Send + Sync + 'static) -> Self {
+        Claim(Box::new(guard))
+    }
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Claim")
+    }
+}
+
+/// How a release is doing, at one look.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "health", rename_all = "lowercase")]
+pub enum Observation {
+    /// It may still become healthy.
+    Starting {
+        /// What it lacks.
+        why: String,
+    },
+    /// It answers.
+    Healthy,
+    /// It will not become healthy by itself.
+    Unhealthy {
+        /// What happened.
+        why: String,
+    },
+}
+
+impl fmt::Display for Observation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Observation::Starting { why } => write!(f, "starting: {why}"),
+            Observation::Healthy => f.write_str("healthy"),
+            Observation::Unhealthy { why } => write!(f, "unhealthy: {why}"),
+        }
+    }
+}
+
+/// What a target keeps and runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// The releases it keeps, newest first.
+    pub releases: Vec<Release>,
+    /// The release that was accepted last: the one that should run.
+    pub current: Option<ReleaseId>,
+    /// The release it was last asked to run; `None` when it was stopped. While this is not
+    /// the current one, a rollout is under way or was interrupted.
+    pub active: Option<ReleaseId>,
+    /// Where the active release answers, if it does over HTTP.
+    pub url: Option<String>,
+}
+
+impl Status {
+    /// A kept release by id.
+    pub fn release(&self, id: &ReleaseId) -> Option<&Release> {
+        self.releases.iter().find(|release| release.id == *id)
+    }
+
+    /// The release a rollout started and neither accepted nor took back.
+    pub fn candidate(&self) -> Option<&ReleaseId> {
+        self.active.as_ref().filter(|active| self.current.as_ref() != Some(*active))
+    }
+
+    /// The accepted release to go back to from the current one.
+    pub fn before_current(&self) -> Option<&Release> {
+        let current = self.release(self.current.as_ref()?)?;
+        self.releases
+            .iter()
+            .filter(|release| release.accepted.is_some() && release.id != current.id)
+            .find(|release| (release.created, &release.id) < (current.created, &current.id))
+    }
+}
