@@ -1,0 +1,47 @@
+//! The program around the library: where lines go, what is masked, when to stop.
+
+use std::sync::Arc;
+
+use crate::cancel::CancelToken;
+use crate::mask::Masks;
+use crate::process::{Cmd, LineSink, Stream};
+
+/// What the program that uses an [`Infra`](crate::infra::Infra) gives it: a place for lines, masks, a stop signal.
+///
+/// A task's context makes one of its own; a tool may use [`Host::silent`].
+#[derive(Clone)]
+pub struct Host {
+    /// Where the lines of children and of long steps go.
+    pub lines: Arc<dyn LineSink>,
+    /// The values that are never shown.
+    pub masks: Masks,
+    /// Ends what is under way.
+    pub cancel: CancelToken,
+}
+
+impl Host {
+    /// Shows nothing, and is never cancelled.
+    pub fn silent() -> Self {
+        struct Nowhere;
+        impl LineSink for Nowhere {
+            fn line(&self, _: Stream, _: &str) {}
+        }
+        Host { lines: Arc::new(Nowhere), masks: Masks::new(), cancel: CancelToken::new() }
+    }
+
+    /// Tells one line about a step.
+    pub(crate) fn tell(&self, line: &str) {
+        self.lines.line(Stream::Err, &self.masks.apply(line));
+    }
+
+    /// A command whose lines, masks and end are the host's.
+    pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Cmd {
+        Cmd::new(program).sink(self.lines.clone()).masks(self.masks.clone()).cancel(self.cancel.clone())
+    }
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Host")
+    }
+}

@@ -1,0 +1,16 @@
+//! One environment: a provider behind every port, and the flows that go over several of them.
+
+mod home;
+mod host;
+mod open;
+mod record;
+mod references;
+mod release;
+mod secrets;
+mod stacks;
+
+pub use home::Home;
+pub use host::Host;
+pub use open::{Infra, Ports};
+pub use release::Stopped;
+pub use stacks::{AppliedStacks, PlannedStacks};

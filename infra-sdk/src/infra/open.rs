@@ -1,0 +1,169 @@
+//! `Infra`: the ports of one environment, each with the provider that `infra.toml` asks for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::config::{Config, Provider, Settings, StateKind, Target};
+use crate::deploy::DeployTarget;
+use crate::env::Env;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::EventBus;
+use crate::images::ImageRegistry;
+use crate::infra::home::Home;
+use crate::infra::host::Host;
+use crate::ledger::Ledger;
+use crate::local::{
+    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParams, LocalRegistry, LocalSecrets, LocalState,
+};
+use crate::names::EnvName;
+use crate::refs::ParameterStore;
+use crate::secrets::{SecretSource, SecretStore};
+use crate::state::{Locks, StateBackend};
+
+/// One environment of one repo: settings, ports, and the flows over them. Cheap to clone.
+#[derive(Clone)]
+pub struct Infra {
+    shared: Arc<Shared>,
+    host: Host,
+}
+
+struct Shared {
+    env: Env,
+    config: Config,
+    home: Home,
+    ports: Ports,
+}
+
+/// What stands behind each port of an environment.
+#[derive(Clone)]
+pub struct Ports {
+    /// Where this repo's secrets are written.
+    pub secrets: Arc<dyn SecretStore>,
+    /// Where they are read back, for environments that give them back.
+    pub secret_source: Arc<dyn SecretSource>,
+    /// Where repos publish and read.
+    pub params: Arc<dyn ParameterStore>,
+    /// Where images are kept.
+    pub images: Arc<dyn ImageRegistry>,
+    /// Where Terraform keeps its state.
+    pub state: Arc<dyn StateBackend>,
+    /// Who may change things now.
+    pub locks: Arc<dyn Locks>,
+    /// Where releases run.
+    pub deploy: Arc<dyn DeployTarget>,
+    /// What repos tell each other.
+    pub events: Arc<dyn EventBus>,
+    /// What was done.
+    pub ledger: Arc<dyn Ledger>,
+}
+
+impl Infra {
+    /// Opens the environment that `config` chose, after checking that what `infra.lock` pins has not moved.
+    ///
+    /// # Errors
+    /// `NotBuilt` naming the feature when a provider is not compiled in; `Conflict` when a pinned tag moved;
+    /// `NotFound` when there is no folder for the local provider.
+    pub async fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
+        if let Some(warning) = config.verify_pin().await? {
+            host.tell(&format!("warning: {warning}"));
+        }
+        let home = home_of(env, &config)?;
+        let ports = choose(env, &config, &home, &host)?;
+        Ok(Infra { shared: Arc::new(Shared { env: env.clone(), config, home, ports }), host })
+    }
+
+    /// The same environment for another host: another task, with its own lines and end.
+    #[must_use]
+    pub fn for_host(&self, host: Host) -> Self {
+        Infra { shared: self.shared.clone(), host }
+    }
+
+    /// The settings of this repo in this environment.
+    pub fn settings(&self) -> &Settings {
+        self.shared.config.settings()
+    }
+
+    /// The settings with their origins.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The environment's name.
+    pub fn environment(&self) -> &EnvName {
+        self.shared.config.environment()
+    }
+
+    /// The ports, for what no flow covers.
+    pub fn ports(&self) -> &Ports {
+        &self.shared.ports
+    }
+
+    /// The folders of the local provider.
+    pub fn home(&self) -> &Home {
+        &self.shared.home
+    }
+
+    /// The process environment it was opened with.
+    pub fn env(&self) -> &Env {
+        &self.shared.env
+    }
+
+    /// Where lines go, what is masked, when to stop.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+}
+
+impl fmt::Debug for Infra {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Infra({} in {})", self.settings().project.name, self.environment())
+    }
+}
+
+fn home_of(env: &Env, config: &Config) -> Result<Home> {
+    let project = &config.settings().project;
+    Home::new(env, project.org.clone(), config.environment().clone(), project.name.clone())
+}
+
+/// The only place that names a provider.
+fn choose(env: &Env, config: &Config, home: &Home, host: &Host) -> Result<Ports> {
+    let settings = config.settings();
+    let environment = settings.env.get(config.environment()).ok_or_else(|| {
+        Error::new(ErrorKind::Bug, "the chosen environment is not in the settings")
+    })?;
+    match environment.provider {
+        Provider::Local => {}
+        Provider::Aws => return Err(not_built(config, "provider = \"aws\"", "aws")),
+        Provider::Cloudflare => return Err(not_built(config, "provider = \"cloudflare\"", "cloudflare")),
+    }
+    match environment.state.as_ref().map(|state| state.backend) {
+        None | Some(StateKind::Local) => {}
+        Some(StateKind::S3) => return Err(not_built(config, "state backend = \"s3\"", "aws-s3")),
+        Some(StateKind::R2) => return Err(not_built(config, "state backend = \"r2\"", "cloudflare")),
+    }
+    match settings.deploy.target {
+        Target::Local => {}
+        Target::Ecs => return Err(not_built(config, "deploy target = \"ecs\"", "aws-ecs")),
+        Target::Worker => return Err(not_built(config, "deploy target = \"worker\"", "cloudflare")),
+    }
+    let secrets = Arc::new(LocalSecrets::new(home.secrets()));
+    let images: Arc<dyn ImageRegistry> = Arc::new(LocalRegistry::new(home.registry()));
+    Ok(Ports {
+        secrets: secrets.clone(),
+        secret_source: secrets,
+        params: Arc::new(LocalParams::new(home.params())),
+        deploy: Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env, host.masks.clone())?),
+        images,
+        state: Arc::new(LocalState::new(home.state())),
+        locks: Arc::new(LocalLocks::new(home.locks())),
+        events: Arc::new(LocalEvents::new(home.events())),
+        ledger: Arc::new(LocalLedger::new(home.ledger())),
+    })
+}
+
+fn not_built(config: &Config, wanted: &str, feature: &str) -> Error {
+    Error::new(ErrorKind::NotBuilt, format!("{wanted} is not compiled in"))
+        .with("environment", config.environment())
+        .hint(format!("add the feature `{feature}` to infra-sdk in xtask/Cargo.toml, if this version has it"))
+        .hint("or use `--env local`, which needs no account")
+}

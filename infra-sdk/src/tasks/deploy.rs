@@ -1,0 +1,103 @@
+//! `infra:deploy:*`: what runs, what ran, and going back.
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::app::{Cx, Pack, TaskArgs, TaskRef};
+use crate::deploy::{self, ReleaseId};
+use crate::error::Result;
+use crate::tasks::context::InfraCx;
+
+/// The handles of `infra:deploy:*`.
+#[derive(Clone, Copy, Debug)]
+pub struct DeployTasks {
+    /// What runs and how it is.
+    pub status: TaskRef<()>,
+    /// The releases that are kept.
+    pub history: TaskRef<()>,
+    /// Back to an earlier release.
+    pub rollback: TaskRef<()>,
+    /// What the service printed.
+    pub logs: TaskRef<()>,
+    /// Ends what runs.
+    pub stop: TaskRef<()>,
+}
+
+pub(super) fn register(pack: &mut Pack<'_>) -> DeployTasks {
+    DeployTasks {
+        status: pack.task("deploy:status").about("Show what runs and how it is").read_only().run(status),
+        history: pack.task("deploy:history").about("List the releases that are kept").read_only().run(history),
+        rollback: pack
+            .task("deploy:rollback")
+            .about("Go back to the release before, or to the one named")
+            .args::<RollbackFlags>()
+            .danger_unless_local()
+            .run(rollback),
+        logs: pack
+            .task("deploy:logs")
+            .about("Print the last lines of the service")
+            .args::<LogFlags>()
+            .read_only()
+            .run(logs),
+        stop: pack.task("deploy:stop").about("Stop what runs; its releases are kept").danger_unless_local().run(stop),
+    }
+}
+
+struct RollbackFlags {
+    to: Option<ReleaseId>,
+}
+
+impl TaskArgs for RollbackFlags {
+    fn augment(command: Command) -> Command {
+        let to = Arg::new("to").long("to").value_name("RELEASE").value_parser(value_parser!(String));
+        command.arg(to.help("The release to go back to, from infra:deploy:history"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        let to = matches.get_one::<String>("to").map(|text| text.parse()).transpose()?;
+        Ok(RollbackFlags { to })
+    }
+}
+
+struct LogFlags {
+    lines: usize,
+    release: Option<ReleaseId>,
+}
+
+impl TaskArgs for LogFlags {
+    fn augment(command: Command) -> Command {
+        let lines = Arg::new("lines").long("lines").value_name("N").default_value("50");
+        let release = Arg::new("release").long("release").value_name("RELEASE");
+        command
+            .arg(lines.value_parser(value_parser!(usize)).help("How many lines"))
+            .arg(release.help("Another release than the one that runs"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        let release = matches.get_one::<String>("release").map(|text| text.parse()).transpose()?;
+        Ok(LogFlags { lines: matches.get_one("lines").copied().unwrap_or(50), release })
+    }
+}
+
+async fn status(cx: Cx) -> Result<()> {
+    cx.report(&deploy::status(&*cx.infra().await?.ports().deploy).await?);
+    Ok(())
+}
+
+async fn history(cx: Cx) -> Result<()> {
+    cx.report(&deploy::history(&*cx.infra().await?.ports().deploy).await?);
+    Ok(())
+}
+
+async fn rollback(cx: Cx, flags: RollbackFlags) -> Result<()> {
+    cx.report(&cx.infra().await?.roll_back(flags.to.as_ref()).await?);
+    Ok(())
+}
+
+async fn logs(cx: Cx, flags: LogFlags) -> Result<()> {
+    let infra = cx.infra().await?;
+    cx.report(&infra.logs(flags.release.as_ref(), flags.lines).await?);
+    Ok(())
+}
+
+async fn stop(cx: Cx) -> Result<()> {
+    cx.report(&cx.infra().await?.stop().await?);
+    Ok(())
+}

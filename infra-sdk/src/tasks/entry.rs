@@ -1,0 +1,85 @@
+//! `infra_sdk::main`: the whole `main` of a repo's `xtask`.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::app::{App, Console, Environment, exit};
+use crate::config::Config;
+use crate::env::Env;
+use crate::error::Result;
+use crate::infra::Infra;
+use crate::tasks::handles::InfraTasks;
+use crate::tasks::services::Services;
+
+/// Registers the inherited tasks and those of `tasks`, and does what the command line asks for.
+///
+/// ```no_run
+/// use infra_sdk::{App, Cx, InfraTasks, Result};
+///
+/// fn main() -> std::process::ExitCode {
+///     infra_sdk::main(tasks)
+/// }
+///
+/// fn tasks(app: &mut App, infra: &InfraTasks) {
+///     app.task("setup").about("Make this checkout ready to work").after(infra.dev.setup).run(setup);
+/// }
+///
+/// async fn setup(cx: Cx) -> Result<()> {
+///     cx.say("ready");
+///     Ok(())
+/// }
+/// ```
+pub fn main(tasks: impl FnOnce(&mut App, &InfraTasks)) -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(code) = Infra::supervise_if_asked(&args) {
+        return code;
+    }
+    let env = match Env::of_process() {
+        Ok(env) => env,
+        Err(error) => {
+            let console = Console::of_process(&Env::of::<OsString, OsString>([], "."));
+            console.complain(&error);
+            return ExitCode::from(exit::code_of(&error));
+        }
+    };
+    app(&env, tasks).run(&env, args)
+}
+
+/// The same for a program that brings its own console and arguments (without the program's name); gives the exit code.
+pub fn run<A: Into<OsString>>(
+    env: &Env,
+    console: Console,
+    args: impl IntoIterator<Item = A>,
+    tasks: impl FnOnce(&mut App, &InfraTasks),
+) -> u8 {
+    app(env, tasks).run_with(console, args)
+}
+
+/// Whether the tasks fit together: names, handles, order. For a test in the repo's `xtask`.
+///
+/// # Errors
+/// `Bug`, listing everything that does not.
+pub fn check(tasks: impl FnOnce(&mut App, &InfraTasks)) -> Result<()> {
+    app(&Env::of::<OsString, OsString>([], "."), tasks).check()
+}
+
+fn app(env: &Env, tasks: impl FnOnce(&mut App, &InfraTasks)) -> App {
+    let mut app = App::new();
+    if let Some(root) = Config::find_root(env.cwd()) {
+        app.root(root);
+    }
+    let infra = InfraTasks::register(&mut app);
+    app.provide(|_| Ok(Services::default()));
+    app.environments_from(|env, _| {
+        let known = Config::environments(env)?;
+        known
+            .into_iter()
+            .map(|(name, protected)| {
+                let environment = Environment::new(name.as_str())?;
+                Ok(if protected { environment.protected() } else { environment })
+            })
+            .collect()
+    });
+    tasks(&mut app, &infra);
+    app
+}

@@ -1,0 +1,48 @@
+//! The handles of the inherited tasks, by namespace: what a repo's own tasks depend on.
+
+use crate::app::{App, TaskRef};
+use crate::tasks::{
+    ConfigTasks, DeployTasks, DevTasks, LedgerTasks, RefsTasks, SecretsTasks, ToolsTasks, config, deploy, dev, ledger,
+    refs, secrets, stacks, tools,
+};
+
+/// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
+/// does its own way (`app.replace(infra.secrets.test, mine)`); one that does not exist does not compile.
+#[derive(Clone, Copy, Debug)]
+pub struct InfraTasks {
+    /// `infra:config:*`
+    pub config: ConfigTasks,
+    /// `infra:tools:*`
+    pub tools: ToolsTasks,
+    /// `infra:secrets:*`
+    pub secrets: SecretsTasks,
+    /// `infra:refs:*`
+    pub refs: RefsTasks,
+    /// `infra:plan`: what applying the stacks would change.
+    pub plan: TaskRef<()>,
+    /// `infra:apply`: apply the stacks in order, each exactly as planned.
+    pub apply: TaskRef<()>,
+    /// `infra:deploy:*`
+    pub deploy: DeployTasks,
+    /// `infra:dev:*`
+    pub dev: DevTasks,
+    /// `infra:ledger:*`
+    pub ledger: LedgerTasks,
+}
+
+impl InfraTasks {
+    /// Registers them all.
+    pub(super) fn register(app: &mut App) -> Self {
+        app.inherit("infra", |pack| {
+            let config = config::register(pack);
+            let tools = tools::register(pack);
+            let secrets = secrets::register(pack);
+            let refs = refs::register(pack);
+            let (plan, apply) = stacks::register(pack);
+            let deploy = deploy::register(pack);
+            let dev = dev::register(pack, &tools, &secrets, &refs);
+            let ledger = ledger::register(pack);
+            InfraTasks { config, tools, secrets, refs, plan, apply, deploy, dev, ledger }
+        })
+    }
+}
