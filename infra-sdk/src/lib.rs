@@ -5,7 +5,10 @@ pub mod env;
 pub mod error;
 pub mod file;
 pub mod id;
+pub mod mask;
 pub mod names;
+pub mod process;
+pub mod retry;
 pub mod secret;
 pub mod time;
 
@@ -13,4 +16,6 @@ pub use cancel::CancelToken;
 pub use digest::Digest;
 pub use env::Env;
 pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use mask::Masks;
+pub use process::Cmd;
 pub use secret::SecretValue;

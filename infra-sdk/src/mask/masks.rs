@@ -1,0 +1,200 @@
+//! The values of one run that must not be shown, and the search for all of them at once.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aho_corasick::AhoCorasick;
+
+use crate::mask::{MaskStream, patterns};
+
+use crate::secret::SecretValue;
+
+/// The secret values of a run. Clones share one list, so a value added anywhere
+/// is masked everywhere from then on.
+///
+/// A value is found as it is, line by line, inside JSON, and in its base64, URL
+/// and JSON-escaped forms. What is shorter than four characters is not masked:
+/// it would tear holes into every line.
+///
+/// ```
+/// use infra_sdk::{Masks, SecretValue};
+/// let masks = Masks::new();
+/// masks.add(&SecretValue::new("hunter2"));
+/// assert_eq!(masks.apply("login with hunter2"), "login with ***");
+/// assert_eq!(masks.apply("authorization: aHVudGVyMg=="), "authorization: ***");
+/// ```
+#[derive(Clone, Default)]
+pub struct Masks(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    values: Vec<SecretValue>,
+    // Built by the first text after an addition.
+    matcher: Option<Arc<Matcher>>,
+}
+
+impl Masks {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Masks `value` in all text from now on.
+    pub fn add(&self, value: &SecretValue) {
+        let mut state = self.lock();
+        if !state.values.contains(value) {
+            state.values.push(value.clone());
+            state.matcher = None;
+        }
+    }
+
+    /// A whole text with every known value replaced by `***`; borrowed when there was none.
+    pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let matcher = self.matcher();
+        if !matcher.is_match(text.as_bytes()) {
+            return Cow::Borrowed(text);
+        }
+        let mut stream = MaskStream::new(self.clone());
+        let mut masked = stream.push_with(&matcher, text.as_bytes());
+        masked.extend(stream.finish());
+        // Patterns are whole characters, so what remains between them is too.
+        Cow::Owned(String::from_utf8_lossy(&masked).into_owned())
+    }
+
+    /// Masks text that arrives in pieces, such as the output of a program.
+    pub fn stream(&self) -> MaskStream {
+        MaskStream::new(self.clone())
+    }
+
+    pub(super) fn matcher(&self) -> Arc<Matcher> {
+        let mut state = self.lock();
+        if let Some(matcher) = &state.matcher {
+            return matcher.clone();
+        }
+        let matcher = Arc::new(Matcher::new(&state.values));
+        state.matcher = Some(matcher.clone());
+        matcher
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Masks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Masks({} values)", self.lock().values.len())
+    }
+}
+
+/// Finds all patterns of a list of values in one pass.
+pub(super) struct Matcher {
+    // `None` when there is nothing to look for.
+    automaton: Option<AhoCorasick>,
+    // Sorted, for the question whether a text could still become a match.
+    patterns: Vec<String>,
+    first_bytes: [bool; 256],
+    longest: usize,
+}
+
+impl Matcher {
+    fn new(values: &[SecretValue]) -> Self {
+        let mut all: Vec<String> = values.iter().flat_map(patterns).collect();
+        all.sort_unstable();
+        all.dedup();
+        let mut first_bytes = [false; 256];
+        for pattern in &all {
+            first_bytes[usize::from(pattern.as_bytes()[0])] = true;
+        }
+        // The automaton can only be refused for more states than a u32 counts,
+        // which is more secret text than a run can hold in memory.
+        let automaton = if all.is_empty() { None } else { AhoCorasick::new(&all).ok() };
+        let longest = all.iter().map(String::len).max().unwrap_or(0);
+        Matcher { automaton, patterns: all, first_bytes, longest }
+    }
+
+    fn is_match(&self, text: &[u8]) -> bool {
+        self.automaton.as_ref().is_some_and(|automaton| automaton.is_match(text))
+    }
+
+    /// Every stretch of `text` that belongs to a match, in order and merged. Two
+    /// values that overlap are both covered whole, where the leftmost match
+    /// alone would leave the end of the second one to be read.
+    pub(super) fn find(&self, text: &[u8]) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = match &self.automaton {
+            Some(automaton) => {
+                automaton.find_overlapping_iter(text).map(|found| (found.start(), found.end())).collect()
+            }
+            None => return Vec::new(),
+        };
+        found.sort_unstable();
+        let mut merged: Vec<(usize, usize)> = Vec::with_capacity(found.len());
+        for (start, end) in found {
+            match merged.last_mut() {
+                Some(last) if start <= last.1 => last.1 = last.1.max(end),
+                _ => merged.push((start, end)),
+            }
+        }
+        merged
+    }
+
+    /// Where the end of `text` begins that more text could turn into a match.
+    pub(super) fn undecided(&self, text: &[u8]) -> usize {
+        let earliest = text.len().saturating_sub(self.longest.saturating_sub(1));
+        (earliest..text.len()).find(|&start| self.could_grow(&text[start..])).unwrap_or(text.len())
+    }
+
+    fn could_grow(&self, end: &[u8]) -> bool {
+        if !self.first_bytes[usize::from(end[0])] {
+            return false;
+        }
+        // Patterns that start with `end` and are longer stand right behind it.
+        let next = self.patterns.partition_point(|pattern| pattern.as_bytes() <= end);
+        self.patterns.get(next).is_some_and(|pattern| pattern.as_bytes().starts_with(end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masks(values: &[&str]) -> Masks {
+        let masks = Masks::new();
+        values.iter().for_each(|value| masks.add(&SecretValue::new(*value)));
+        masks
+    }
+
+    #[test]
+    fn text_without_a_value_is_not_copied() {
+        assert!(matches!(masks(&["hunter2"]).apply("nothing here"), Cow::Borrowed(_)));
+        assert!(matches!(Masks::new().apply("nothing here"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn overlapping_and_touching_values_become_one_mask() {
+        let masks = masks(&["abcdef", "defghi", "xyz1"]);
+        assert_eq!(masks.apply("<abcdefghi>"), "<***>");
+        assert_eq!(masks.apply("<abcdefxyz1>"), "<***>");
+        assert_eq!(masks.apply("<abcdef xyz1>"), "<*** ***>");
+    }
+
+    #[test]
+    fn a_value_inside_a_longer_one_does_not_shorten_its_mask() {
+        assert_eq!(masks(&["pass", "password-of-mine"]).apply("is password-of-mine!"), "is ***!");
+    }
+
+    #[test]
+    fn a_value_added_later_is_masked_by_every_clone() {
+        let masks = masks(&[]);
+        let clone = masks.clone();
+        assert_eq!(clone.apply("hunter2"), "hunter2");
+        masks.add(&SecretValue::new("hunter2"));
+        assert_eq!(clone.apply("hunter2"), "***");
+    }
+
+    #[test]
+    fn debug_tells_only_how_many_values_there_are() {
+        assert_eq!(format!("{:?}", masks(&["hunter2", "hunter2", "other"])), "Masks(2 values)");
+    }
+}

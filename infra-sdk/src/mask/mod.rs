@@ -1,0 +1,9 @@
+//! Masking: no value that was given out as a secret is shown again, in whatever form a program prints it.
+
+mod masks;
+mod patterns;
+mod stream;
+
+pub use masks::Masks;
+pub(crate) use patterns::patterns;
+pub use stream::MaskStream;

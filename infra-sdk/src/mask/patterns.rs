@@ -1,0 +1,173 @@
+//! The forms in which one secret value may turn up in text.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
+use crate::secret::SecretValue;
+
+/// What is shorter would be found everywhere by accident.
+const SHORTEST: usize = 4;
+
+/// Every text that gives `value` away, without doubles: the value, its lines, the
+/// strings inside if it is JSON, and their base64, URL and JSON-escaped forms.
+pub(crate) fn patterns(value: &SecretValue) -> Vec<String> {
+    let mut found = Patterns::default();
+    found.value(value.expose());
+    found.0.into_iter().collect()
+}
+
+#[derive(Default)]
+struct Patterns(BTreeSet<String>);
+
+impl Patterns {
+    fn value(&mut self, value: &str) {
+        // A file often ends with a newline that is not printed with it.
+        for text in [value, value.trim()] {
+            if long_enough(text) {
+                self.text(text);
+                self.base64(text.as_bytes());
+            }
+        }
+        for line in value.lines() {
+            self.text(line.trim());
+        }
+        if let Ok(json) = serde_json::from_str::<serde_json::Value>(value) {
+            self.leaves(&json, value);
+        }
+    }
+
+    /// The strings inside `json`, which was written as `text`.
+    fn leaves(&mut self, json: &serde_json::Value, text: &str) {
+        match json {
+            // A leaf is shorter than the text around it, so this ends.
+            serde_json::Value::String(leaf) if leaf.len() < text.len() => self.value(leaf),
+            serde_json::Value::Array(items) => items.iter().for_each(|item| self.leaves(item, text)),
+            serde_json::Value::Object(fields) => fields.values().for_each(|field| self.leaves(field, text)),
+            _ => {}
+        }
+    }
+
+    /// A text as it is and as JSON and URLs write it.
+    fn text(&mut self, text: &str) {
+        self.add(text);
+        let escaped = serde_json::Value::from(text).to_string();
+        let escaped = &escaped[1..escaped.len() - 1];
+        self.add(escaped);
+        // Go, and so Terraform, also escapes what HTML would read.
+        self.add(&escaped.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
+        for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
+            let encoded = percent_encoded(text, hex);
+            self.add(&encoded.replace("%20", "+"));
+            self.add(&encoded);
+        }
+    }
+
+    fn base64(&mut self, bytes: &[u8]) {
+        for alone in [&STANDARD, &URL_SAFE, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            self.add(&alone.encode(bytes));
+        }
+        // `base64` and PEM break their lines at these widths.
+        let encoded = STANDARD.encode(bytes);
+        for width in [64, 76] {
+            let mut rest = encoded.as_str();
+            while rest.len() > width {
+                let (line, next) = rest.split_at(width);
+                self.add(line);
+                rest = next;
+            }
+            if rest.len() < encoded.len() {
+                self.add(rest);
+            }
+        }
+        // Inside a longer text, such as `user:password`, three characters carry
+        // two bytes, and those at both ends mix with the neighbours' bits.
+        for before in 0..3 {
+            let mut shifted = vec![0; before];
+            shifted.extend_from_slice(bytes);
+            let mixed = [0, 2, 3][before];
+            let whole = shifted.len() * 8 / 6;
+            for alphabet in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+                self.add(&alphabet.encode(&shifted)[mixed..whole]);
+            }
+        }
+    }
+
+    fn add(&mut self, pattern: &str) {
+        if long_enough(pattern) {
+            self.0.insert(pattern.to_owned());
+        }
+    }
+}
+
+fn long_enough(text: &str) -> bool {
+    text.trim().chars().count() >= SHORTEST
+}
+
+fn percent_encoded(text: &str, hex: &[u8; 16]) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push('%');
+            encoded.push(char::from(hex[usize::from(byte >> 4)]));
+            encoded.push(char::from(hex[usize::from(byte & 15)]));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: &str) -> Vec<String> {
+        patterns(&SecretValue::new(value))
+    }
+
+    #[test]
+    fn base64_is_found_alone_and_at_every_place_in_a_longer_text() {
+        let secret = "p\u{fc}ss>w?rd~~";
+        for alphabet in [&STANDARD, &URL_SAFE, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            assert!(of(secret).contains(&alphabet.encode(secret)));
+            for (before, after) in [("", ":x"), ("u", ""), ("us", "xx"), ("use", "x"), ("user", "xyz")] {
+                let text = alphabet.encode(format!("{before}{secret}{after}"));
+                assert!(of(secret).iter().any(|pattern| text.contains(pattern.as_str())), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn broken_lines_of_base64_are_found() {
+        let secret = "0123456789".repeat(20);
+        let encoded = STANDARD.encode(&secret);
+        for line in encoded.as_bytes().chunks(76).chain(encoded.as_bytes().chunks(64)) {
+            assert!(of(&secret).contains(&String::from_utf8_lossy(line).into_owned()));
+        }
+    }
+
+    #[test]
+    fn url_and_json_forms_are_found() {
+        let found = of("a b/\u{e9}\"<&");
+        for form in [
+            "a%20b%2F%C3%A9%22%3C%26",
+            "a+b%2f%c3%a9%22%3c%26",
+            "a b/\u{e9}\\\"<&",
+            "a b/\u{e9}\\\"\\u003c\\u0026",
+        ] {
+            assert!(found.iter().any(|pattern| pattern == form), "{form} not in {found:?}");
+        }
+    }
+
+    #[test]
+    fn lines_and_json_strings_count_alone_but_short_ones_do_not() {
+        let found = of("{\"key\": \"line one\\nab\",\n\"n\": [\"deep-leaf\", \"x\"]}\n");
+        for part in ["line one", "deep-leaf", "\"n\": [\"deep-leaf\", \"x\"]}"] {
+            assert!(found.iter().any(|pattern| pattern == part), "{part} not in {found:?}");
+        }
+        assert!(found.iter().all(|pattern| pattern.chars().count() >= SHORTEST));
+        assert!(of("abc").is_empty() && of("").is_empty() && of(" \n   ab").is_empty());
+    }
+}

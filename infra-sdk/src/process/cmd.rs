@@ -1,0 +1,309 @@
+//! What to start and how: program, arguments, environment, limits.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::cancel::CancelToken;
+use crate::error::{Error, ErrorKind, Result};
+use crate::mask::Masks;
+use crate::process::detached::{self, Detached};
+use crate::process::failure;
+use crate::process::lines::LineSink;
+use crate::process::output::{Finished, Wanted};
+use crate::process::run;
+use crate::secret::SecretValue;
+
+/// A program to start.
+///
+/// The child inherits the environment and has an empty standard input, unless
+/// told otherwise. It leads a process group of its own: when it is cancelled,
+/// runs into its deadline or its future is dropped, the whole group is asked to
+/// end (`TERM`), and killed after the [grace](Cmd::grace).
+///
+/// Arguments are shown in errors and logs. A secret goes through
+/// [`env_secret`](Cmd::env_secret) or [`stdin_secret`](Cmd::stdin_secret), which
+/// also mask it in what the child prints.
+///
+/// ```
+/// use std::time::Duration;
+/// use infra_sdk::Cmd;
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> infra_sdk::Result<()> {
+/// let version = Cmd::new("rustc").arg("--version").deadline(Duration::from_secs(60)).read().await?;
+/// assert!(version.starts_with("rustc "));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cmd {
+    pub(super) program: OsString,
+    pub(super) args: Vec<OsString>,
+    pub(super) dir: Option<PathBuf>,
+    pub(super) env: Vec<EnvChange>,
+    pub(super) stdin: Stdin,
+    pub(super) deadline: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) cancel: Option<CancelToken>,
+    pub(super) masks: Masks,
+    pub(super) sink: Option<Arc<dyn LineSink>>,
+    pub(super) interactive: bool,
+    pub(super) capture_limit: usize,
+}
+
+/// One step from the inherited environment to the child's.
+#[derive(Clone)]
+pub(super) enum EnvChange {
+    Clear,
+    Remove(OsString),
+    Set(OsString, OsString),
+    SetSecret(OsString, SecretValue),
+}
+
+#[derive(Clone)]
+pub(super) enum Stdin {
+    Null,
+    Bytes(Vec<u8>),
+    Secret(SecretValue),
+}
+
+impl Cmd {
+    /// A program by name, looked up on `PATH`, or by path. A relative path with
+    /// a separator counts from the folder of this process, not from [`dir`](Cmd::dir).
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Cmd {
+            program: program.as_ref().to_owned(),
+            args: Vec::new(),
+            dir: None,
+            env: Vec::new(),
+            stdin: Stdin::Null,
+            deadline: None,
+            grace: Duration::from_secs(10),
+            cancel: None,
+            masks: Masks::new(),
+            sink: None,
+            interactive: false,
+            capture_limit: 256_000_000,
+        }
+    }
+
+    /// Adds an argument; never a secret.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments; never a secret.
+    #[must_use]
+    pub fn args(mut self, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Starts it in this folder.
+    #[must_use]
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.dir = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// Sets a variable that may be seen by everybody.
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push(EnvChange::Set(key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable to a secret, which is masked in all output of the run from then on.
+    #[must_use]
+    pub fn env_secret(mut self, key: impl AsRef<OsStr>, value: &SecretValue) -> Self {
+        self.env.push(EnvChange::SetSecret(key.as_ref().to_owned(), value.clone()));
+        self
+    }
+
+    /// Takes a variable away from the child.
+    #[must_use]
+    pub fn env_remove(mut self, key: impl AsRef<OsStr>) -> Self {
+        self.env.push(EnvChange::Remove(key.as_ref().to_owned()));
+        self
+    }
+
+    /// Starts from an empty environment; what was set before is gone, too.
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.env = vec![EnvChange::Clear];
+        self
+    }
+
+    /// Feeds bytes to its standard input.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Stdin::Bytes(bytes.into());
+        self
+    }
+
+    /// Feeds a secret to its standard input, which is masked in all output of the run from then on.
+    #[must_use]
+    pub fn stdin_secret(mut self, value: &SecretValue) -> Self {
+        self.stdin = Stdin::Secret(value.clone());
+        self
+    }
+
+    /// Ends it when it takes longer than this.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// The time between asking the group to end and killing it; 10 seconds at first.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Ends it when `cancel` is cancelled.
+    #[must_use]
+    pub fn cancel(mut self, cancel: CancelToken) -> Self {
+        self.cancel = Some(cancel);
+        self
+    }
+
+    /// Masks these values in the lines that go to the sink and into errors.
+    #[must_use]
+    pub fn masks(mut self, masks: Masks) -> Self {
+        self.masks = masks;
+        self
+    }
+
+    /// Where its lines go. Without a sink only the last lines are kept, for an error.
+    #[must_use]
+    pub fn sink(mut self, sink: Arc<dyn LineSink>) -> Self {
+        self.sink = Some(sink);
+        self
+    }
+
+    /// Gives it this process's terminal, for programs that talk with a person. It then has no
+    /// process group of its own and nothing it prints is masked or captured; only
+    /// [`run`](Cmd::run) starts it.
+    #[must_use]
+    pub fn interactive(mut self) -> Self {
+        self.interactive = true;
+        self
+    }
+
+    /// Runs it to its end; its lines go to the sink as they come, masked.
+    ///
+    /// # Errors
+    /// - `NotFound` when the program or its folder is not there, `Denied` or `Invalid` when it cannot be executed;
+    /// - `Failed` when it exits with anything but 0, with its last lines; the error
+    ///   asks for the same exit code, or 128 and the number of the signal that ended it;
+    /// - `TimedOut` (exit code 124) after its deadline, `Cancelled` (exit code 130) when it was cancelled;
+    /// - `Unavailable` when the system has no room for another process.
+    pub async fn run(self) -> Result<()> {
+        let what = self.learn();
+        let ended = run::supervised(self, Wanted::Lines).await?;
+        failure::check(&what, &ended)
+    }
+
+    /// Runs it to its end and gives back its standard output as it is, not masked, without
+    /// the newline at its end. Its error lines go to the sink.
+    ///
+    /// # Errors
+    /// As [`run`](Cmd::run), and `Invalid` when the output is not UTF-8 or larger than 256 MB.
+    pub async fn read(self) -> Result<String> {
+        let what = self.learn();
+        let mut ended = run::supervised(self.not_interactive("read")?, Wanted::Stdout).await?;
+        failure::check(&what, &ended)?;
+        let mut text = String::from_utf8(std::mem::take(&mut ended.stdout)).map_err(|_| {
+            what.error(ErrorKind::Invalid, "program printed something that is not UTF-8 text")
+                .hint("let it write text, or let it write to a file and read that")
+        })?;
+        if text.ends_with('\n') {
+            text.pop();
+            if text.ends_with('\r') {
+                text.pop();
+            }
+        }
+        Ok(text)
+    }
+
+    /// Runs it to its end and gives back all it printed, not masked. Any exit code is fine:
+    /// the caller looks at [`Finished::code`].
+    ///
+    /// # Errors
+    /// As [`run`](Cmd::run) but for `Failed`, and `Invalid` when the output is larger than 256 MB.
+    pub async fn output(self) -> Result<Finished> {
+        let what = self.learn();
+        let ended = run::supervised(self.not_interactive("output")?, Wanted::Both).await?;
+        failure::check_stopped(&what, &ended)?;
+        Ok(Finished::of(ended))
+    }
+
+    /// Starts a program that outlives this one: a process group of its own, an empty standard
+    /// input, and a log file for all it prints. The file is readable by its owner only and not
+    /// masked. Deadline, cancel token and sink do not apply.
+    ///
+    /// # Errors
+    /// `NotFound`, `Denied`, `Invalid` or `Unavailable` as [`run`](Cmd::run) when it cannot be started;
+    /// `Denied` or `Io` when the log file cannot be written.
+    pub fn start_detached(self, log: &Path) -> Result<Detached> {
+        if !matches!(self.stdin, Stdin::Null) {
+            return Err(Error::new(ErrorKind::Bug, "a detached program has no standard input")
+                .hint("pass the value in the environment or in a file"));
+        }
+        detached::start(&self.not_interactive("start_detached")?, log)
+    }
+
+    /// Masks its secrets from now on.
+    fn learn(&self) -> failure::What {
+        for change in &self.env {
+            if let EnvChange::SetSecret(_, value) = change {
+                self.masks.add(value);
+            }
+        }
+        if let Stdin::Secret(value) = &self.stdin {
+            self.masks.add(value);
+        }
+        failure::What::of(self)
+    }
+
+    fn not_interactive(self, verb: &str) -> Result<Self> {
+        if self.interactive {
+            return Err(Error::new(
+                ErrorKind::Bug,
+                format!("an interactive program cannot be used with `{verb}`"),
+            )
+            .hint("start it with `run`, or leave out `interactive`"));
+        }
+        Ok(self)
+    }
+}
+
+/// Shows the names of variables, never their values, and nothing of the input.
+impl fmt::Debug for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&OsStr> = self.env.iter().filter_map(EnvChange::name).collect();
+        f.debug_struct("Cmd")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("dir", &self.dir)
+            .field("env", &names)
+            .field("deadline", &self.deadline)
+            .field("interactive", &self.interactive)
+            .finish_non_exhaustive()
+    }
+}
+
+impl EnvChange {
+    fn name(&self) -> Option<&OsStr> {
+        match self {
+            EnvChange::Clear => None,
+            EnvChange::Remove(name) | EnvChange::Set(name, _) | EnvChange::SetSecret(name, _) => Some(name),
+        }
+    }
+}

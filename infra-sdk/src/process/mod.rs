@@ -1,0 +1,17 @@
+//! Starting programs: the one place that does, so that every child has its own process group, masked output and
+//! an end.
+
+mod cmd;
+mod detached;
+mod failure;
+mod group;
+mod lines;
+mod output;
+mod run;
+#[cfg(all(test, unix))]
+mod tests;
+
+pub use cmd::Cmd;
+pub use detached::Detached;
+pub use lines::{LineSink, Stream};
+pub use output::Finished;
