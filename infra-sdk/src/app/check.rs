@@ -3,7 +3,7 @@
 use clap::Command;
 
 use crate::app::app::App;
-use crate::app::cli;
+use crate::app::flags::global_args;
 use crate::app::graph;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
@@ -69,7 +69,7 @@ fn is_name(text: &str) -> bool {
 }
 
 fn clashes(command: &Command) -> Vec<String> {
-    let globals = cli::global_args();
+    let globals = global_args();
     let taken_long: Vec<&str> = globals.iter().filter_map(|arg| arg.get_long()).chain(["help"]).collect();
     let taken_short: Vec<char> = globals.iter().filter_map(|arg| arg.get_short()).chain(['h']).collect();
     let mut found = Vec::new();

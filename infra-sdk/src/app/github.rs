@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 
-use crate::app::runner::{Outcome, Summary};
+use crate::app::summary::{Outcome, Summary};
 use crate::env::{Env, GITHUB_ACTIONS, GITHUB_STEP_SUMMARY};
 use crate::secret::SecretValue;
 use crate::time::human;

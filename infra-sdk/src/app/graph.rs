@@ -1,7 +1,7 @@
 //! The order of tasks: what has to run for a request, in which order, and cycles.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 
 use crate::app::node::Node;
 
@@ -12,6 +12,7 @@ pub(crate) struct Plan {
     pub(crate) order: Vec<u32>,
     /// What was asked for by name, in the order of the command line.
     pub(crate) requested: Vec<u32>,
+    asked: HashSet<u32>,
 }
 
 impl Plan {
@@ -32,13 +33,14 @@ impl Plan {
             order.push(index);
             queue.done(index);
         }
-        let mut unique = Vec::new();
-        for index in requested {
-            if !unique.contains(index) {
-                unique.push(*index);
-            }
-        }
-        Plan { order, requested: unique }
+        let mut asked = HashSet::new();
+        let requested = requested.iter().copied().filter(|index| asked.insert(*index)).collect();
+        Plan { order, requested, asked }
+    }
+
+    /// Whether a task was asked for by name.
+    pub(crate) fn is_requested(&self, index: u32) -> bool {
+        self.asked.contains(&index)
     }
 }
 
