@@ -17,7 +17,7 @@ use crate::process::output::{Ended, Pump, Target, Wanted, lock};
 /// How long output is read on after the child ended, for grandchildren that hold its pipes.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How often a group is counted that has lost its leader.
-const COUNT: Duration = Duration::from_millis(20);
+const COUNT: Duration = Duration::from_millis(50);
 
 /// What the watching thread hears of.
 pub(super) enum Event {
@@ -277,6 +277,11 @@ impl Watch {
         self.leader.kill();
         while !self.exited {
             self.hear(None);
+        }
+        // Nobody refuses this signal, but it takes the kernel a moment.
+        let until = Instant::now() + DRAIN;
+        while Instant::now() < until && !self.leader.is_alone() {
+            self.hear(Some(Instant::now() + COUNT));
         }
     }
 }
