@@ -220,8 +220,7 @@ pub struct Pack<'a> {
 impl Pack<'_> {
     /// Starts to register `prefix:name`.
     pub fn task(&mut self, name: &str) -> TaskBuilder<'_> {
-        let target =
-            Target::New { name: format!("{}:{name}", self.prefix), pack: Some(self.prefix.clone()) };
+        let target = Target::New { name: format!("{}:{name}", self.prefix), pack: Some(self.prefix.clone()) };
         TaskBuilder::new(self.app, target, String::new(), Settings::default())
     }
 

@@ -49,8 +49,9 @@ pub(crate) async fn run(work: Work) -> Result<Output> {
     let ended = tokio::time::timeout(settings.grace.saturating_add(AFTER_GRACE), &mut attempts).await;
     match (stop, ended) {
         (Stop::Deadline(limit), ended) => {
-            let error = Error::new(ErrorKind::TimedOut, format!("the task took longer than {}", human(limit)))
-                .hint("raise its deadline where it is registered, or see above what it waited for");
+            let error =
+                Error::new(ErrorKind::TimedOut, format!("the task took longer than {}", human(limit)))
+                    .hint("raise its deadline where it is registered, or see above what it waited for");
             Err(match ended {
                 Ok(Err(cause)) if cause.kind() != ErrorKind::Cancelled => error.because(cause),
                 _ => error,
@@ -59,7 +60,10 @@ pub(crate) async fn run(work: Work) -> Result<Output> {
         (Stop::Cancelled, Ok(result)) => result,
         (Stop::Cancelled, Err(_)) => {
             let grace = human(settings.grace);
-            Err(Error::new(ErrorKind::Cancelled, format!("the task did not stop within {grace} and was dropped")))
+            Err(Error::new(
+                ErrorKind::Cancelled,
+                format!("the task did not stop within {grace} and was dropped"),
+            ))
         }
     }
 }
@@ -141,7 +145,9 @@ fn guarded<T>(task: &str, part: impl FnOnce() -> T) -> Result<T> {
         if let Some(place) = PANICKED_AT.take() {
             error = error.with("at", place);
         }
-        error.hint("this is a mistake in the task's code; run it again with RUST_BACKTRACE=1 to see the way there")
+        error.hint(
+            "this is a mistake in the task's code; run it again with RUST_BACKTRACE=1 to see the way there",
+        )
     })
 }
 

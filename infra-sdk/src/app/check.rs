@@ -35,7 +35,8 @@ impl App {
             if node.pack.is_none() {
                 let first = node.name.split(':').next().unwrap_or_default();
                 if self.packs.iter().any(|pack| &**pack == first) {
-                    mistakes.push(format!("{name} has the prefix `{first}`, which is kept for inherited tasks"));
+                    mistakes
+                        .push(format!("{name} has the prefix `{first}`, which is kept for inherited tasks"));
                 }
             }
             if node.about.trim().is_empty() && !node.settings.hidden {
@@ -54,7 +55,8 @@ impl App {
         if mistakes.is_empty() {
             return Ok(());
         }
-        let count = if mistakes.len() == 1 { "a mistake".into() } else { format!("{} mistakes", mistakes.len()) };
+        let count =
+            if mistakes.len() == 1 { "a mistake".into() } else { format!("{} mistakes", mistakes.len()) };
         Err(Error::new(ErrorKind::Bug, format!("{count} in the registered tasks: {}", mistakes.join("; ")))
             .hint("correct it where the tasks are registered, in the `main.rs` of this program"))
     }
@@ -64,7 +66,8 @@ fn is_name(text: &str) -> bool {
     let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     text.len() <= LONGEST
         && text.split(':').all(|part| {
-            part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit()) && part.chars().all(allowed)
+            part.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+                && part.chars().all(allowed)
         })
 }
 
@@ -76,7 +79,9 @@ fn clashes(command: &Command) -> Vec<String> {
     for arg in command.get_arguments() {
         let longs = arg.get_long().into_iter().chain(arg.get_all_aliases().unwrap_or_default());
         found.extend(longs.filter(|long| taken_long.contains(long)).map(|long| format!("--{long}")));
-        found.extend(arg.get_short().filter(|short| taken_short.contains(short)).map(|short| format!("-{short}")));
+        found.extend(
+            arg.get_short().filter(|short| taken_short.contains(short)).map(|short| format!("-{short}")),
+        );
     }
     found
 }

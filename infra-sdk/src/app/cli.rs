@@ -55,7 +55,9 @@ pub(crate) fn parse(app: &App, args: impl IntoIterator<Item = impl Into<OsString
             (flags.check)(&matches).map_err(Stop::Wrong)?;
             if request.flags.insert(index, Arc::new(matches)).is_some() {
                 let twice = Error::invalid(format!("{} is named twice", quoted(&node.name)));
-                return Err(Stop::Wrong(twice.hint("a task runs once; give its flags once").exit_with(exit::USAGE)));
+                return Err(Stop::Wrong(
+                    twice.hint("a task runs once; give its flags once").exit_with(exit::USAGE),
+                ));
             }
         }
     }
@@ -72,10 +74,16 @@ pub(crate) fn defaults(app: &App, index: u32) -> Result<Option<Arc<ArgMatches>>>
     let none: [&str; 0] = [];
     let matches = command(app, index).try_get_matches_from(none).map_err(|error| {
         let line = error.to_string().lines().next().unwrap_or_default().to_owned();
-        Error::invalid(format!("{} runs because another task waits for it, but it has required flags", quoted(&node.name)))
-            .because(line)
-            .hint(format!("name it on the command line, with its flags: `{} {} --help` lists them", app.program, node.name))
-            .exit_with(exit::USAGE)
+        Error::invalid(format!(
+            "{} runs because another task waits for it, but it has required flags",
+            quoted(&node.name)
+        ))
+        .because(line)
+        .hint(format!(
+            "name it on the command line, with its flags: `{} {} --help` lists them",
+            app.program, node.name
+        ))
+        .exit_with(exit::USAGE)
     })?;
     (flags.check)(&matches)?;
     Ok(Some(Arc::new(matches)))
@@ -175,7 +183,8 @@ fn following(matches: &ArgMatches) -> Vec<OsString> {
 
 /// The task named by the first words, and how many of them; the longest name wins.
 fn resolve(app: &App, words: &[OsString]) -> Result<(u32, usize)> {
-    let plain: Vec<&str> = words.iter().map_while(|word| word.to_str()).take_while(|word| !word.starts_with('-')).collect();
+    let plain: Vec<&str> =
+        words.iter().map_while(|word| word.to_str()).take_while(|word| !word.starts_with('-')).collect();
     for used in (1..=plain.len().min(8)).rev() {
         if let Some(index) = app.names.get(plain[..used].join(":").as_str()) {
             return Ok((*index, used));
@@ -186,7 +195,9 @@ fn resolve(app: &App, words: &[OsString]) -> Result<(u32, usize)> {
 
 fn unknown(app: &App, plain: &[&str], first: &str) -> Error {
     let visible = || app.nodes.iter().filter(|node| !node.settings.hidden).map(|node| &*node.name);
-    let below = |prefix: &str| visible().any(|name| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(':')));
+    let below = |prefix: &str| {
+        visible().any(|name| name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(':')))
+    };
     let group = (1..=plain.len()).rev().map(|used| plain[..used].join(":")).find(|prefix| below(prefix));
     let error = |what: String| Error::not_found(what).exit_with(exit::USAGE);
     match group {

@@ -24,7 +24,8 @@ pub(crate) struct GlobalFlags {
 
 /// The flags as clap's builder wants them, without `--help`.
 pub(crate) fn global_args() -> Vec<Arg> {
-    let arg = |name: &'static str| Arg::new(format!("{ID}{name}")).long(name).help_heading("Options of every task");
+    let arg =
+        |name: &'static str| Arg::new(format!("{ID}{name}")).long(name).help_heading("Options of every task");
     let value = |name: &'static str, value: &'static str| arg(name).value_name(value).action(ArgAction::Set);
     let switch = |name: &'static str| arg(name).action(ArgAction::SetTrue);
     let one_of = |values: &'static [&'static str]| PossibleValuesParser::new(values);

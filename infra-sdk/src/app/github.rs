@@ -34,7 +34,10 @@ pub(crate) fn error(title: &str, message: &str) -> String {
 pub(crate) fn add_mask(value: &SecretValue) -> Vec<String> {
     let lines = value.expose().lines().map(str::trim);
     // What is shorter would tear holes into every line.
-    lines.filter(|line| line.chars().count() >= 4).map(|line| format!("::add-mask::{}", escaped(line))).collect()
+    lines
+        .filter(|line| line.chars().count() >= 4)
+        .map(|line| format!("::add-mask::{}", escaped(line)))
+        .collect()
 }
 
 /// A line that the runner does not take for a command, in the new form
@@ -142,7 +145,12 @@ pub(crate) fn summary(run: &Summary) -> String {
 /// Appends to the step's page; `false` when it cannot be written, which is no reason to fail.
 pub(crate) fn append_summary(env: &Env, text: &str) -> bool {
     let Some(path) = env.path(GITHUB_STEP_SUMMARY) else { return true };
-    OpenOptions::new().append(true).create(true).open(path).and_then(|mut file| file.write_all(text.as_bytes())).is_ok()
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .is_ok()
 }
 
 #[cfg(test)]
@@ -183,7 +191,8 @@ mod tests {
         seen.extend(groups.end(1));
         seen.extend(groups.line(2, "two", "2b".into()));
         seen.extend(groups.finish());
-        let whole = "::group::one 1a 1b ::endgroup:: ::group::three 3a ::endgroup:: ::group::two 2a 2b ::endgroup::";
+        let whole =
+            "::group::one 1a 1b ::endgroup:: ::group::three 3a ::endgroup:: ::group::two 2a 2b ::endgroup::";
         assert_eq!(seen.join(" "), whole);
     }
 }

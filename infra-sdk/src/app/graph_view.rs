@@ -47,10 +47,17 @@ pub(crate) fn dot(app: &App, roots: &[u32]) -> String {
     while let Some(&index) = open.get(at) {
         at += 1;
         let node = &app.nodes[index as usize];
-        text.push_str(&format!("  \"{}\"{};\n", node.name, if node.is_dangerous() { " [color = red]" } else { "" }));
+        text.push_str(&format!(
+            "  \"{}\"{};\n",
+            node.name,
+            if node.is_dangerous() { " [color = red]" } else { "" }
+        ));
         let needs = node.needs.iter().map(|below| (below, ""));
         for (below, style) in needs.chain(node.after.iter().map(|below| (below, " [style = dashed]"))) {
-            text.push_str(&format!("  \"{}\" -> \"{}\"{style};\n", node.name, app.nodes[*below as usize].name));
+            text.push_str(&format!(
+                "  \"{}\" -> \"{}\"{style};\n",
+                node.name, app.nodes[*below as usize].name
+            ));
             if shown.insert(*below) {
                 open.push(*below);
             }

@@ -152,7 +152,9 @@ impl Invocation<'_> {
             .worker_threads(workers.clamp(2, 16))
             .enable_all()
             .build()
-            .map_err(|error: std::io::Error| failed(error).hint("the system may be out of threads or memory"))?;
+            .map_err(|error: std::io::Error| {
+                failed(error).hint("the system may be out of threads or memory")
+            })?;
         let run = || {
             if self.of_process {
                 runtime.spawn(signal::listen(self.cancel.clone(), self.output.clone()));
@@ -160,8 +162,9 @@ impl Invocation<'_> {
             runtime.block_on(runner.run())
         };
         let summary = if tokio::runtime::Handle::try_current().is_ok() {
-            std::thread::scope(|scope| scope.spawn(run).join())
-                .map_err(|_| Error::new(ErrorKind::Bug, "the task runner panicked").hint("please report this"))?
+            std::thread::scope(|scope| scope.spawn(run).join()).map_err(|_| {
+                Error::new(ErrorKind::Bug, "the task runner panicked").hint("please report this")
+            })?
         } else {
             run()
         };

@@ -17,7 +17,8 @@ use crate::retry::Retry;
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// Starts the body with its flags and the results of its needs.
-pub(crate) type Job = Arc<dyn Fn(Cx, Option<&ArgMatches>, &[Output]) -> Result<Running<Output>> + Send + Sync>;
+pub(crate) type Job =
+    Arc<dyn Fn(Cx, Option<&ArgMatches>, &[Output]) -> Result<Running<Output>> + Send + Sync>;
 
 /// Everything about a task but its types.
 #[derive(Clone)]

@@ -186,7 +186,8 @@ impl Output {
 
     /// Redraws the line at the bottom, or takes it away.
     pub(crate) fn progress(&self, lane: u32, text: Option<&str>) {
-        let shown = text.map(|text| self.masks.apply(&clean(text, false)).chars().take(78).collect::<String>());
+        let shown =
+            text.map(|text| self.masks.apply(&clean(text, false)).chars().take(78).collect::<String>());
         let mut state = self.lock();
         match shown {
             None if state.progress.as_ref().is_none_or(|(owner, _)| *owner != lane) => {}

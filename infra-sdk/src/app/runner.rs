@@ -87,7 +87,12 @@ impl Runner<'_> {
         }
         self.shared.output.finish();
         let outcomes = self.plan.order.iter().map(|&index| self.outcome(index, &mut now)).collect();
-        Summary { outcomes, failures: now.failures, took: started.elapsed(), cancelled: self.cancel.is_cancelled() }
+        Summary {
+            outcomes,
+            failures: now.failures,
+            took: started.elapsed(),
+            cancelled: self.cancel.is_cancelled(),
+        }
     }
 
     fn outcome(&self, index: u32, now: &mut Progress) -> Outcome {

@@ -27,7 +27,10 @@ impl Services {
     /// The services of one invocation, none of them made yet.
     pub(crate) fn open(&self) -> OpenServices {
         OpenServices(
-            self.0.iter().map(|(id, make)| (*id, Slot { make: make.clone(), made: Mutex::default() })).collect(),
+            self.0
+                .iter()
+                .map(|(id, make)| (*id, Slot { make: make.clone(), made: Mutex::default() }))
+                .collect(),
         )
     }
 }

@@ -79,7 +79,10 @@ mod tests {
 
     #[test]
     fn sequences_that_move_the_cursor_or_set_the_title_are_dropped() {
-        assert_eq!(clean("a\u{1b}[2J\u{1b}[1;1Hb\u{1b}]0;title\u{7}c\u{1b}]8;;x\u{1b}\\d\u{8}\u{9b}e", true), "abcde");
+        assert_eq!(
+            clean("a\u{1b}[2J\u{1b}[1;1Hb\u{1b}]0;title\u{7}c\u{1b}]8;;x\u{1b}\\d\u{8}\u{9b}e", true),
+            "abcde"
+        );
         assert_eq!(clean("a\u{1b}", true), "a");
         assert_eq!(clean("a\u{1b}[12", true), "a");
     }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::alive;
 use crate::process::cmd::Cmd;
 use crate::process::failure::{self, What};
 use crate::process::group::Leader;
@@ -83,6 +84,7 @@ impl Drop for StopOnDrop {
 fn watch(cmd: &Cmd, wanted: Wanted, events: &Sender<Event>, heard: Receiver<Event>) -> Result<Ended> {
     let tail = Arc::new(Mutex::new(Tail::default()));
     let (leader, pumps) = start(cmd, wanted, events, &tail)?;
+    alive::add(&leader);
     let until = cmd.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
     let mut watch = Watch { heard, leader, open: pumps.len(), exited: false, stop: None };
     watch.until_exit(until);
@@ -95,6 +97,7 @@ fn watch(cmd: &Cmd, wanted: Wanted, events: &Sender<Event>, heard: Receiver<Even
     }
     let mut outputs = pumps.iter().map(Pump::take);
     let (stdout, stderr) = (outputs.next().unwrap_or_default(), outputs.next().unwrap_or_default());
+    alive::remove(&watch.leader);
     let status = watch.leader.reap().map_err(|error| {
         Error::new(ErrorKind::Io, "learn how a program ended").because(error).hint("run the command again")
     })?;
