@@ -1,4 +1,5 @@
 //! infra-sdk.
+pub mod app;
 pub mod cancel;
 pub mod config;
 pub mod digest;
@@ -19,7 +20,10 @@ pub mod state;
 pub mod time;
 pub mod tree;
 
+pub use app::{App, Cx, TaskArgs, TaskId, TaskRef};
 pub use cancel::CancelToken;
+/// The command line library, for flags of tasks without a version of your own.
+pub use clap;
 pub use digest::Digest;
 pub use env::Env;
 pub use error::{Error, ErrorKind, Result, ResultExt};

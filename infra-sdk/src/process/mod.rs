@@ -1,6 +1,7 @@
 //! Starting programs: the one place that does, so that every child has its own process group, masked output and
 //! an end.
 
+mod alive;
 mod cmd;
 mod detached;
 mod failure;
@@ -8,9 +9,12 @@ mod group;
 mod lines;
 mod output;
 mod run;
+mod start;
 #[cfg(all(test, unix))]
 mod tests;
+mod verbs;
 
+pub use alive::kill_all;
 pub use cmd::Cmd;
 pub use detached::Detached;
 pub use lines::{LineSink, Stream};

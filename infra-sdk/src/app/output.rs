@@ -1,0 +1,261 @@
+//! The one writer of a run: every line of every task goes through it, masked and cleaned.
+
+use std::io::Write;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::app::github::{self, Groups};
+use crate::app::lane::Lane;
+use crate::app::text::clean;
+use crate::env::{CI, Env, NO_COLOR};
+use crate::mask::Masks;
+use crate::process::Stream;
+
+/// Prefixes are padded to the longest name, but not beyond this.
+const WIDEST: usize = 28;
+
+/// How the lines of several tasks are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// One task: its lines as they are.
+    Single,
+    /// One after another: a heading before the lines of each.
+    Headings,
+    /// At the same time: each line starts with the task's name.
+    Prefixed(usize),
+}
+
+impl Layout {
+    /// The layout for tasks with these names, of which `jobs` run at the same time.
+    pub(crate) fn of<'a>(names: impl ExactSizeIterator<Item = &'a str>, jobs: usize) -> Self {
+        match (names.len(), jobs) {
+            (0 | 1, _) => Layout::Single,
+            (_, 1) => Layout::Headings,
+            _ => Layout::Prefixed(names.map(|name| name.chars().count()).max().unwrap_or(0).min(WIDEST)),
+        }
+    }
+}
+
+/// Writes lines, one at a time, to standard output and standard error.
+pub(crate) struct Output {
+    pub(crate) masks: Masks,
+    pub(crate) json: bool,
+    pub(crate) github: bool,
+    /// Whether a line at the bottom of the terminal is redrawn for progress.
+    pub(crate) redraws: bool,
+    out_colour: bool,
+    err_colour: bool,
+    state: Mutex<State>,
+}
+
+struct State {
+    out: Sink,
+    err: Sink,
+    layout: Layout,
+    groups: Groups,
+    heading: Option<u32>,
+    progress: Option<(u32, String)>,
+}
+
+/// A stream that may go away: after that, lines for it are dropped.
+struct Sink {
+    to: Box<dyn Write + Send>,
+    closed: bool,
+}
+
+impl Sink {
+    fn write(&mut self, text: &str) {
+        if !self.closed {
+            // `| head` closes the pipe early: no reason to fail or to panic.
+            self.closed = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()).is_err();
+        }
+    }
+}
+
+/// Which of the two streams.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum To {
+    Out,
+    Err,
+}
+
+impl Output {
+    pub(crate) fn new(env: &Env, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, json: bool) -> Self {
+        let colour = env.get(NO_COLOR).is_none() && env.get("TERM") != Some("dumb");
+        let sink = |to| Sink { to, closed: false };
+        Output {
+            masks: Masks::new(),
+            json,
+            github: github::is_runner(env),
+            redraws: env.stderr_is_terminal() && env.get("TERM") != Some("dumb") && !env.flag(CI),
+            out_colour: colour && env.stdout_is_terminal(),
+            err_colour: colour && env.stderr_is_terminal(),
+            state: Mutex::new(State {
+                out: sink(out),
+                err: sink(err),
+                layout: Layout::Single,
+                groups: Groups::default(),
+                heading: None,
+                progress: None,
+            }),
+        }
+    }
+
+    pub(crate) fn set_layout(&self, layout: Layout) {
+        self.lock().layout = layout;
+    }
+
+    pub(crate) fn is_single(&self) -> bool {
+        self.lock().layout == Layout::Single
+    }
+
+    /// A line, or several, of a task: what its programs print and what it says.
+    pub(crate) fn line(&self, lane: &Lane, stream: Stream, text: &str) {
+        // In GitHub Actions all lines take one stream, or groups would come apart.
+        let to = if stream == Stream::Out && !self.json && !self.github { To::Out } else { To::Err };
+        for part in text.split('\n') {
+            let cleaned = clean(part, self.colour(to));
+            let shown = self.masks.apply(&cleaned);
+            let mut state = self.lock();
+            if self.github {
+                let lines = state.groups.line(lane.index, &lane.name, github::disarmed(&shown).into_owned());
+                lines.iter().for_each(|line| state.write(To::Err, line));
+                continue;
+            }
+            match state.layout {
+                Layout::Single => state.write(to, &shown),
+                Layout::Headings => {
+                    if state.heading.replace(lane.index) != Some(lane.index) {
+                        let heading = self.painted(To::Err, "1", &format!("── {}", lane.name));
+                        state.write(To::Err, &heading);
+                    }
+                    state.write(to, &shown);
+                }
+                Layout::Prefixed(width) => {
+                    let colour = ["36", "33", "35", "34", "32", "31"][lane.index as usize % 6];
+                    let prefix = self.painted(to, colour, &format!("{:<width$} │", lane.name));
+                    state.write(to, &format!("{prefix} {shown}"));
+                }
+            }
+        }
+    }
+
+    /// Lines of the runtime itself, on standard error.
+    pub(crate) fn note(&self, text: &str) {
+        self.runtime_lines(To::Err, text);
+    }
+
+    /// Lines of the runtime with a coloured mark in front.
+    pub(crate) fn marked(&self, mark: &str, colour: &str, text: &str) {
+        let mark = self.painted(To::Err, colour, mark);
+        self.runtime_lines(To::Err, &format!("{mark} {text}"));
+    }
+
+    /// Results, on standard output.
+    pub(crate) fn result(&self, text: &str) {
+        self.runtime_lines(To::Out, text);
+    }
+
+    /// A JSON document on standard output, as it is: its texts were masked one by one.
+    pub(crate) fn document(&self, value: &serde_json::Value) {
+        self.lock().write(To::Out, &format!("{value:#}"));
+    }
+
+    fn runtime_lines(&self, to: To, text: &str) {
+        let masked = self.masks.apply(text.trim_end_matches('\n'));
+        let mut state = self.lock();
+        for part in masked.split('\n') {
+            let cleaned = clean(part, self.colour(to));
+            let shown = if self.github { github::disarmed(&cleaned) } else { cleaned };
+            state.write(to, &shown);
+        }
+    }
+
+    /// A workflow command, neither cleaned nor, when it tells a mask, masked.
+    pub(crate) fn command(&self, line: &str, masked: bool) {
+        let shown = if masked { self.masks.apply(line) } else { line.into() };
+        self.lock().write(To::Err, &shown);
+    }
+
+    /// A question, without an end of line.
+    pub(crate) fn prompt(&self, text: &str) {
+        let shown = self.masks.apply(text).into_owned();
+        let mut state = self.lock();
+        state.wipe();
+        state.err.write(&format!("{} ", clean(&shown, false)));
+    }
+
+    /// Redraws the line at the bottom, or takes it away.
+    pub(crate) fn progress(&self, lane: u32, text: Option<&str>) {
+        let shown =
+            text.map(|text| self.masks.apply(&clean(text, false)).chars().take(78).collect::<String>());
+        let mut state = self.lock();
+        match shown {
+            None if state.progress.as_ref().is_none_or(|(owner, _)| *owner != lane) => {}
+            shown => {
+                state.wipe();
+                state.progress = shown.map(|shown| (lane, shown));
+                state.draw();
+            }
+        }
+    }
+
+    /// The end of a task's lines.
+    pub(crate) fn end(&self, lane: &Lane) {
+        if self.redraws {
+            self.progress(lane.index, None);
+        }
+        if self.github {
+            let mut state = self.lock();
+            let lines = state.groups.end(lane.index);
+            lines.iter().for_each(|line| state.write(To::Err, line));
+        }
+    }
+
+    /// The end of all tasks: writes what still waits for its turn.
+    pub(crate) fn finish(&self) {
+        let mut state = self.lock();
+        state.wipe();
+        state.progress = None;
+        let lines = state.groups.finish();
+        lines.iter().for_each(|line| state.write(To::Err, line));
+    }
+
+    fn colour(&self, to: To) -> bool {
+        match to {
+            To::Out => self.out_colour,
+            To::Err => self.err_colour,
+        }
+    }
+
+    fn painted(&self, to: To, colour: &str, text: &str) -> String {
+        if self.colour(to) { format!("\u{1b}[{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn write(&mut self, to: To, line: &str) {
+        self.wipe();
+        let sink = match to {
+            To::Out => &mut self.out,
+            To::Err => &mut self.err,
+        };
+        sink.write(&format!("{line}\n"));
+        self.draw();
+    }
+
+    fn wipe(&mut self) {
+        if self.progress.is_some() {
+            self.err.write("\r\u{1b}[2K");
+        }
+    }
+
+    fn draw(&mut self) {
+        if let Some((_, text)) = &self.progress {
+            self.err.write(text);
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What became of a run: the state and time of each task, and the failures, root first.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::app::exit;
+use crate::app::graph::Plan;
+use crate::error::{Error, ErrorKind};
+use crate::time::human;
+
+/// More rows than this make the table of times too long to read.
+const MOST_ROWS: usize = 30;
+
+/// How a task ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskState {
+    Done,
+    Failed,
+    Cancelled,
+    NotRun,
+    /// Left out by a dry run.
+    Planned,
+}
+
+impl fmt::Display for TaskState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TaskState::Done => "done",
+            TaskState::Failed => "failed",
+            TaskState::Cancelled => "cancelled",
+            TaskState::NotRun => "not run",
+            TaskState::Planned => "would run",
+        })
+    }
+}
+
+/// One task of a run.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) index: u32,
+    pub(crate) name: Arc<str>,
+    pub(crate) hidden: bool,
+    pub(crate) state: TaskState,
+    pub(crate) took: Duration,
+    pub(crate) reports: Vec<Value>,
+}
+
+/// A task that failed, and why.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) task: Arc<str>,
+    pub(crate) error: Error,
+}
+
+/// A whole run. Outcomes stand in the order of the plan, failures in that of time.
+#[derive(Debug)]
+pub(crate) struct Summary {
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) took: Duration,
+    pub(crate) cancelled: bool,
+}
+
+impl Summary {
+    /// The code to end with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self.failures.first() {
+            Some(failure) => exit::code_of(&failure.error),
+            None if self.cancelled => exit::CANCELLED,
+            // A task that neither failed nor ran means that the runner lost it.
+            None if self.outcomes.iter().any(|outcome| outcome.state == TaskState::NotRun) => exit::BUG,
+            None => exit::OK,
+        }
+    }
+
+    /// One line that says how it went.
+    pub(crate) fn title(&self) -> String {
+        let total = self.outcomes.len();
+        let done = self.outcomes.iter().filter(|outcome| outcome.state == TaskState::Done).count();
+        let tasks = if total == 1 { "task" } else { "tasks" };
+        let how = if self.exit_code() == exit::OK {
+            "passed"
+        } else if self.failures.is_empty() {
+            "cancelled"
+        } else {
+            "failed"
+        };
+        format!("{how}: {done} of {total} {tasks} done in {}", human(self.took))
+    }
+
+    /// The table of times, the slowest marked; `None` when there is nothing to compare.
+    pub(crate) fn timings(&self) -> Option<String> {
+        let mut rows: Vec<&Outcome> = self.outcomes.iter().filter(|outcome| !outcome.hidden).collect();
+        if rows.len() < 2 {
+            return None;
+        }
+        let slowest = rows.iter().max_by_key(|outcome| outcome.took).map(|outcome| outcome.index);
+        let all = rows.len();
+        if all > MOST_ROWS {
+            // What failed counts more than what took long.
+            rows.sort_by_key(|outcome| {
+                let quiet = matches!(outcome.state, TaskState::Done | TaskState::NotRun);
+                (quiet, std::cmp::Reverse(outcome.took))
+            });
+            rows.truncate(MOST_ROWS);
+        }
+        let width = rows.iter().map(|outcome| outcome.name.chars().count()).max().unwrap_or(0);
+        let mut text = self.title();
+        for Outcome { index, name, state, took, .. } in &rows {
+            text.push_str(&format!("\n  {name:<width$}  {state:<9}"));
+            if matches!(state, TaskState::Done | TaskState::Failed | TaskState::Cancelled) {
+                text.push_str(&format!("  {:>12}", human(*took)));
+            }
+            let told = slowest == Some(*index) && took.as_millis() >= 50;
+            text.push_str(if told { "  slowest" } else { "" });
+            text.truncate(text.trim_end().len());
+        }
+        if all > rows.len() {
+            text.push_str(&format!("\n  and {} more", all - rows.len()));
+        }
+        Some(text)
+    }
+
+    /// The one document of `--output json`: the reports of what was asked for by name.
+    /// `None` when a failed run has nothing to report.
+    pub(crate) fn document(&mut self, plan: &Plan) -> Option<Value> {
+        let mut all = Map::new();
+        for outcome in &mut self.outcomes {
+            if plan.is_requested(outcome.index) {
+                let mut reports = std::mem::take(&mut outcome.reports);
+                let value = match reports.len() {
+                    0 => Value::Null,
+                    1 => reports.remove(0),
+                    _ => Value::Array(reports),
+                };
+                all.insert(outcome.name.to_string(), value);
+            }
+        }
+        if self.exit_code() != exit::OK && all.values().all(Value::is_null) {
+            return None;
+        }
+        match (plan.requested.len(), all.values_mut().next()) {
+            (1, Some(only)) => Some(only.take()),
+            _ => Some(Value::Object(all)),
+        }
+    }
+
+    /// The failure that is told last: the first one, or the cancellation.
+    pub(crate) fn root_failure(&self) -> Option<(Option<&str>, String)> {
+        match self.failures.first() {
+            Some(failure) => Some((Some(&failure.task), failure.error.report().to_string())),
+            None if self.cancelled => {
+                let error = Error::new(ErrorKind::Cancelled, "the run was cancelled")
+                    .hint("start it again when you are ready");
+                Some((None, error.report().to_string()))
+            }
+            None => None,
+        }
+    }
+}
