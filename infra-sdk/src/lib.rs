@@ -11,7 +11,9 @@ pub mod names;
 pub mod process;
 pub mod retry;
 pub mod secret;
+pub mod terraform;
 pub mod time;
+pub mod tools;
 
 pub use cancel::CancelToken;
 pub use digest::Digest;

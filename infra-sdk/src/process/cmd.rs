@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mask::Masks;
 use crate::process::detached::{self, Detached};
 use crate::process::failure;
-use crate::process::lines::LineSink;
+use crate::process::lines::{LineSink, Stream};
 use crate::process::output::{Finished, Wanted};
 use crate::process::run;
 use crate::secret::SecretValue;
@@ -187,6 +187,23 @@ impl Cmd {
         self
     }
 
+    /// Sends its lines to `sink` as well as to where they go already.
+    #[must_use]
+    pub fn tee(mut self, sink: Arc<dyn LineSink>) -> Self {
+        self.sink = Some(match self.sink {
+            Some(first) => Arc::new(Tee(first, sink)),
+            None => sink,
+        });
+        self
+    }
+
+    /// Masks one more value, in all output of the run from now on.
+    #[must_use]
+    pub fn mask(self, value: &SecretValue) -> Self {
+        self.masks.add(value);
+        self
+    }
+
     /// Gives it this process's terminal, for programs that talk with a person. It then has no
     /// process group of its own and nothing it prints is masked or captured; only
     /// [`run`](Cmd::run) starts it.
@@ -281,6 +298,16 @@ impl Cmd {
             .hint("start it with `run`, or leave out `interactive`"));
         }
         Ok(self)
+    }
+}
+
+/// Two sinks for the same lines.
+struct Tee(Arc<dyn LineSink>, Arc<dyn LineSink>);
+
+impl LineSink for Tee {
+    fn line(&self, stream: Stream, line: &str) {
+        self.0.line(stream, line);
+        self.1.line(stream, line);
     }
 }
 
