@@ -23,6 +23,14 @@ pub const CI: &str = "CI";
 pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 /// The file GitHub Actions shows on the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+/// Who started the run on GitHub Actions; stands in the ledger.
+pub const GITHUB_ACTOR: &str = "GITHUB_ACTOR";
+/// The person's name on Unix; stands in the ledger.
+pub const USER: &str = "USER";
+/// The person's name where `USER` is not set.
+pub const LOGNAME: &str = "LOGNAME";
+/// The person's name on Windows.
+pub const USERNAME: &str = "USERNAME";
 /// Any non-empty value switches colour off (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 

@@ -40,7 +40,7 @@ pub enum ErrorKind {
 /// What failed, where, and what to do next.
 ///
 /// `Display` is one line and never repeats the [source](std::error::Error::source);
-/// print the chain and the [hints](Error::hints) with [`Error::report`].
+/// print the chain and the [hints](Error::hints) with [`Error::report`]. `{:#}` adds the hints on the same line.
 ///
 /// ```
 /// use infra_sdk::{Error, ErrorKind};
@@ -166,6 +166,9 @@ impl fmt::Display for Error {
         }
         if !self.0.context.is_empty() {
             f.write_str(")")?;
+        }
+        if f.alternate() {
+            self.0.hints.iter().try_for_each(|hint| write!(f, "; {hint}"))?;
         }
         Ok(())
     }

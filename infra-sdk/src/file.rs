@@ -18,7 +18,7 @@ pub enum Access {
     Private,
 }
 
-fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
+pub(crate) fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
     let denied =
         matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem);
     let error = Error::new(Error::from(std::io::Error::from(error.kind())).kind(), what.to_owned())
@@ -190,7 +190,14 @@ pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T, access: Access)
 /// `Denied` or `Io`, with the path.
 pub fn append_line(path: &Path, line: &str, access: Access) -> Result<()> {
     debug_assert!(!line.contains('\n'));
+    let mut file = open_append(path, access)?;
     let fail = |error| failed("append to a file", path, error);
+    file.lock().map_err(fail)?;
+    cut_broken_end(&mut file).map_err(fail)?;
+    file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(fail)
+}
+
+pub(crate) fn open_append(path: &Path, access: Access) -> Result<File> {
     if let Some(parent) = path.parent() {
         make_dir(parent, access)?;
     }
@@ -200,13 +207,10 @@ pub fn append_line(path: &Path, line: &str, access: Access) -> Result<()> {
     if access == Access::Private {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     }
-    let mut file = options.open(path).map_err(fail)?;
-    file.lock().map_err(fail)?;
-    cut_broken_end(&mut file).map_err(fail)?;
-    file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(fail)
+    options.open(path).map_err(|error| failed("append to a file", path, error))
 }
 
-fn cut_broken_end(file: &mut File) -> std::io::Result<()> {
+pub(crate) fn cut_broken_end(file: &mut File) -> std::io::Result<()> {
     use std::io::{Seek, SeekFrom};
     let length = file.seek(SeekFrom::End(0))?;
     let mut end = length;

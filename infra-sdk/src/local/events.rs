@@ -1,0 +1,108 @@
+//! Events as one file of JSON lines, in the order they were published.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{Cursor, Event, EventBus, Published, Query};
+use crate::file::Access;
+use crate::lines::{self, Line, LineFile};
+
+/// An event bus that is one file; a cursor is the byte after an event.
+#[derive(Clone, Debug)]
+pub struct LocalEvents {
+    path: PathBuf,
+}
+
+impl LocalEvents {
+    /// The bus kept in the file `path`, which need not be there yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        LocalEvents { path: path.into() }
+    }
+
+    fn parse(&self, line: &Line) -> Result<Event> {
+        serde_json::from_slice(&line.bytes).map_err(|error| {
+            Error::invalid("an event is damaged")
+                .with("path", self.path.display())
+                .with("byte", line.end - line.bytes.len() as u64 - 1)
+                .because(error)
+                .hint("remove that line, or restore the file from a backup")
+        })
+    }
+
+    fn has(&self, event: &Event) -> Result<bool> {
+        // Parsing only lines that hold the id keeps publishing fast in a long file.
+        let id = serde_json::to_string(&event.id)
+            .map_err(|error| Error::new(ErrorKind::Bug, "write an event's id").because(error))?;
+        for line in lines::read(&self.path, 0)? {
+            let line = line?;
+            if line.bytes.windows(id.len()).any(|window| window == id.as_bytes()) {
+                let known = self.parse(&line)?;
+                if known.id == event.id && known.source == event.source {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[async_trait]
+impl EventBus for LocalEvents {
+    async fn publish(&self, event: &Event) -> Result<Published> {
+        let line = serde_json::to_string(event).map_err(|error| {
+            Error::new(ErrorKind::Bug, "write an event").with("type", &event.kind).because(error)
+        })?;
+        let mut file = LineFile::lock(&self.path, Access::Private)?;
+        if self.has(event)? {
+            return Ok(Published::Before);
+        }
+        file.append(&line)?;
+        Ok(Published::Now)
+    }
+
+    async fn read(&self, query: &Query) -> Result<Vec<(Cursor, Event)>> {
+        let start = match &query.after {
+            None => 0,
+            Some(cursor) => cursor.as_str().parse().map_err(|_| {
+                Error::invalid(format!(
+                    "{} is not a place in this bus",
+                    crate::names::quoted(cursor.as_str())
+                ))
+                .hint("read from the beginning, or from a cursor this bus gave")
+            })?,
+        };
+        let mut found = Vec::new();
+        for line in lines::read(&self.path, start)? {
+            if found.len() == query.limit {
+                break;
+            }
+            let line = line?;
+            let event = self.parse(&line)?;
+            if query.matches(&event) {
+                found.push((Cursor::new(line.end.to_string()), event));
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_damaged_line_is_named_with_its_place() {
+        let path = std::env::temp_dir().join(format!("infra-sdk-events-{}", crate::id::short().unwrap()));
+        let bus = LocalEvents::new(&path);
+        let event = Event::new("/acme/shop".parse().unwrap(), "x", "local", serde_json::Value::Null).unwrap();
+        bus.publish(&event).await.unwrap();
+        let length = std::fs::metadata(&path).unwrap().len();
+        crate::file::append_line(&path, "{not an event", Access::Private).unwrap();
+        let error = bus.read(&Query::first(9)).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("byte: {length}")), "{error}");
+        assert_eq!(bus.read(&Query::first(1)).await.unwrap().len(), 1);
+        std::fs::remove_file(path).unwrap();
+    }
+}

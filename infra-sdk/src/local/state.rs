@@ -1,0 +1,250 @@
+//! Terraform state in a folder, and locks as small files that only one process changes at a time.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::file::{self, Access, FileLock, failed};
+use crate::names::OrgName;
+use crate::state::{
+    BackendSettings, LockInfo, LockKey, Locks, Setting, Snapshot, SnapshotId, StateBackend, StateKey, locked,
+};
+use crate::time::Timestamp;
+
+/// A state file larger than this is not ours.
+const LARGEST_STATE: u64 = 512_000_000;
+
+/// Terraform state in a folder of this machine.
+///
+/// Beside each state stands a folder `snapshots` with its copies. State may
+/// hold secrets: the folders are for their owner alone.
+#[derive(Clone, Debug)]
+pub struct LocalState {
+    root: PathBuf,
+}
+
+impl LocalState {
+    /// The state kept under the folder `root`, an absolute path that need not be there yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        LocalState { root: root.into() }
+    }
+
+    fn path(&self, key: &StateKey) -> PathBuf {
+        self.root.join(key.to_string())
+    }
+
+    fn snapshots_of(&self, key: &StateKey) -> PathBuf {
+        self.root.join(key.folder()).join("snapshots")
+    }
+
+    fn copies(&self, key: &StateKey) -> Result<Vec<Snapshot>> {
+        let folder = self.snapshots_of(key);
+        let mut copies = Vec::new();
+        for name in names_in(&folder)? {
+            // A file that is not named like a copy is not one, such as one a crash left half written.
+            let Some(id) = name.strip_suffix(".tfstate") else { continue };
+            let Some(Ok(time)) = id.rsplit_once('-').map(|(time, _)| time.replace('_', ":").parse()) else {
+                continue;
+            };
+            let path = folder.join(&name);
+            let size = path.metadata().map_err(|error| failed("look at a snapshot", &path, error))?.len();
+            copies.push(Snapshot { id: SnapshotId::new(id), time, size });
+        }
+        copies.sort_by(|a, b| a.id.cmp(&b.id));
+        Ok(copies)
+    }
+}
+
+/// The names in a folder, in order; none when it is not there.
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let fail = |error| failed("list a folder", folder, error);
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error)
+            if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(fail(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry.map_err(fail)?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[async_trait]
+impl StateBackend for LocalState {
+    async fn settings(&self, key: &StateKey) -> Result<BackendSettings> {
+        let path = self.path(key);
+        file::make_dir(&self.root.join(key.folder()), Access::Private)?;
+        let Some(text) = path.to_str() else {
+            return Err(Error::invalid("the folder for state is not named in UTF-8")
+                .with("path", path.display())
+                .hint("point INFRA_HOME to a folder whose name Terraform can read"));
+        };
+        let values = BTreeMap::from([("path".to_owned(), Setting::Text(text.to_owned()))]);
+        Ok(BackendSettings { kind: "local".into(), values })
+    }
+
+    async fn read(&self, key: &StateKey) -> Result<Option<Vec<u8>>> {
+        file::read(&self.path(key), LARGEST_STATE)
+    }
+
+    async fn list(&self, owner: &OrgName) -> Result<Vec<StateKey>> {
+        let mut keys = Vec::new();
+        let home = self.root.join(owner.as_str());
+        for repo in names_in(&home)? {
+            for env in names_in(&home.join(&repo))? {
+                for stack in names_in(&home.join(&repo).join(&env))? {
+                    let key = format!("{owner}/{repo}/{env}/{stack}/terraform.tfstate").parse::<StateKey>();
+                    keys.extend(key.ok().filter(|key| self.path(key).is_file()));
+                }
+            }
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    async fn snapshot(&self, key: &StateKey) -> Result<Option<SnapshotId>> {
+        let Some(content) = self.read(key).await? else { return Ok(None) };
+        let digest = Digest::of(&content);
+        if let Some(newest) = self.copies(key)?.pop() {
+            if newest.id.as_str().ends_with(digest.short())
+                && self.read_snapshot(key, &newest.id).await?.as_ref() == Some(&content)
+            {
+                return Ok(Some(newest.id));
+            }
+        }
+        // Windows allows no `:` in the name of a file.
+        let id = format!("{}-{}", Timestamp::now().to_string().replace(':', "_"), digest.short());
+        file::write(&self.snapshots_of(key).join(format!("{id}.tfstate")), &content, Access::Private)?;
+        Ok(Some(SnapshotId::new(id)))
+    }
+
+    async fn snapshots(&self, key: &StateKey) -> Result<Vec<Snapshot>> {
+        self.copies(key)
+    }
+
+    async fn read_snapshot(&self, key: &StateKey, id: &SnapshotId) -> Result<Option<Vec<u8>>> {
+        if !self.copies(key)?.iter().any(|copy| copy.id == *id) {
+            return Ok(None);
+        }
+        file::read(&self.snapshots_of(key).join(format!("{id}.tfstate")), LARGEST_STATE)
+    }
+}
+
+/// Locks as one small JSON file each.
+#[derive(Clone, Debug)]
+pub struct LocalLocks {
+    root: PathBuf,
+}
+
+impl LocalLocks {
+    /// The locks kept under the folder `root`, which need not be there yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        LocalLocks { root: root.into() }
+    }
+
+    fn path(&self, key: &LockKey) -> PathBuf {
+        self.root.join(format!("{key}.json"))
+    }
+
+    /// Keeps other processes from reading and changing the same lock in between.
+    fn alone(&self, key: &LockKey) -> Result<FileLock> {
+        FileLock::acquire(&self.root.join(format!("{key}.mutex")))
+    }
+}
+
+#[async_trait]
+impl Locks for LocalLocks {
+    async fn lock(&self, key: &LockKey, info: &LockInfo) -> Result<LockInfo> {
+        let _alone = self.alone(key)?;
+        match file::read_json::<LockInfo>(&self.path(key))? {
+            Some(holder) if holder.id != info.id && !holder.is_free() => Err(locked(key, &holder)),
+            _ => {
+                file::write_json(&self.path(key), info, Access::Private)?;
+                Ok(info.clone())
+            }
+        }
+    }
+
+    async fn holder(&self, key: &LockKey) -> Result<Option<LockInfo>> {
+        Ok(file::read_json::<LockInfo>(&self.path(key))?.filter(|holder| !holder.is_free()))
+    }
+
+    async fn renew(&self, key: &LockKey, id: &str, expires: Timestamp) -> Result<()> {
+        let _alone = self.alone(key)?;
+        match file::read_json::<LockInfo>(&self.path(key))? {
+            Some(holder) if holder.id == id => {
+                file::write_json(&self.path(key), &LockInfo { expires, ..holder }, Access::Private)
+            }
+            Some(other) if !other.is_free() => Err(locked(key, &other)),
+            _ => Err(Error::not_found(format!("nobody holds the lock `{key}`"))
+                .hint("take the lock again before going on")),
+        }
+    }
+
+    async fn unlock(&self, key: &LockKey, id: &str) -> Result<bool> {
+        let _alone = self.alone(key)?;
+        let path = self.path(key);
+        if !file::read_json::<LockInfo>(&path)?.is_some_and(|holder| holder.id == id) {
+            return Ok(false);
+        }
+        std::fs::remove_file(&path).map_err(|error| failed("free a lock", &path, error))?;
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_lock_of_a_process_that_is_gone_is_taken_at_once() {
+        let root = std::env::temp_dir().join(format!("infra-sdk-locks-{}", crate::id::short().unwrap()));
+        let locks = LocalLocks::new(&root);
+        let key = LockKey {
+            purpose: "deploy".parse().unwrap(),
+            owner: "acme".parse().unwrap(),
+            repo: "shop".parse().unwrap(),
+            env: "local".parse().unwrap(),
+        };
+        let mut dead = LockInfo::new("ada", "deploy", Duration::from_secs(900)).unwrap();
+        let next = LockInfo::new("bob", "deploy", Duration::from_secs(900)).unwrap();
+        locks.lock(&key, &dead).await.unwrap();
+        assert!(locks.lock(&key, &next).await.is_err());
+        if let Some(process) = dead.process.as_mut() {
+            process.started += 1;
+            locks.lock(&key, &dead).await.unwrap();
+            assert_eq!(locks.holder(&key).await.unwrap(), None);
+            assert_eq!(locks.lock(&key, &next).await.unwrap().who, "bob");
+        }
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_terraform_writes_lies_in_a_folder_for_its_owner_alone() {
+        let root = std::env::temp_dir().join(format!("infra-sdk-state-{}", crate::id::short().unwrap()));
+        let state = LocalState::new(&root);
+        let key: StateKey = "acme/shop/local/network/terraform.tfstate".parse().unwrap();
+        let settings = state.settings(&key).await.unwrap();
+        let path = root.join("acme/shop/local/network/terraform.tfstate");
+        assert_eq!(settings.kind, "local");
+        assert_eq!(settings.values["path"], Setting::Text(path.display().to_string()));
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let folder = path.parent().unwrap().metadata().unwrap();
+            assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+        }
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
