@@ -17,7 +17,9 @@ pub mod process;
 pub mod retry;
 pub mod secret;
 pub mod state;
+pub mod terraform;
 pub mod time;
+pub mod tools;
 pub mod tree;
 
 pub use app::{App, Cx, TaskArgs, TaskId, TaskRef};

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cancel::CancelToken;
 use crate::mask::Masks;
-use crate::process::lines::LineSink;
+use crate::process::lines::{LineSink, Stream};
 use crate::secret::SecretValue;
 
 /// A program to start.
@@ -182,6 +182,23 @@ impl Cmd {
         self
     }
 
+    /// Sends its lines to `sink` as well as to where they go already.
+    #[must_use]
+    pub fn tee(mut self, sink: Arc<dyn LineSink>) -> Self {
+        self.sink = Some(match self.sink {
+            Some(first) => Arc::new(Tee(first, sink)),
+            None => sink,
+        });
+        self
+    }
+
+    /// Masks one more value, in all output of the run from now on.
+    #[must_use]
+    pub fn mask(self, value: &SecretValue) -> Self {
+        self.masks.add(value);
+        self
+    }
+
     /// Gives it this process's terminal, for programs that talk with a person. It then has no
     /// process group of its own and nothing it prints is masked or captured; only
     /// [`run`](Cmd::run) starts it.
@@ -213,5 +230,15 @@ impl EnvChange {
             EnvChange::Clear => None,
             EnvChange::Remove(name) | EnvChange::Set(name, _) | EnvChange::SetSecret(name, _) => Some(name),
         }
+    }
+}
+
+/// Two places for the same lines.
+struct Tee(Arc<dyn LineSink>, Arc<dyn LineSink>);
+
+impl LineSink for Tee {
+    fn line(&self, stream: Stream, line: &str) {
+        self.0.line(stream, line);
+        self.1.line(stream, line);
     }
 }

@@ -1,0 +1,124 @@
+//! A saved plan: private, applied once, gone afterwards.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::file;
+use crate::secret::SecretValue;
+use crate::terraform::stack::Opened;
+use crate::terraform::summary::PlanSummary;
+
+/// A plan that [`Stack::apply`](super::Stack::apply) carries out exactly as it is.
+///
+/// The file holds secrets in clear: it is readable by its owner only and removed when this is dropped.
+/// For as long as it lives no other run on this machine can work on the stack.
+#[derive(Debug, Serialize)]
+pub struct PlanFile {
+    stack: String,
+    changed: bool,
+    summary: PlanSummary,
+    #[serde(skip)]
+    secrets: Vec<SecretValue>,
+    #[serde(skip)]
+    saved: Saved,
+    #[serde(skip)]
+    opened: Arc<Opened>,
+}
+
+impl PlanFile {
+    pub(super) fn new(
+        stack: &str,
+        (changed, summary): (bool, PlanSummary),
+        secrets: Vec<SecretValue>,
+        saved: Saved,
+        opened: Arc<Opened>,
+    ) -> Self {
+        PlanFile { stack: stack.to_owned(), changed, summary, secrets, saved, opened }
+    }
+
+    /// The stack it is for.
+    pub fn stack(&self) -> &str {
+        &self.stack
+    }
+
+    /// Whether applying it does anything, be it only to an output.
+    pub fn has_changes(&self) -> bool {
+        self.changed
+    }
+
+    /// What it does.
+    pub fn summary(&self) -> &PlanSummary {
+        &self.summary
+    }
+
+    /// Where the saved plan is; never publish it.
+    pub fn path(&self) -> &Path {
+        &self.saved.path
+    }
+
+    /// The secrets among its variables, to be masked in what Terraform prints.
+    pub(super) fn secrets(&self) -> &[SecretValue] {
+        &self.secrets
+    }
+
+    pub(super) fn is_of(&self, opened: &Arc<Opened>) -> bool {
+        Arc::ptr_eq(&self.opened, opened)
+    }
+
+    pub(super) fn into_summary(self) -> PlanSummary {
+        self.summary
+    }
+}
+
+impl fmt::Display for PlanFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.changed {
+            write!(f, "{}: {}", self.stack, self.summary)
+        } else {
+            write!(f, "{}: no changes", self.stack)
+        }
+    }
+}
+
+/// What was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Applied {
+    /// The stack.
+    pub stack: String,
+    /// The plan that was carried out, all of it.
+    pub summary: PlanSummary,
+}
+
+impl fmt::Display for Applied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PlanSummary { add, change, destroy, .. } = self.summary;
+        write!(f, "{}: {add} added, {change} changed, {destroy} destroyed", self.stack)
+    }
+}
+
+/// The file of a plan, removed when dropped.
+#[derive(Debug)]
+pub(super) struct Saved {
+    pub(super) path: PathBuf,
+}
+
+impl Saved {
+    /// A new empty file of mode 0600 for Terraform to fill: it keeps the mode of a file that is there.
+    pub(super) fn empty(folder: &Path) -> Result<Self> {
+        let path = folder.join(format!("{}.tfplan", crate::id::short()?));
+        let saved = Saved { path };
+        file::write(&saved.path, b"", file::Access::Private)?;
+        Ok(saved)
+    }
+}
+
+impl Drop for Saved {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

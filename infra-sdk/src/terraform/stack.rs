@@ -1,0 +1,224 @@
+//! One stack: its code, its state, and the four steps of its life.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{self, Access, FileLock};
+use crate::names::Label;
+use crate::process::Cmd;
+use crate::terraform::failure::{Attempt, Words, explain};
+use crate::terraform::find::{Start, Terraform};
+use crate::terraform::outputs::{self, Output};
+use crate::terraform::plan_file::{Applied, PlanFile, Saved};
+use crate::terraform::summary::PlanSummary;
+use crate::terraform::tree::Tree;
+use crate::terraform::variables::VariableFile;
+
+/// Where a stack's code, data and state are.
+#[derive(Clone, Debug)]
+pub struct StackPlace {
+    /// The stack's name, for messages.
+    pub name: Label,
+    /// The repo.
+    pub repo: PathBuf,
+    /// The folder of the code, relative to the repo.
+    pub dir: String,
+    /// A folder for this stack in this environment alone, outside the code; made when missing, mode 0700.
+    pub data: PathBuf,
+    /// The kind of backend, such as `local` or `s3`, and its settings without credentials.
+    pub backend: (String, Value),
+    /// How long to wait for somebody else's lock.
+    pub lock_timeout: Duration,
+}
+
+/// An opened stack. While it or a plan of it lives, other runs on this machine wait for it.
+#[derive(Clone)]
+pub struct Stack {
+    terraform: Terraform,
+    place: StackPlace,
+    start: Start,
+    opened: Arc<Opened>,
+}
+
+/// The working copy, and the lock that keeps it to one run.
+#[derive(Debug)]
+pub(super) struct Opened {
+    tree: Tree,
+    // Plans and variables; emptied when the stack is opened, in case the last run was killed.
+    run: PathBuf,
+    _lock: FileLock,
+}
+
+impl Stack {
+    pub(super) async fn open(terraform: Terraform, place: StackPlace, start: Start) -> Result<Self> {
+        let begin = Instant::now();
+        let lock = loop {
+            if let Some(lock) = FileLock::try_acquire(&place.data.join("lock"))? {
+                break lock;
+            }
+            if begin.elapsed() >= place.lock_timeout {
+                return Err(Error::new(ErrorKind::Locked, "another run on this machine works on the stack")
+                    .with("stack", &place.name)
+                    .with("data", place.data.display())
+                    .hint("wait until it is done, or end it; its lock ends with it")
+                    .retryable());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        };
+        let run = place.data.join("run");
+        if run.exists() {
+            std::fs::remove_dir_all(&run)?;
+        }
+        file::make_dir(&run, Access::Private)?;
+        let (kind, settings) = &place.backend;
+        if let Some(path) = settings.get("path").and_then(Value::as_str).filter(|_| kind == "local") {
+            // Terraform writes the state with the umask's mode; the folder keeps it private.
+            if let Some(folder) = Path::new(path).parent() {
+                file::make_dir(folder, Access::Private)?;
+            }
+        }
+        let tree = Tree::make(&place.repo, &place.dir, &place.data.join("work"), kind, settings)?;
+        Ok(Stack { terraform, place, start, opened: Arc::new(Opened { tree, run, _lock: lock }) })
+    }
+
+    /// The stack's name.
+    pub fn name(&self) -> &Label {
+        &self.place.name
+    }
+
+    /// Fetches providers and modules and connects to the state.
+    ///
+    /// # Errors
+    /// `Failed` with Terraform's words; `Conflict` when the state is kept elsewhere than before; `Cancelled`, `TimedOut`.
+    pub async fn init(&self) -> Result<()> {
+        let cmd = self.command("init").args(["-input=false", "-no-color"]);
+        self.run("init", cmd).await?;
+        self.opened.tree.keep_lock_file()
+    }
+
+    /// Plans what would make the stack as its code says, with the fields of `variables` as its variables: a
+    /// struct, a map, or `()` for none. Secrets in it are masked in what Terraform prints.
+    ///
+    /// # Errors
+    /// `Failed` with Terraform's words; `Locked` with the holder of the state's lock; `Invalid` when `variables` have no
+    /// names; `Cancelled`, `TimedOut`.
+    pub async fn plan<V: Serialize + ?Sized>(&self, variables: &V) -> Result<PlanFile> {
+        let variables = VariableFile::write(&self.opened.run, variables)?;
+        let saved = Saved::empty(&self.opened.run)?;
+        let cmd = self
+            .command("plan")
+            .args(["-input=false", "-no-color", "-detailed-exitcode"])
+            .arg(self.lock_timeout())
+            .arg(joined("-var-file=", variables.path()))
+            .arg(joined("-out=", &saved.path));
+        let cmd = variables.secrets().iter().fold(cmd, Cmd::mask);
+        // Exit code 2 says that there are changes.
+        let changed = match self.run("plan", cmd).await {
+            Ok(()) => false,
+            Err(error) if error.kind() == ErrorKind::Failed && error.exit_code() == Some(2) => true,
+            Err(error) => return Err(error),
+        };
+        let json = self.read("show", self.command("show").arg("-json").arg(&saved.path)).await?;
+        let summary = PlanSummary::from_json(json.as_bytes())?;
+        let secrets = variables.into_secrets();
+        Ok(PlanFile::new(self.place.name.as_str(), (changed, summary), secrets, saved, self.opened.clone()))
+    }
+
+    /// Carries out exactly this plan. A cancelled apply has 60 seconds to finish what it began and write the state.
+    ///
+    /// # Errors
+    /// `Conflict` when the state was changed after the plan was made; `Locked` with the holder of the state's lock;
+    /// `Failed` with Terraform's words; `Invalid` when the plan is another stack's; `Cancelled`, `TimedOut`.
+    pub async fn apply(&self, plan: PlanFile) -> Result<Applied> {
+        if !plan.is_of(&self.opened) {
+            return Err(Error::invalid("the plan was made by another run or for another stack")
+                .with("stack", &self.place.name)
+                .hint("plan and apply with the same opened stack"));
+        }
+        let cmd = self
+            .command("apply")
+            .args(["-input=false", "-no-color"])
+            .arg(self.lock_timeout())
+            .arg(plan.path())
+            .grace(Duration::from_secs(60));
+        self.run("apply", plan.secrets().iter().fold(cmd, Cmd::mask)).await?;
+        Ok(Applied { stack: self.place.name.to_string(), summary: plan.into_summary() })
+    }
+
+    /// The outputs in the state, by name. Holds sensitive values in clear.
+    ///
+    /// # Errors
+    /// `Failed` with Terraform's words; `Cancelled`, `TimedOut`.
+    pub async fn outputs_raw(&self) -> Result<BTreeMap<String, Output>> {
+        outputs::parse(&self.read("output", self.command("output").args(["-json", "-no-color"])).await?)
+    }
+
+    /// A command of Terraform that nothing from outside steers to another state.
+    fn command(&self, verb: &str) -> Cmd {
+        let env = self.terraform.env();
+        let mut cmd = (self.start)(self.terraform.program()).arg(verb).dir(self.opened.tree.folder());
+        for (name, _) in env.vars() {
+            let name = name.to_string_lossy();
+            if name.starts_with("TF_CLI_ARGS") || name == "TF_WORKSPACE" {
+                cmd = cmd.env_remove(name.as_ref());
+            }
+        }
+        // A settings file that is not there changes nothing but adds a warning to all output.
+        if env.path("TF_CLI_CONFIG_FILE").is_some_and(|file| !file.exists()) {
+            cmd = cmd.env_remove("TF_CLI_CONFIG_FILE");
+        }
+        cmd.env("TF_IN_AUTOMATION", "1").env("CHECKPOINT_DISABLE", "1").env("TF_DATA_DIR", self.data_dir())
+    }
+
+    fn data_dir(&self) -> PathBuf {
+        self.place.data.join("terraform")
+    }
+
+    fn lock_timeout(&self) -> String {
+        format!("-lock-timeout={}s", self.place.lock_timeout.as_secs())
+    }
+
+    async fn run(&self, verb: &str, cmd: Cmd) -> Result<()> {
+        let words = Words::default();
+        let result = cmd.tee(Arc::new(words.clone())).run().await;
+        result.map_err(|error| self.explain(verb, error, &words))
+    }
+
+    async fn read(&self, verb: &str, cmd: Cmd) -> Result<String> {
+        let words = Words::default();
+        let result = cmd.tee(Arc::new(words.clone())).read().await;
+        result.map_err(|error| self.explain(verb, error, &words))
+    }
+
+    fn explain(&self, verb: &str, error: Error, words: &Words) -> Error {
+        if verb == "plan" && error.exit_code() == Some(2) {
+            return error;
+        }
+        let by_hand = format!(
+            "TF_DATA_DIR={} {} -chdir={}",
+            self.data_dir().display(),
+            self.terraform.program().display(),
+            self.opened.tree.folder().display()
+        );
+        let attempt = Attempt {
+            tool: self.terraform.name(),
+            verb,
+            stack: self.place.name.as_str(),
+            by_hand: &by_hand,
+            memory: &self.data_dir().join("terraform.tfstate"),
+        };
+        explain(&attempt, error, words)
+    }
+}
+
+fn joined(flag: &str, path: &Path) -> std::ffi::OsString {
+    let mut text = std::ffi::OsString::from(flag);
+    text.push(path);
+    text
+}
