@@ -1,0 +1,123 @@
+//! What repos read of each other: typed trees in, typed trees out, each publication recorded.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result, ResultExt};
+use crate::events::vocabulary;
+use crate::infra::open::Infra;
+use crate::ledger::Outcome;
+use crate::names::{Label, ParamPath};
+use crate::refs::{self, Check, Listing, PublishPlan, Published};
+
+impl Infra {
+    /// Reads what stands at a reference: a name of `[refs]`, or a path such as `/infrastructure/network`.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such reference; `Invalid` listing every field that is missing or of another type.
+    pub async fn read<T: DeserializeOwned>(&self, reference: &str) -> Result<T> {
+        let path = self.path_of(reference)?;
+        refs::read(&*self.ports().params, &path).await.context(format!("read the reference `{reference}`"))
+    }
+
+    /// Makes the tree at `path` say exactly what `value` says; what is the same already is not written again.
+    ///
+    /// # Errors
+    /// `Invalid` listing every value that can not be kept, before anything is written.
+    pub async fn publish<T: Serialize + ?Sized>(&self, path: &str, value: &T) -> Result<Published> {
+        let path = ParamPath::new(path)?;
+        let plan = refs::publish_plan(&*self.ports().params, &path, value).await?;
+        self.carry_out_publish(plan, &path).await
+    }
+
+    /// Publishes every path of `[exports]` from the outputs of its stack as they are now.
+    ///
+    /// # Errors
+    /// What reading the outputs or publishing fails with; paths before the failing one stay published.
+    pub async fn publish_exports(&self) -> Result<PublishedExports> {
+        let exports = &self.settings().exports;
+        if exports.is_empty() {
+            return Err(Error::not_found("this repo exports nothing")
+                .hint("add `[exports]` to infra.toml, such as \"/infrastructure/network\" = { stack = \"network\" }"));
+        }
+        let terraform = self.terraform().await?;
+        let mut published = Vec::new();
+        for (path, export) in exports {
+            let (name, config) = self.stack_named(export.stack.as_str())?;
+            let stack = self.open_stack(&terraform, name, config).await?;
+            let outputs: BTreeMap<String, refs::Output> = stack
+                .outputs_raw()
+                .await?
+                .into_iter()
+                .map(|(name, output)| {
+                    (name, refs::Output { value: output.value, sensitive: output.sensitive })
+                })
+                .collect();
+            let plan = refs::publish_outputs_plan(&*self.ports().params, path, &outputs).await?;
+            published.push(self.carry_out_publish(plan, path).await?);
+        }
+        Ok(PublishedExports(published))
+    }
+
+    /// Whether every reference of `[refs]` is there.
+    ///
+    /// # Errors
+    /// `NotFound` listing every one that is not, with the nearest path that is.
+    pub async fn check_references(&self) -> Result<Check> {
+        refs::check(&*self.ports().params, &self.settings().refs).await?.into_result()
+    }
+
+    /// What this repo reads and publishes, and what is there.
+    ///
+    /// # Errors
+    /// What the store fails with.
+    pub async fn list_references(&self) -> Result<Listing> {
+        let settings = self.settings();
+        refs::list(&*self.ports().params, &settings.refs, settings.exports.keys()).await
+    }
+
+    async fn carry_out_publish(&self, plan: PublishPlan, path: &ParamPath) -> Result<Published> {
+        let changes = !plan.is_empty();
+        let published = plan.apply(&*self.ports().params).await?;
+        if changes {
+            let details = [("change", published.to_string())];
+            self.record("publish", path.as_str(), Outcome::Done, &details).await?;
+            self.tell_others(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": path })).await?;
+        }
+        Ok(published)
+    }
+
+    fn path_of(&self, reference: &str) -> Result<ParamPath> {
+        if reference.starts_with('/') {
+            return ParamPath::new(reference);
+        }
+        let refs = &self.settings().refs;
+        refs.get(reference).cloned().ok_or_else(|| {
+            let known: Vec<&str> = refs.keys().map(Label::as_str).collect();
+            let error = Error::not_found(format!("no reference is named {}", crate::names::quoted(reference)));
+            match crate::names::nearest(reference, known.iter().copied()) {
+                Some(near) => error.hint(format!("did you mean `{near}`?")),
+                None => error.hint("add it to `[refs]` in infra.toml, or give a path that starts with `/`"),
+            }
+        })
+    }
+}
+
+/// What was published, a path each.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct PublishedExports(pub Vec<Published>);
+
+impl std::fmt::Display for PublishedExports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, published) in self.0.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{published}")?;
+        }
+        Ok(())
+    }
+}

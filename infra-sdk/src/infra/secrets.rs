@@ -1,0 +1,97 @@
+//! This repo's secrets in one environment: from `.env` to the store, and from the store to a release.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::events::vocabulary;
+use crate::infra::open::Infra;
+use crate::ledger::Outcome;
+use crate::names::SecretName;
+use crate::secret::SecretValue;
+use crate::secrets::{self, Dotenv, InitPlan, MissingSecret, Needs, SecretsReport, SetupPlan, SetupReport};
+
+/// A planned setup, together with the `.env` it was made from.
+#[derive(Debug)]
+pub struct SecretsSetup {
+    /// What will be written, by name.
+    pub plan: SetupPlan,
+    dotenv: Option<Dotenv>,
+    supplied: BTreeMap<SecretName, SecretValue>,
+}
+
+impl SecretsSetup {
+    /// What has no value yet.
+    pub fn missing(&self) -> &[MissingSecret] {
+        &self.plan.missing
+    }
+
+    /// Gives a value for one that is missing.
+    pub fn supply(&mut self, name: SecretName, value: SecretValue) {
+        self.supplied.insert(name, value);
+    }
+}
+
+impl Infra {
+    /// What making `.env.example`, `.gitignore` and `.env` ready would change.
+    ///
+    /// # Errors
+    /// `Io` when a file can not be read.
+    pub fn plan_secret_files(&self) -> Result<InitPlan> {
+        secrets::plan_init(self.config().root(), &self.settings().secrets)
+    }
+
+    /// What storing this repo's secrets would write.
+    ///
+    /// # Errors
+    /// `Invalid` with the place of what is wrong in `.env`; what the store fails with.
+    pub async fn plan_secrets(&self) -> Result<SecretsSetup> {
+        let dotenv = Dotenv::load(self.config().root(), self.environment())?;
+        for (_, value) in dotenv.iter().flat_map(Dotenv::values) {
+            self.host().masks.add(value);
+        }
+        let stored = self.ports().secret_source.get_all().await?;
+        let plan = secrets::plan_setup(&self.secret_needs(), dotenv.as_ref(), &stored);
+        Ok(SecretsSetup { plan, dotenv, supplied: BTreeMap::new() })
+    }
+
+    /// Writes what was planned, and records the names.
+    ///
+    /// # Errors
+    /// `NotFound` listing every secret that still has no value; then nothing is written.
+    pub async fn store_secrets(&self, setup: SecretsSetup) -> Result<SetupReport> {
+        let store = &*self.ports().secrets;
+        let report = setup.plan.apply(setup.dotenv.as_ref(), setup.supplied, store).await?;
+        let written: Vec<&str> = [&report.from_dotenv, &report.generated, &report.supplied]
+            .into_iter()
+            .flatten()
+            .map(SecretName::as_str)
+            .collect();
+        if !written.is_empty() {
+            let details = [("names", written.join(" "))];
+            self.record("secrets.write", &report.store, Outcome::Done, &details).await?;
+            self.tell_others(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": written })).await?;
+        }
+        Ok(report)
+    }
+
+    /// Whether every secret this repo needs is in the store.
+    ///
+    /// # Errors
+    /// What the store fails with; what is missing stands in the report.
+    pub async fn check_secrets(&self) -> Result<SecretsReport> {
+        secrets::check(&self.secret_needs(), &*self.ports().secret_source).await
+    }
+
+    /// The values a release needs, all of them.
+    pub(super) async fn needed_secrets(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        self.check_secrets().await?.require()?;
+        let needs = self.secret_needs();
+        let mut values = self.ports().secret_source.get_all().await?;
+        values.retain(|name, _| needs.declares(name) && needs.get(name).is_some());
+        Ok(values)
+    }
+
+    fn secret_needs(&self) -> Needs {
+        Needs::of(&self.settings().secrets, self.environment())
+    }
+}

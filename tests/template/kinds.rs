@@ -1,0 +1,60 @@
+//! Each kind of repo, as a newcomer finds it.
+
+use support::Scratch;
+
+use crate::{cargo, render};
+
+fn works(kind: &str, name: &str) {
+    let scratch = Scratch::new("template");
+    let dir = render(&scratch, kind, name);
+    let main = std::fs::read_to_string(dir.join("xtask/src/main.rs")).expect("it has tasks");
+    assert!(main.lines().count() < 60, "{} lines", main.lines().count());
+    assert!(!main.contains("{{"), "{main}");
+
+    let built = cargo(&scratch, &dir, &["build", "--workspace", "--profile", "xtask"]).finish().expect(0);
+    assert!(!built.stderr.contains("warning"), "{}", built.stderr);
+    let status = support::Run::new("git", &dir).args(["status", "--porcelain", "--ignored"]).finish().expect(0);
+    assert!(status.stdout.contains("?? infra.toml"), "{}", status.stdout);
+
+    let listed = cargo(&scratch, &dir, &["xtask", "--list"]).finish().expect(0);
+    for task in ["setup", "build", "test", "deploy", "infra:config:show"] {
+        assert!(listed.stdout.contains(task), "{}", listed.stdout);
+    }
+    let tested = cargo(&scratch, &dir, &["xtask", "test"]).finish().expect(0);
+    assert!(tested.stdout.contains("the_tasks_fit_together ... ok"), "{}", tested.stdout);
+}
+
+#[test]
+fn an_api_works_as_rendered() {
+    works("api", "shop-api");
+}
+
+#[test]
+fn a_webapp_works_as_rendered() {
+    works("webapp", "shop-web");
+}
+
+#[test]
+fn a_cli_works_as_rendered() {
+    works("cli", "shopper");
+}
+
+#[test]
+fn an_infrastructure_repo_works_as_rendered() {
+    works("infrastructure", "infra");
+}
+
+#[test]
+fn rendered_sources_are_formatted() {
+    let scratch = Scratch::new("template");
+    for (kind, name) in [("api", "shop-api"), ("webapp", "shop-web"), ("cli", "shopper"), ("infrastructure", "infra")] {
+        let dir = render(&scratch, kind, name);
+        for manifest in ["app/Cargo.toml", "xtask/Cargo.toml"] {
+            let path = dir.join(manifest);
+            if path.exists() {
+                let path = path.display().to_string();
+                drop(cargo(&scratch, &dir, &["fmt", "--check", "--manifest-path", &path]).finish().expect(0));
+            }
+        }
+    }
+}

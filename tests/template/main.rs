@@ -1,0 +1,34 @@
+//! Every template renders, builds without a warning, passes its own tests, and refuses what it must.
+
+mod demo;
+mod kinds;
+mod refusals;
+
+use std::path::Path;
+
+use support::{Run, Scratch, repo};
+
+/// This repo's xtask, built once by the run that started these tests.
+pub(crate) fn sdk_xtask(scratch: &Scratch, args: &[&str]) -> Run {
+    Run::new(env!("CARGO"), &repo())
+        .env("INFRA_HOME", scratch.join("home"))
+        .args(["run", "--quiet", "--profile", "xtask", "--package", "xtask", "--"])
+        .args(args)
+}
+
+/// `cargo …` in a rendered repo; all of them share one build folder.
+pub(crate) fn cargo(scratch: &Scratch, dir: &Path, args: &[&str]) -> Run {
+    Run::new(env!("CARGO"), dir)
+        .env("INFRA_HOME", scratch.join("home"))
+        .env("CARGO_BUILD_BUILD_DIR", repo().join("target/rendered"))
+        .args(args)
+}
+
+/// Renders one kind of repo into the scratch folder.
+pub(crate) fn render(scratch: &Scratch, kind: &str, name: &str) -> std::path::PathBuf {
+    let dir = scratch.join(name);
+    let args = ["new", &dir.display().to_string(), "--kind", kind, "--org", "acme", "--name", name];
+    let made = sdk_xtask(scratch, &args).finish().expect(0);
+    assert!(made.stdout.contains("a snapshot of this working tree"), "{}", made.stdout);
+    dir
+}
