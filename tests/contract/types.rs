@@ -197,6 +197,15 @@ async fn references(store: &dyn ParameterStore) {
     let check = refs::check(store, &wanted).await.expect("a check").into_result().expect("all there");
     assert_eq!((check.found.len(), check.found[1].parameters), (2, 1));
 
+    let variables = refs::variables(store, &wanted).await.expect("variables");
+    assert_eq!(variables.plain["VPC"], variables.plain["NETWORK_VPC_ID"]);
+    assert_eq!(variables.plain["NETWORK_SUBNET_IDS"], "subnet-a,subnet-b");
+    assert_eq!(variables.plain["NETWORK_ZONES_3_CIDR_BLOCK"], "10.3.0.0/16");
+    assert_eq!(variables.secret["NETWORK_DB_KEY"].expose(), "hunter3");
+    let mut clash = wanted.clone();
+    clash.insert("network_vpc_id".parse().expect("a name"), path("/infra/network/vpc-id"));
+    assert_eq!(refs::variables(store, &clash).await.expect_err("one name").kind(), ErrorKind::Invalid);
+
     let broken = BTreeMap::from([
         entry("database", "/infra/databse"),
         entry("net", "/infra/networks"),
@@ -245,6 +254,8 @@ async fn outputs(store: &dyn ParameterStore) {
     let none =
         refs::publish_outputs_plan(store, &root, &BTreeMap::new()).await.expect_err("nothing to publish");
     assert_eq!(none.kind(), ErrorKind::Invalid);
+    let hole = BTreeMap::from([("ids".to_owned(), output(serde_json::json!(["a", null]), false))]);
+    assert!(refs::publish_outputs_plan(store, &root, &hole).await.is_err());
     let twice = BTreeMap::from([
         ("vpc_id".to_owned(), outputs["vpc_id"].clone()),
         ("vpc-id".to_owned(), outputs["vpc_id"].clone()),

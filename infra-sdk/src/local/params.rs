@@ -20,6 +20,11 @@ pub struct LocalParameters {
     root: PathBuf,
 }
 
+/// Whether each level can be the name of a file or folder, beside what is added to it.
+fn fits(path: &ParamPath) -> bool {
+    path.levels().all(|level| level.len() <= 200)
+}
+
 /// The content of one file.
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -45,6 +50,9 @@ impl LocalParameters {
     }
 
     fn kept(&self, path: &ParamPath) -> Result<Option<Parameter>> {
+        if !fits(path) {
+            return Ok(None);
+        }
         let kept: Option<Kept> = file::read_json(&self.file(path))?;
         Ok(kept.map(|Kept { value, version, modified }| Parameter {
             path: path.clone(),
@@ -105,6 +113,9 @@ impl ParameterStore for LocalParameters {
     }
 
     async fn under(&self, path: &ParamPath) -> Result<Vec<Parameter>> {
+        if !fits(path) {
+            return Ok(Vec::new());
+        }
         let mut found = Vec::new();
         for path in self.paths(&self.folder(path))? {
             // One that was removed in between is simply not there.
@@ -121,6 +132,13 @@ impl ParameterStore for LocalParameters {
         let mut seen = BTreeSet::new();
         for write in writes {
             write.check()?;
+            if !fits(&write.path) {
+                return Err(Error::invalid(format!(
+                    "parameter `{}` has a level of more than 200 characters",
+                    write.path
+                ))
+                .hint("shorten it: files are not named longer"));
+            }
             if !seen.insert(&write.path) {
                 return Err(Error::invalid(format!("parameter `{}` is given twice", write.path))
                     .hint("give each path one value"));
@@ -143,7 +161,7 @@ impl ParameterStore for LocalParameters {
     async fn delete(&self, paths: &[ParamPath]) -> Result<usize> {
         let _alone = self.alone()?;
         let mut removed = 0;
-        for path in paths {
+        for path in paths.iter().filter(|path| fits(path)) {
             let file = self.file(path);
             match std::fs::remove_file(&file) {
                 Ok(()) => removed += 1,
@@ -211,6 +229,11 @@ mod tests {
         };
         assert!(store.put(&[write("/a/one", "x"), write("/a/two", "")]).await.is_err());
         assert!(store.put(&[write("/a/one", "x"), write("/a/one", "y")]).await.is_err());
+        let long = format!("/a/{}", "x".repeat(300));
+        assert!(store.put(&[write("/a/one", "x"), write(&long, "y")]).await.is_err());
+        let long = long.parse().unwrap();
+        assert!(store.get(std::slice::from_ref(&long)).await.unwrap().is_empty());
+        assert_eq!((store.under(&long).await.unwrap(), store.delete(&[long]).await.unwrap()), (vec![], 0));
         assert_eq!(store.names().await.unwrap(), []);
     }
 

@@ -46,7 +46,7 @@ pub async fn publish_outputs_plan(
 ) -> Result<PublishPlan> {
     let mut entries = BTreeMap::new();
     for (name, output) in outputs {
-        let Some(value) = value(&output.value, output.sensitive) else { continue };
+        let Some(value) = value(name, &output.value, output.sensitive)? else { continue };
         if entries.insert(kebab(name), value).is_some() {
             return Err(Error::invalid(format!("two outputs would be published as `{}`", kebab(name)))
                 .hint("rename one of them: `_` and `-` are the same in a published name"));
@@ -61,21 +61,34 @@ pub async fn publish_outputs_plan(
     plan(store, path, Value::Table(entries)).await
 }
 
-fn value(json: &Json, sensitive: bool) -> Option<Node> {
+fn value(output: &str, json: &Json, sensitive: bool) -> Result<Option<Node>> {
     let text = |text: String| match sensitive {
         true => Value::Secret(SecretValue::new(text)),
         false => Value::Text(text),
     };
     let value = match json {
-        Json::Null => return None,
+        Json::Null => return Ok(None),
         Json::Bool(yes) => text(yes.to_string()),
         Json::Number(number) => text(number.to_string()),
         Json::String(string) => text(string.clone()),
-        Json::Array(items) => Value::List(items.iter().filter_map(|item| value(item, sensitive)).collect()),
+        Json::Array(items) => {
+            let mut list = Vec::new();
+            for item in items {
+                // Left out, it would move all elements after it.
+                list.push(value(output, item, sensitive)?.ok_or_else(|| {
+                    Error::invalid(format!("the output `{output}` holds a list with a null element"))
+                        .hint("drop such elements in Terraform, with `compact` or an `if` in a `for`")
+                })?);
+            }
+            Value::List(list)
+        }
         Json::Object(entries) => {
-            let inner = entries.iter().filter_map(|(key, json)| Some((key.clone(), value(json, sensitive)?)));
-            Value::Table(inner.collect())
+            let mut table = BTreeMap::new();
+            for (key, json) in entries {
+                table.extend(value(output, json, sensitive)?.map(|node| (key.clone(), node)));
+            }
+            Value::Table(table)
         }
     };
-    Some(node(value))
+    Ok(Some(node(value)))
 }

@@ -115,7 +115,7 @@ impl ParameterWrite {
 }
 
 fn empty() -> (String, &'static str) {
-    ("is empty".into(), "leave it out: make the field an `Option`")
+    ("is empty".into(), "leave it out: an absent `Option` or a null output has no parameter")
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! A serde format that turns a struct into a tree of values under kebab-case names.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
 use crate::error::{Error, Result};
+use crate::refs::compound::{Entries, Items, under_variant};
 use crate::secret::{self, SecretValue};
 use crate::tree::{Node, Origin, Value};
 
@@ -27,11 +27,11 @@ pub(crate) fn node(value: Value) -> Node {
     Node::new(value, Origin::named(""))
 }
 
-struct Tree;
+pub(super) struct Tree;
 
 /// Why a value has no place in a tree; never the value itself.
 #[derive(Debug)]
-struct Refused(String);
+pub(super) struct Refused(pub(super) String);
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,7 +47,7 @@ impl ser::Error for Refused {
     }
 }
 
-type Part = Result<Option<Value>, Refused>;
+pub(super) type Part = Result<Option<Value>, Refused>;
 
 macro_rules! integers {
     ($($method:ident $type:ty),*) => {$(
@@ -143,7 +143,7 @@ impl Serializer for Tree {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Items, Refused> {
-        Ok(Items { items: Vec::new(), variant: None })
+        Ok(Items::new(None))
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Items, Refused> {
@@ -161,11 +161,11 @@ impl Serializer for Tree {
         variant: &'static str,
         _: usize,
     ) -> Result<Items, Refused> {
-        Ok(Items { items: Vec::new(), variant: Some(variant) })
+        Ok(Items::new(Some(variant)))
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Entries, Refused> {
-        Ok(Entries { entries: BTreeMap::new(), key: None, variant: None })
+        Ok(Entries::new(None))
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Entries, Refused> {
@@ -179,120 +179,14 @@ impl Serializer for Tree {
         variant: &'static str,
         _: usize,
     ) -> Result<Entries, Refused> {
-        Ok(Entries { entries: BTreeMap::new(), key: None, variant: Some(variant) })
+        Ok(Entries::new(Some(variant)))
     }
 }
-
-fn under_variant(variant: Option<&'static str>, value: Value) -> Value {
-    match variant {
-        Some(variant) => Value::Table(BTreeMap::from([(kebab(variant), node(value))])),
-        None => value,
-    }
-}
-
-struct Items {
-    items: Vec<Node>,
-    variant: Option<&'static str>,
-}
-
-impl Items {
-    fn add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        let item = value.serialize(Tree)?;
-        self.items
-            .push(node(item.ok_or_else(|| Refused("a list with an element that is not there".into()))?));
-        Ok(())
-    }
-
-    fn done(self) -> Part {
-        Ok(Some(under_variant(self.variant, Value::List(self.items))))
-    }
-}
-
-macro_rules! lists {
-    ($($trait:ident $method:ident),*) => {$(
-        impl ser::$trait for Items {
-            type Ok = Option<Value>;
-            type Error = Refused;
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-                self.add(value)
-            }
-            fn end(self) -> Part {
-                self.done()
-            }
-        }
-    )*};
-}
-lists! {
-    SerializeSeq serialize_element, SerializeTuple serialize_element,
-    SerializeTupleStruct serialize_field, SerializeTupleVariant serialize_field
-}
-
-struct Entries {
-    entries: BTreeMap<String, Node>,
-    key: Option<String>,
-    variant: Option<&'static str>,
-}
-
-impl Entries {
-    fn add<T: Serialize + ?Sized>(&mut self, name: String, value: &T) -> Result<(), Refused> {
-        if let Some(value) = value.serialize(Tree)? {
-            if self.entries.contains_key(&name) {
-                return Err(Refused(format!("two fields with the name {}", crate::names::quoted(&name))));
-            }
-            self.entries.insert(name, node(value));
-        }
-        Ok(())
-    }
-
-    fn done(self) -> Part {
-        Ok(Some(under_variant(self.variant, Value::Table(self.entries))))
-    }
-}
-
-impl ser::SerializeMap for Entries {
-    type Ok = Option<Value>;
-    type Error = Refused;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        match key.serialize(Tree)? {
-            Some(Value::Text(text)) => self.key = Some(text),
-            _ => return Err(Refused("a map with keys that are not text".into())),
-        }
-        Ok(())
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        let key = self.key.take().ok_or_else(|| Refused("a map with a value before its key".into()))?;
-        self.add(key, value)
-    }
-
-    fn end(self) -> Part {
-        self.done()
-    }
-}
-
-macro_rules! structs {
-    ($($trait:ident),*) => {$(
-        impl ser::$trait for Entries {
-            type Ok = Option<Value>;
-            type Error = Refused;
-            fn serialize_field<T: Serialize + ?Sized>(
-                &mut self,
-                name: &'static str,
-                value: &T,
-            ) -> Result<(), Refused> {
-                self.add(kebab(name), value)
-            }
-            fn end(self) -> Part {
-                self.done()
-            }
-        }
-    )*};
-}
-structs!(SerializeStruct, SerializeStructVariant);
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

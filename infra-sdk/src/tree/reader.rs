@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
                 Some(entries.iter().map(|(key, node)| (key.as_str(), node)).collect())
             }
             // Stores of single texts write nothing else for a table without entries.
-            Source::Loose(text) if text.is_empty() => Some(Vec::new()),
+            Source::Loose("") => Some(Vec::new()),
             _ => None,
         });
         entries.unwrap_or_default()
