@@ -14,6 +14,7 @@ pub mod local;
 pub mod mask;
 pub mod names;
 pub mod process;
+pub mod refs;
 pub mod retry;
 pub mod secret;
 pub mod state;

@@ -114,12 +114,11 @@ impl StateBackend for LocalState {
     async fn snapshot(&self, key: &StateKey) -> Result<Option<SnapshotId>> {
         let Some(content) = self.read(key).await? else { return Ok(None) };
         let digest = Digest::of(&content);
-        if let Some(newest) = self.copies(key)?.pop() {
-            if newest.id.as_str().ends_with(digest.short())
-                && self.read_snapshot(key, &newest.id).await?.as_ref() == Some(&content)
-            {
-                return Ok(Some(newest.id));
-            }
+        if let Some(newest) = self.copies(key)?.pop()
+            && newest.id.as_str().ends_with(digest.short())
+            && self.read_snapshot(key, &newest.id).await?.as_ref() == Some(&content)
+        {
+            return Ok(Some(newest.id));
         }
         // Windows allows no `:` in the name of a file.
         let id = format!("{}-{}", Timestamp::now().to_string().replace(':', "_"), digest.short());
@@ -193,7 +192,7 @@ impl Locks for LocalLocks {
     async fn unlock(&self, key: &LockKey, id: &str) -> Result<bool> {
         let _alone = self.alone(key)?;
         let path = self.path(key);
-        if !file::read_json::<LockInfo>(&path)?.is_some_and(|holder| holder.id == id) {
+        if file::read_json::<LockInfo>(&path)?.is_none_or(|holder| holder.id != id) {
             return Ok(false);
         }
         std::fs::remove_file(&path).map_err(|error| failed("free a lock", &path, error))?;
@@ -207,8 +206,9 @@ mod tests {
 
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn the_lock_of_a_process_that_is_gone_is_taken_at_once() {
+    async fn the_lock_of_a_killed_process_is_taken_at_once() {
         let root = std::env::temp_dir().join(format!("infra-sdk-locks-{}", crate::id::short().unwrap()));
         let locks = LocalLocks::new(&root);
         let key = LockKey {
@@ -217,16 +217,17 @@ mod tests {
             repo: "shop".parse().unwrap(),
             env: "local".parse().unwrap(),
         };
-        let mut dead = LockInfo::new("ada", "deploy", Duration::from_secs(900)).unwrap();
+        let program = crate::Cmd::new("sleep").arg("60").start_detached(&root.join("log")).unwrap();
+        let mut first = LockInfo::new("ada", "deploy", Duration::from_secs(900)).unwrap();
+        first.process = crate::state::ProcessMark::of(program.pid);
+        assert!(first.process.is_some());
         let next = LockInfo::new("bob", "deploy", Duration::from_secs(900)).unwrap();
-        locks.lock(&key, &dead).await.unwrap();
-        assert!(locks.lock(&key, &next).await.is_err());
-        if let Some(process) = dead.process.as_mut() {
-            process.started += 1;
-            locks.lock(&key, &dead).await.unwrap();
-            assert_eq!(locks.holder(&key).await.unwrap(), None);
-            assert_eq!(locks.lock(&key, &next).await.unwrap().who, "bob");
-        }
+        locks.lock(&key, &first).await.unwrap();
+        assert!(locks.lock(&key, &next).await.is_err(), "the first still runs");
+        program.stop(Duration::ZERO).await.unwrap();
+        assert_eq!(locks.holder(&key).await.unwrap(), None);
+        assert_eq!(locks.lock(&key, &next).await.unwrap(), next);
+        assert!(!locks.unlock(&key, &first.id).await.unwrap());
         std::fs::remove_dir_all(root).unwrap();
     }
 
