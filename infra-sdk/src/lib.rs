@@ -6,8 +6,11 @@ pub mod env;
 pub mod error;
 pub mod file;
 pub mod id;
+pub mod images;
+pub mod local;
 pub mod names;
 pub mod secret;
+pub mod secrets;
 pub mod time;
 
 pub use cancel::CancelToken;
