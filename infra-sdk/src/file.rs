@@ -18,6 +18,7 @@ pub enum Access {
     Private,
 }
 
+/// An error of the file system with its path, and a hint where permission is missing.
 pub(crate) fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
     let denied =
         matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem);

@@ -1,35 +1,63 @@
-//! infra-sdk.
-pub mod app;
-pub mod cancel;
-pub mod config;
-pub mod digest;
-pub mod env;
+//! An organisation's infrastructure platform as one crate: typed functions for secrets, references, images, Terraform
+//! and deploys, and a task runtime that composes them into `cargo xtask setup | build | deploy`.
+//!
+//! Start a repo's `xtask` with [`main`]; use the rooms below alone from a tool of your own. `ARCHITECTURE.md` in the
+//! repository is the map.
+//!
+//! | feature | adds |
+//! | --- | --- |
+//! | `derive` | per-task flags from `#[derive(clap::Args)]` structs |
+
+// The floor: each may use the ones before it.
 pub mod error;
-pub mod events;
-pub mod file;
-pub mod id;
-pub mod ledger;
-pub mod lines;
-pub mod local;
-pub mod mask;
 pub mod names;
-pub mod process;
-pub mod refs;
-pub mod retry;
 pub mod secret;
-pub mod state;
-pub mod terraform;
+pub mod id;
+pub mod digest;
 pub mod time;
-pub mod tools;
+pub mod env;
+pub mod file;
+pub mod lines;
+pub mod cancel;
+pub mod mask;
+pub mod process;
+pub mod retry;
 pub mod tree;
 
-pub use app::{App, Cx, TaskArgs, TaskId, TaskRef};
+// The task runtime, and the settings.
+pub mod app;
+pub mod config;
+
+// What there is to do: each with its port, where providers differ.
+pub mod secrets;
+pub mod refs;
+pub mod images;
+pub mod state;
+pub mod tools;
+pub mod terraform;
+pub mod deploy;
+pub mod events;
+pub mod ledger;
+
+// Who does it.
+pub mod local;
+
+// Everything together: one environment, and the tasks on it.
+pub mod infra;
+pub mod tasks;
+
+pub use app::{App, Console, Cx, TaskArgs, TaskId, TaskRef};
 pub use cancel::CancelToken;
 /// The command line library, for flags of tasks without a version of your own.
 pub use clap;
+pub use config::Config;
+pub use deploy::ReleaseSpec;
 pub use digest::Digest;
 pub use env::Env;
 pub use error::{Error, ErrorKind, Result, ResultExt};
+pub use images::BuiltImage;
+pub use infra::Infra;
 pub use mask::Masks;
 pub use process::Cmd;
 pub use secret::SecretValue;
+pub use tasks::{InfraCx, InfraTasks, check, main, run};

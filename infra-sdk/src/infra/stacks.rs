@@ -1,6 +1,7 @@
 //! Terraform stacks in their order: plan, apply exactly that plan, outputs.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -61,14 +62,8 @@ fn lines<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Resul
     Ok(())
 }
 
-/// The variable every stack may declare to know where it is.
-#[derive(Serialize)]
-struct Standard<'a> {
-    environment: &'a str,
-}
-
 impl Infra {
-    /// Plans every stack of this environment with the standard variables, changing nothing.
+    /// Plans every stack of this environment changing nothing.
     ///
     /// # Errors
     /// `NotFound` when terraform is missing; what the first failing stack fails with.
@@ -77,12 +72,12 @@ impl Infra {
         let mut stacks = Vec::new();
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
             let stack = self.open_stack(&terraform, name, config).await?;
-            stacks.push(stack.plan(&self.standard(config)?).await?);
+            stacks.push(stack.plan(&()).await?);
         }
         Ok(PlannedStacks { stacks })
     }
 
-    /// Plans and applies every stack in order with the standard variables; each apply is recorded.
+    /// Plans and applies every stack in order; each apply is recorded.
     ///
     /// # Errors
     /// What the first failing stack fails with; those before it stay applied.
@@ -91,7 +86,7 @@ impl Infra {
         let mut done = AppliedStacks { stacks: Vec::new(), unchanged: Vec::new() };
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
             let stack = self.open_stack(&terraform, name, config).await?;
-            match self.carry_out(name, &stack, &self.standard(config)?).await? {
+            match self.carry_out(name, &stack, &()).await? {
                 Some(applied) => done.stacks.push(applied),
                 None => done.unchanged.push(name.clone()),
             }
@@ -136,8 +131,10 @@ impl Infra {
             backend: self.ports().state.settings(&key).await?,
             lock_timeout: LOCK_TIMEOUT,
         };
-        let host = self.host().clone();
-        let opened = terraform.stack(place, move |program| host.command(program)).await?;
+        let (host, environment) = (self.host().clone(), self.environment().to_string());
+        // Every stack may declare a variable `environment`; one given this way does no harm where it is not declared.
+        let start = move |program: &Path| host.command(program).env("TF_VAR_environment", &environment);
+        let opened = terraform.stack(place, start).await?;
         opened.init().await?;
         Ok(opened)
     }
@@ -172,12 +169,5 @@ impl Infra {
         recorded?;
         self.tell_others(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await?;
         Ok(Some(applied))
-    }
-
-    /// The standard variables, if the stack's code declares them: Terraform warns about others.
-    fn standard<'a>(&'a self, stack: &config::Stack) -> Result<Option<Standard<'a>>> {
-        let folder = self.config().root().join(&stack.dir);
-        let declared = crate::terraform::declares_variable(&folder, "environment")?;
-        Ok(declared.then(|| Standard { environment: self.environment().as_str() }))
     }
 }
