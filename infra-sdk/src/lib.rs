@@ -1,11 +1,13 @@
 //! infra-sdk.
 pub mod cancel;
 pub mod config;
+pub mod deploy;
 pub mod digest;
 pub mod env;
 pub mod error;
 pub mod file;
 pub mod id;
+pub mod local;
 pub mod mask;
 pub mod names;
 pub mod process;
