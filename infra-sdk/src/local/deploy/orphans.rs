@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::deploy::ReleaseId;
 use crate::error::Result;
 use crate::local::deploy::folder::Folder;
 
@@ -24,16 +25,16 @@ pub(super) async fn end(folder: &Folder, grace: Duration) -> Result<usize> {
     }
 }
 
-/// Whether a process of a release of this folder runs.
-pub(super) fn any(folder: &Folder) -> Result<bool> {
+/// The releases of this folder that have a living process, supervised or not.
+pub(super) fn releases(folder: &Folder) -> Result<Vec<ReleaseId>> {
     #[cfg(target_os = "linux")]
     {
-        Ok(!linux::processes(folder)?.is_empty())
+        Ok(linux::processes(folder)?.into_iter().map(|(_, release)| release).collect())
     }
     #[cfg(not(target_os = "linux"))]
     {
         let _ = folder;
-        Ok(false)
+        Ok(Vec::new())
     }
 }
 
@@ -61,7 +62,7 @@ mod linux {
                     .hint("it waits for a device or a network disk; look at it with `ps`"));
             }
             let signal = if elapsed < grace { Signal::TERM } else { Signal::KILL };
-            for pid in left {
+            for (pid, _) in left {
                 // All that can go wrong is that it is gone.
                 let _ = kill_process(pid, signal);
             }
@@ -69,24 +70,24 @@ mod linux {
         }
     }
 
-    /// The living processes whose `RELEASE` is a release of this folder.
-    pub(super) fn processes(folder: &Folder) -> Result<Vec<Pid>> {
+    /// The living processes whose `RELEASE` is a release of this folder, and that release.
+    pub(super) fn processes(folder: &Folder) -> Result<Vec<(Pid, ReleaseId)>> {
         let entries = std::fs::read_dir("/proc").map_err(Error::from)?;
         let own = std::process::id().cast_signed();
         Ok(entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
-            .filter(|pid| *pid != own && belongs(*pid, folder))
-            .filter_map(Pid::from_raw)
+            .filter(|pid| *pid != own)
+            .filter_map(|pid| Some((Pid::from_raw(pid)?, release(pid, folder)?)))
             .collect())
     }
 
-    fn belongs(pid: i32, folder: &Folder) -> bool {
+    fn release(pid: i32, folder: &Folder) -> Option<ReleaseId> {
         // Empty for a zombie, refused for another user's process.
-        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
         environment
             .split(|byte| *byte == 0)
             .filter_map(|variable| std::str::from_utf8(variable.strip_prefix(b"RELEASE=")?).ok())
-            .filter_map(|id| id.parse::<ReleaseId>().ok())
-            .any(|id| folder.release_dir(&id).is_dir())
+            .filter_map(|id| id.parse().ok())
+            .find(|id| folder.release_dir(id).is_dir())
     }
 }

@@ -87,25 +87,25 @@ impl LocalDeploy {
         Ok(same && launch.is_some_and(|launch| launch.fits(spec)))
     }
 
-    /// The port for a new release. One that is wanted, or was chosen before, stays.
+    /// The port for a new release: the one that is wanted, or was chosen before and can be kept. A port that a
+    /// service of ours listens on is as good as free, because that service ends before the new one starts.
     fn port(&self, spec: &ReleaseSpec, state: &State) -> Result<u16> {
-        let serving = match &state.active {
-            Some(active) if self.is_supervised()? => self.folder.release(&active.release)?.and_then(|r| r.port),
-            _ => None,
-        };
-        match (spec.port, state.port) {
-            (Some(port), _) if serving == Some(port) => Ok(port),
-            (None, Some(port)) if serving == Some(port) => Ok(port),
-            // The service of a killed supervisor may hold it, and is ended before the new one starts.
-            (Some(port), _) if orphans::any(&self.folder)? => Ok(port),
-            (Some(port), _) => port::check_free(port).map(|()| port),
-            (None, Some(port)) if orphans::any(&self.folder)? || port::check_free(port).is_ok() => Ok(port),
-            (None, _) => {
-                let port = port::choose()?;
-                self.folder.set_state(&State { port: Some(port), ..state.clone() })?;
-                Ok(port)
-            }
+        let mut running = orphans::releases(&self.folder)?;
+        if self.is_supervised()? {
+            running.extend(state.active.iter().map(|active| active.release.clone()));
         }
+        let ours = running.iter().filter_map(|id| self.folder.release(id).transpose());
+        let ours = ours.map(|release| release.map(|release| release.port)).collect::<Result<Vec<_>>>()?;
+        let check = |port: u16| if ours.contains(&Some(port)) { Ok(()) } else { port::check_free(port) };
+        if let Some(port) = spec.port {
+            return check(port).map(|()| port);
+        }
+        if let Some(port) = state.port.filter(|port| check(*port).is_ok()) {
+            return Ok(port);
+        }
+        let port = port::choose()?;
+        self.folder.set_state(&State { port: Some(port), ..state.clone() })?;
+        Ok(port)
     }
 
     /// Whether a supervisor lives: the kernel frees its lock when it dies.
