@@ -176,9 +176,8 @@ impl Engine<'_> {
         (self.progress)(Progress::Activating { release: release.clone() });
         let started = async {
             self.target.activate(&release.id).await?;
-            let healthy = self.healthy(&release).await?;
-            self.target.accept(&release.id, self.options.keep).await?;
-            Ok(healthy)
+            self.healthy(&release).await?;
+            self.target.accept(&release.id, self.options.keep).await
         };
         let error = match self.unless_cancelled(started).await {
             Ok(()) => {
@@ -204,7 +203,10 @@ impl Engine<'_> {
                     return Ok(());
                 }
                 Observation::Unhealthy { why } => {
-                    return Err(Error::new(ErrorKind::Failed, format!("{release} did not become healthy: {why}")));
+                    return Err(Error::new(
+                        ErrorKind::Failed,
+                        format!("{release} did not become healthy: {why}"),
+                    ));
                 }
                 Observation::Starting { why } => why,
             };
@@ -249,7 +251,9 @@ impl Engine<'_> {
             self.target.accept(&good.id, self.options.keep).await
         };
         match back.await {
-            Ok(()) => error.with("serving again", good).hint("correct it and roll out again; see `infra:deploy:logs`"),
+            Ok(()) => error
+                .with("serving again", good)
+                .hint("correct it and roll out again; see `infra:deploy:logs`"),
             Err(second) => error
                 .with("serving", "nothing")
                 .hint(format!("{good} did not come back either: {second}"))
@@ -269,10 +273,14 @@ impl Engine<'_> {
         (self.progress)(Progress::Stopping { why });
         let error = match self.target.stop().await {
             Ok(()) => error.with("serving", "nothing"),
-            Err(second) => error.with("serving", "unknown").hint(format!("it could not be stopped: {second}")),
+            Err(second) => {
+                error.with("serving", "unknown").hint(format!("it could not be stopped: {second}"))
+            }
         };
         if before.current.is_none() {
-            error.hint("this was the first release, so there is none to go back to; correct it and roll out again")
+            error.hint(
+                "this was the first release, so there is none to go back to; correct it and roll out again",
+            )
         } else {
             error.hint("the project was stopped before, so it is stopped again; see `infra:deploy:history`")
         }
@@ -297,8 +305,15 @@ impl Engine<'_> {
         }
     }
 
-    fn report(&self, outcome: Outcome, release: Release, before: &Status, url: Option<String>) -> RolloutReport {
-        let served = before.current.as_ref().filter(|id| **id != release.id).and_then(|id| before.release(id));
+    fn report(
+        &self,
+        outcome: Outcome,
+        release: Release,
+        before: &Status,
+        url: Option<String>,
+    ) -> RolloutReport {
+        let served =
+            before.current.as_ref().filter(|id| **id != release.id).and_then(|id| before.release(id));
         RolloutReport { outcome, before: served.cloned(), release, url, took: self.started.elapsed() }
     }
 }

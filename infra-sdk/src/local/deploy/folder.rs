@@ -187,9 +187,9 @@ impl Folder {
     pub(super) fn remove_release(&self, id: &ReleaseId) -> Result<()> {
         let folder = self.release_dir(id);
         let gone = |result: std::io::Result<()>, path: &Path| match result {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::from(error).with("path", path.display()).hint("make the folder writable for this user"))
-            }
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::from(error)
+                .with("path", path.display())
+                .hint("make the folder writable for this user")),
             _ => Ok(()),
         };
         let complete = folder.join("release.json");
@@ -217,7 +217,10 @@ fn remove_temporary(folder: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let old = entry.metadata().and_then(|meta| meta.modified()).is_ok_and(|time| Timestamp::from(time).elapsed() > OLD);
+        let old = entry
+            .metadata()
+            .and_then(|meta| meta.modified())
+            .is_ok_and(|time| Timestamp::from(time).elapsed() > OLD);
         if name.starts_with('.') && name.ends_with(".tmp") && old {
             let _ = std::fs::remove_file(entry.path());
         }

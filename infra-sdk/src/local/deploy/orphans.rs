@@ -58,8 +58,11 @@ mod linux {
             }
             let elapsed = begun.elapsed();
             if elapsed > grace + Duration::from_secs(10) {
-                return Err(Error::new(ErrorKind::Unavailable, "a service does not end although it was killed")
-                    .hint("it waits for a device or a network disk; look at it with `ps`"));
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "a service does not end although it was killed",
+                )
+                .hint("it waits for a device or a network disk; look at it with `ps`"));
             }
             let signal = if elapsed < grace { Signal::TERM } else { Signal::KILL };
             for (pid, _) in left {

@@ -18,7 +18,9 @@ pub(super) fn check_free(port: u16) -> Result<()> {
         std::io::ErrorKind::AddrInUse => {
             Error::new(ErrorKind::Conflict, format!("port {port} is taken by another program"))
                 .hint(format!("end the program that listens on 127.0.0.1:{port}"))
-                .hint("or set another `port` under `[deploy]` in infra.toml; without one a free port is chosen")
+                .hint(
+                    "or set another `port` under `[deploy]` in infra.toml; without one a free port is chosen",
+                )
         }
         std::io::ErrorKind::PermissionDenied => {
             Error::new(ErrorKind::Denied, format!("port {port} may not be used by this user"))

@@ -223,7 +223,8 @@ impl Supervisor {
 
     /// How many starts may fail now; a release is proven from the moment it was accepted.
     fn allowed(&self) -> Result<u32> {
-        let proven = self.folder.release(&self.active.release)?.is_some_and(|release| release.accepted.is_some());
+        let proven =
+            self.folder.release(&self.active.release)?.is_some_and(|release| release.accepted.is_some());
         Ok(if proven { STARTS_PROVEN } else { STARTS_UNPROVEN })
     }
 
@@ -238,7 +239,8 @@ impl Supervisor {
 
 /// How a service ended, in a few words.
 fn reason(error: &Error) -> String {
-    let fact = |wanted: &str| error.context().find(|(key, _)| *key == wanted).map(|(_, value)| value.to_owned());
+    let fact =
+        |wanted: &str| error.context().find(|(key, _)| *key == wanted).map(|(_, value)| value.to_owned());
     match (fact("exit code"), fact("signal")) {
         (Some(code), _) => format!("it ended with exit code {code}"),
         (None, Some(signal)) => format!("it was ended by signal {signal}"),

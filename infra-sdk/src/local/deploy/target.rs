@@ -72,7 +72,8 @@ impl LocalDeploy {
     /// A release that is kept.
     fn kept(&self, id: &ReleaseId) -> Result<Release> {
         self.folder.release(id)?.ok_or_else(|| {
-            Error::not_found(format!("the release {id} is not kept")).hint("take one from `infra:deploy:history`")
+            Error::not_found(format!("the release {id} is not kept"))
+                .hint("take one from `infra:deploy:history`")
         })
     }
 
@@ -131,8 +132,9 @@ impl LocalDeploy {
                 return Ok(());
             }
             let error = if !supervisor.is_alive() {
-                Error::new(ErrorKind::Failed, "the supervisor of the service ended at once")
-                    .hint("call `infra_sdk::local::supervise_if_asked` first in `main`, as `infra_sdk::main` does")
+                Error::new(ErrorKind::Failed, "the supervisor of the service ended at once").hint(
+                    "call `infra_sdk::local::supervise_if_asked` first in `main`, as `infra_sdk::main` does",
+                )
             } else if begun.elapsed() > limit {
                 let old = self.folder.supervised()?.map_or(0, |supervised| supervised.pid);
                 Error::new(ErrorKind::TimedOut, "the supervisor of the release before does not end")
