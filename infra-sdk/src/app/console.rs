@@ -57,6 +57,12 @@ impl Console {
         Console::new(env, std::io::sink(), std::io::sink())
     }
 
+    /// Says why there is no run at all.
+    pub(crate) fn complain(mut self, error: &crate::error::Error) {
+        // Nothing can be done about a terminal that does not take the message.
+        let _ = writeln!(self.err, "error: {}", error.report());
+    }
+
     /// Answers questions with these lines, in this order, as a person at a terminal would.
     #[must_use]
     pub fn answering<A: Into<String>>(mut self, answers: impl IntoIterator<Item = A>) -> Self {

@@ -88,6 +88,16 @@ impl Config {
         Self::settle(root.into(), &layers, environment, "caller")
     }
 
+    /// The root of the repo around `start`: the folder of `infra.toml`, else that of `.git`, else `start` itself.
+    pub fn root_around(start: &Path) -> &Path {
+        for folder in start.ancestors() {
+            if folder.join(NAME).exists() || folder.join(".git").exists() {
+                return folder;
+            }
+        }
+        start
+    }
+
     /// The environments of the repo around the working folder, and whether each is protected, without the network
     /// and without judging the rest of the settings.
     ///

@@ -46,6 +46,12 @@ pub struct LockedExtends {
     pub sha256: Digest,
 }
 
+impl std::fmt::Display for LockedExtends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "locked {} of {} at {} ({})", self.path, self.git, self.tag, self.commit)
+    }
+}
+
 /// `[tools.NAME.PLATFORM]`: the archive of one tool for one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LockedTool {

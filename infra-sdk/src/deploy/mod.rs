@@ -9,5 +9,5 @@ mod target;
 pub use progress::Progress;
 pub use release::{Release, ReleaseId, ReleaseSpec};
 pub use report::{History, Outcome, RolloutReport, StatusReport};
-pub use rollout::{RolloutOptions, history, rollback, rollout, status, stop};
+pub use rollout::{OnProgress, RolloutOptions, history, rollback, rollout, status, stop};
 pub use target::{Claim, DeployTarget, Observation, Status};

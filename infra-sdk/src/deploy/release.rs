@@ -193,9 +193,11 @@ impl ReleaseSpec {
                 .hint("write a port from 1 to 65535 under `[deploy]`, or leave it out for a free one"));
         }
         let visible = self.health.bytes().all(|byte| byte.is_ascii_graphic());
-        if !self.health.is_empty() && !(visible && self.health.starts_with('/')) {
-            return Err(Error::invalid(format!("{} is not a health path", quoted(&self.health)))
-                .hint("write it like `health = \"/healthz\"`, or `\"\"` for a program that answers no HTTP"));
+        let usable = self.health.is_empty() || (visible && self.health.starts_with('/'));
+        if !usable {
+            return Err(Error::invalid(format!("{} is not a health path", quoted(&self.health))).hint(
+                "write it like `health = \"/healthz\"`, or `\"\"` for a program that answers no HTTP",
+            ));
         }
         Ok(())
     }

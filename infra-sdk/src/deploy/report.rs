@@ -88,7 +88,9 @@ impl fmt::Display for StatusReport {
         }
         if self.candidate.is_some() {
             match &self.current {
-                Some(current) => write!(f, "\n  a rollout is under way or was interrupted; {current} was good")?,
+                Some(current) => {
+                    write!(f, "\n  a rollout is under way or was interrupted; {current} was good")?
+                }
                 None => write!(f, "\n  the first rollout is under way or was interrupted")?,
             }
         }
@@ -127,7 +129,11 @@ impl fmt::Display for History {
                 None => "failed",
             };
             let ago = human(release.created.elapsed());
-            write!(f, "{state:<7}  {}  {:<width$}  by {}, {ago} ago", release.id, release.version, release.by)?;
+            write!(
+                f,
+                "{state:<7}  {}  {:<width$}  by {}, {ago} ago",
+                release.id, release.version, release.by
+            )?;
         }
         Ok(())
     }

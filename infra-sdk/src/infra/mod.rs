@@ -3,6 +3,7 @@
 mod home;
 mod host;
 mod open;
+mod programs;
 mod record;
 mod references;
 mod release;
@@ -12,5 +13,8 @@ mod stacks;
 pub use home::Home;
 pub use host::Host;
 pub use open::{Infra, Ports};
-pub use release::Stopped;
+pub use programs::InstalledTools;
+pub use references::PublishedExports;
+pub use release::{Log, Stopped};
+pub use secrets::SecretsSetup;
 pub use stacks::{AppliedStacks, PlannedStacks};

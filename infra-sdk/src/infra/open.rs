@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::{Config, Provider, Settings, StateKind, Target};
+use crate::config::{Config, Pin, Provider, Settings, StateKind, Target};
 use crate::deploy::DeployTarget;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,7 +13,7 @@ use crate::infra::home::Home;
 use crate::infra::host::Host;
 use crate::ledger::Ledger;
 use crate::local::{
-    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParams, LocalRegistry, LocalSecrets, LocalState,
+    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets, LocalState,
 };
 use crate::names::EnvName;
 use crate::refs::ParameterStore;
@@ -64,11 +64,12 @@ impl Infra {
     /// `NotBuilt` naming the feature when a provider is not compiled in; `Conflict` when a pinned tag moved;
     /// `NotFound` when there is no folder for the local provider.
     pub async fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
-        if let Some(warning) = config.verify_pin().await? {
-            host.tell(&format!("warning: {warning}"));
+        let pin = config.verify_pin().await?;
+        if matches!(pin, Pin::Unverified { .. }) {
+            host.tell(&format!("warning: {pin}"));
         }
         let home = home_of(env, &config)?;
-        let ports = choose(env, &config, &home, &host)?;
+        let ports = choose(env, &config, &home)?;
         Ok(Infra { shared: Arc::new(Shared { env: env.clone(), config, home, ports }), host })
     }
 
@@ -126,11 +127,9 @@ fn home_of(env: &Env, config: &Config) -> Result<Home> {
 }
 
 /// The only place that names a provider.
-fn choose(env: &Env, config: &Config, home: &Home, host: &Host) -> Result<Ports> {
+fn choose(env: &Env, config: &Config, home: &Home) -> Result<Ports> {
     let settings = config.settings();
-    let environment = settings.env.get(config.environment()).ok_or_else(|| {
-        Error::new(ErrorKind::Bug, "the chosen environment is not in the settings")
-    })?;
+    let environment = config.section()?;
     match environment.provider {
         Provider::Local => {}
         Provider::Aws => return Err(not_built(config, "provider = \"aws\"", "aws")),
@@ -151,8 +150,8 @@ fn choose(env: &Env, config: &Config, home: &Home, host: &Host) -> Result<Ports>
     Ok(Ports {
         secrets: secrets.clone(),
         secret_source: secrets,
-        params: Arc::new(LocalParams::new(home.params())),
-        deploy: Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env, host.masks.clone())?),
+        params: Arc::new(LocalParameters::new(home.params())),
+        deploy: Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env)),
         images,
         state: Arc::new(LocalState::new(home.state())),
         locks: Arc::new(LocalLocks::new(home.locks())),

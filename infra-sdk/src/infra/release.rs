@@ -33,7 +33,32 @@ impl fmt::Display for Stopped {
     }
 }
 
+/// The last lines a release printed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Log(pub Vec<String>);
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("\n"))
+    }
+}
+
 impl Infra {
+    /// Whether this program was started to supervise a service; then it has done so, and ends with this code. A
+    /// program that deploys to this machine asks first thing; [`main`](crate::main) does.
+    pub fn supervise_if_asked() -> Option<std::process::ExitCode> {
+        crate::local::supervise_if_asked(std::env::args_os())
+    }
+
+    /// The last `lines` lines of a release, masked; `None`: of the one that runs, or ran last.
+    ///
+    /// # Errors
+    /// `NotFound` for a release that is not kept; what the target fails with.
+    pub async fn logs(&self, release: Option<&ReleaseId>, lines: usize) -> Result<Log> {
+        Ok(Log(self.ports().deploy.logs(release, lines).await?))
+    }
+
     /// Builds the image that `[image.NAME]` describes, without a container engine; the same files give the same digest.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod registry;
 mod secrets;
 mod state;
 
-pub use deploy::{LocalDeploy, supervise_if_asked};
+pub use deploy::{ImageSource, LocalDeploy, UnpackedImage, supervise_if_asked};
 pub use events::LocalEvents;
 pub use ledger::LocalLedger;
 pub use params::LocalParameters;

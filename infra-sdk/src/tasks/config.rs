@@ -1,9 +1,7 @@
 //! `infra:config:*`: the settings, each with its origin.
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
-
-use crate::app::{Cx, Pack, TaskArgs, TaskRef};
-use crate::config::Config;
+use crate::app::{Cx, Pack, TaskRef};
+use crate::config::{Config, Pin};
 use crate::error::Result;
 use crate::tasks::services::Services;
 
@@ -12,42 +10,29 @@ use crate::tasks::services::Services;
 pub struct ConfigTasks {
     /// Prints every setting with its origin.
     pub show: TaskRef<()>,
-    /// Pins the organisation's file again.
+    /// Locks what `extends` points at now.
     pub lock: TaskRef<()>,
 }
 
 pub(super) fn register(pack: &mut Pack<'_>) -> ConfigTasks {
     let show = pack.task("config:show").about("Print every setting with its origin").read_only().run(show);
     let lock =
-        pack.task("config:lock").about("Pin what infra.toml extends in infra.lock").args::<LockFlags>().run(lock);
+        pack.task("config:lock").about("Lock the commit that the tag in `extends` points at now").run(lock);
     ConfigTasks { show, lock }
-}
-
-struct LockFlags {
-    accept: bool,
-}
-
-impl TaskArgs for LockFlags {
-    fn augment(command: Command) -> Command {
-        let accept = Arg::new("accept").long("accept").action(ArgAction::SetTrue);
-        command.arg(accept.help("Take the commit a moved tag points to now"))
-    }
-    fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(LockFlags { accept: matches.get_flag("accept") })
-    }
 }
 
 async fn show(cx: Cx) -> Result<()> {
     let services = cx.service::<Services>()?;
     let config = services.config(&cx).await?;
-    if let Some(warning) = config.verify_pin().await? {
-        cx.warn(warning);
+    let pin = config.verify_pin().await?;
+    if matches!(pin, Pin::Unverified { .. }) {
+        cx.warn(pin);
     }
     cx.report(&config.show());
     Ok(())
 }
 
-async fn lock(cx: Cx, flags: LockFlags) -> Result<()> {
-    cx.report(&Config::relock(cx.env(), flags.accept).await?);
+async fn lock(cx: Cx) -> Result<()> {
+    cx.report(&Config::accept_pin(cx.env()).await?);
     Ok(())
 }

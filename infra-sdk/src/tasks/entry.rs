@@ -30,19 +30,18 @@ use crate::tasks::services::Services;
 /// }
 /// ```
 pub fn main(tasks: impl FnOnce(&mut App, &InfraTasks)) -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
-    if let Some(code) = Infra::supervise_if_asked(&args) {
+    if let Some(code) = Infra::supervise_if_asked() {
         return code;
     }
     let env = match Env::of_process() {
         Ok(env) => env,
         Err(error) => {
-            let console = Console::of_process(&Env::of::<OsString, OsString>([], "."));
-            console.complain(&error);
+            let nowhere = Env::of::<OsString, OsString>([], "/");
+            Console::of_process(&nowhere).complain(&error);
             return ExitCode::from(exit::code_of(&error));
         }
     };
-    app(&env, tasks).run(&env, args)
+    app(&env, tasks).run(&env, std::env::args_os().skip(1))
 }
 
 /// The same for a program that brings its own console and arguments (without the program's name); gives the exit code.
@@ -65,13 +64,11 @@ pub fn check(tasks: impl FnOnce(&mut App, &InfraTasks)) -> Result<()> {
 
 fn app(env: &Env, tasks: impl FnOnce(&mut App, &InfraTasks)) -> App {
     let mut app = App::new();
-    if let Some(root) = Config::find_root(env.cwd()) {
-        app.root(root);
-    }
+    app.root(Config::root_around(env.cwd()));
     let infra = InfraTasks::register(&mut app);
     app.provide(|_| Ok(Services::default()));
     app.environments_from(|env, _| {
-        let known = Config::environments(env)?;
+        let known = Config::environments_of(env)?;
         known
             .into_iter()
             .map(|(name, protected)| {

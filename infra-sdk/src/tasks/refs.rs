@@ -33,9 +33,8 @@ async fn list(cx: Cx) -> Result<()> {
 }
 
 async fn check(cx: Cx) -> Result<()> {
-    let report = cx.infra().await?.check_references().await?;
-    cx.report(&report);
-    report.ready()
+    cx.report(&cx.infra().await?.check_references().await?);
+    Ok(())
 }
 
 async fn publish(cx: Cx) -> Result<()> {

@@ -24,27 +24,27 @@ pub(super) fn register(pack: &mut Pack<'_>) -> SecretsTasks {
 }
 
 async fn init(cx: Cx) -> Result<()> {
-    cx.report(&cx.infra().await?.init_secrets()?);
+    let plan = cx.infra().await?.plan_secret_files()?;
+    plan.apply()?;
+    cx.report(&plan);
     Ok(())
 }
 
 async fn setup(cx: Cx) -> Result<()> {
     let infra = cx.infra().await?;
-    let mut plan = infra.plan_secrets().await?;
+    let mut setup = infra.plan_secrets().await?;
     if cx.can_ask() {
-        for missing in plan.missing().to_vec() {
-            let value = cx.ask_secret(&missing.question()).await?;
-            if !value.is_empty() {
-                plan.supply(&missing.name, value)?;
-            }
+        for missing in setup.missing().to_vec() {
+            let value = cx.ask_secret(&format!("{missing}: ")).await?;
+            setup.supply(missing.name, value);
         }
     }
-    cx.report(&infra.store_secrets(plan).await?);
+    cx.report(&infra.store_secrets(setup).await?);
     Ok(())
 }
 
 async fn test(cx: Cx) -> Result<()> {
-    let report = cx.infra().await?.test_secrets().await?;
+    let report = cx.infra().await?.check_secrets().await?;
     cx.report(&report);
-    report.ready()
+    report.require()
 }

@@ -3,7 +3,7 @@
 use tokio::sync::OnceCell;
 
 use crate::app::Cx;
-use crate::config::Config;
+use crate::config::{Config, Flags};
 use crate::error::Result;
 use crate::infra::{Host, Infra};
 
@@ -17,7 +17,8 @@ pub(super) struct Services {
 impl Services {
     /// The settings for the environment this run works on.
     pub(super) async fn config(&self, cx: &Cx) -> Result<&Config> {
-        self.config.get_or_try_init(|| Config::load(cx.env(), Some(cx.environment()))).await
+        let flags = Flags { env: Some(cx.environment().to_string()), ..Flags::default() };
+        self.config.get_or_try_init(|| Config::load(cx.env(), &flags)).await
     }
 
     /// The opened environment.

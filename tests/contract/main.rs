@@ -1,0 +1,11 @@
+//! Every port's contract, held against every implementation of it.
+
+mod deploy;
+mod events;
+mod images;
+mod ledger;
+mod local;
+mod refs;
+mod secrets;
+mod state;
+mod types;

@@ -1,0 +1,197 @@
+//! A local rollout from outside: killed at any moment, met with a taken port, a dead supervisor, a crashing service.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use support::{Run, Scratch};
+
+const DEPLOYER: &str = env!("CARGO_BIN_EXE_deployer");
+const SERVICE: &str = env!("CARGO_BIN_EXE_service");
+
+/// A folder with releases whose service is stopped at the end.
+struct Place(Scratch);
+
+impl Place {
+    fn new(name: &str) -> Self {
+        Place(Scratch::new(name))
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.0.join("deploy/shop-api")
+    }
+
+    fn run(&self, verb: &str, more: &[&str]) -> Run {
+        let folder = self.folder();
+        let args = [folder.to_str().expect("a Unicode path"), SERVICE, verb];
+        Run::new(DEPLOYER, self.0.path()).args(args).args(more)
+    }
+
+    /// The port and nothing else of what the service answers.
+    fn get(&self, path: &str) -> String {
+        let state = std::fs::read_to_string(self.folder().join("state.json")).expect("a state");
+        let port = state.split("\"port\": ").nth(1).and_then(|rest| rest.split(['\n', ',']).next());
+        let port: u16 = port.expect("a port").parse().expect("a number");
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the service listens");
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
+    }
+
+    /// The living supervisors and services of this place.
+    fn processes(&self) -> (Vec<u32>, Vec<u32>) {
+        let (mut supervisors, mut services) = (Vec::new(), Vec::new());
+        for entry in std::fs::read_dir("/proc").expect("a table of processes").flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            let read = |name: &str| {
+                String::from_utf8_lossy(&std::fs::read(entry.path().join(name)).unwrap_or_default()).into_owned()
+            };
+            let folder = self.folder().to_string_lossy().into_owned();
+            if read("cmdline").contains(&format!("__infra-supervise\0{folder}\0")) {
+                supervisors.push(pid);
+            } else if read("cmdline").starts_with(&folder) {
+                services.push(pid);
+            }
+        }
+        (supervisors, services)
+    }
+
+    fn counts(&self) -> (usize, usize) {
+        let (supervisors, services) = self.processes();
+        (supervisors.len(), services.len())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let stopped = self.run("stop", &[]).finish();
+        if !std::thread::panicking() {
+            let _ = stopped.expect(0);
+            assert_eq!(self.counts(), (0, 0), "something still runs");
+        }
+    }
+}
+
+/// Starts a rollout and kills it after `delay`, as `kill -9` does.
+#[expect(clippy::disallowed_types, reason = "the deployer must die without a chance to clean up")]
+fn kill_after(place: &Place, variant: &str, delay: Duration) {
+    let mut child = std::process::Command::new(DEPLOYER)
+        .arg(place.folder())
+        .args([SERVICE, "rollout", &format!("VARIANT={variant}")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    std::thread::sleep(delay);
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
+}
+
+fn kill_9(pid: u32) {
+    let _ = Run::new("kill", Path::new("/")).args(["-9", &pid.to_string()]).finish().expect(0);
+}
+
+/// Waits until something holds.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{what} did not come true");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_rollout_killed_at_any_moment_is_completed_by_the_same_command() {
+    let place = Place::new("deploy-kill");
+    let begun = Instant::now();
+    let _ = place.run("rollout", &["VARIANT=first"]).finish().expect(0);
+    // Moments are spread over the time a whole rollout takes, and beyond its end.
+    let whole = begun.elapsed() + Duration::from_millis(400);
+    for round in 0..24u32 {
+        let variant = format!("v{}", round / 2);
+        kill_after(&place, &variant, whole * (round * 7 % 24) / 24);
+        if round % 4 == 3 {
+            let _ = place.run("rollout", &[&format!("VARIANT={variant}")]).finish().expect(0);
+            assert_eq!(place.get("/env?VARIANT"), variant);
+            until("one supervisor with one service", || place.counts() == (1, 1));
+        }
+    }
+    for release in std::fs::read_dir(place.folder().join("releases")).expect("releases").flatten() {
+        assert!(release.path().join("release.json").exists(), "{} is half a release", release.path().display());
+    }
+}
+
+#[test]
+fn a_service_whose_supervisor_was_killed_is_replaced() {
+    let place = Place::new("deploy-orphan");
+    let _ = place.run("rollout", &[]).finish().expect(0);
+    let (supervisors, services) = place.processes();
+    kill_9(supervisors[0]);
+    until("the supervisor is gone", || place.processes().0.is_empty());
+    let status = place.run("status", &[]).finish().expect(0);
+    assert!(status.stdout.contains("supervisor is gone"), "{}", status.stdout);
+    let _ = place.run("rollout", &[]).finish().expect(0);
+    assert_eq!(place.counts(), (1, 1));
+    assert_ne!(place.processes().1, services);
+    // Killed again, `stop` alone cleans up.
+    kill_9(place.processes().0[0]);
+}
+
+#[test]
+fn a_service_that_crashes_is_started_again() {
+    let place = Place::new("deploy-crash");
+    let _ = place.run("rollout", &[]).finish().expect(0);
+    let before = place.processes().1;
+    kill_9(before[0]);
+    until("another service", || {
+        let (_, services) = place.processes();
+        services.len() == 1 && services != before
+    });
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_named_before_anything_is_touched() {
+    let place = Place::new("deploy-port");
+    let _ = place.run("rollout", &["VARIANT=one"]).finish().expect(0);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("a port").port();
+    place.run("rollout", &["VARIANT=two", &format!("port={port}")]).finish().expect(1).says(&[
+        &format!("port {port} is taken"),
+        "[deploy]",
+    ]);
+    assert_eq!(place.get("/env?VARIANT"), "one");
+}
+
+#[test]
+fn a_service_gets_only_the_variables_it_was_given() {
+    let place = Place::new("deploy-env");
+    let _ = place.run("rollout", &["NETWORK=vpc-1"]).env("LEAKED", "yes").finish().expect(0);
+    assert_eq!(place.get("/names"), "HOME\nLANG\nNETWORK\nPATH\nPORT\nRELEASE\nTMPDIR");
+}
+
+#[test]
+fn a_removed_folder_ends_its_service() {
+    let place = Place::new("deploy-removed");
+    let _ = place.run("rollout", &[]).finish().expect(0);
+    std::fs::remove_dir_all(place.folder()).expect("it is ours");
+    until("nothing runs", || place.counts() == (0, 0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new("deploy-readonly");
+    let above = place.0.join("deploy");
+    std::fs::create_dir_all(&above).expect("it is ours");
+    std::fs::set_permissions(&above, PermissionsExt::from_mode(0o500)).expect("it is ours");
+    let ran = place.run("rollout", &[]).finish();
+    std::fs::set_permissions(&above, PermissionsExt::from_mode(0o700)).expect("it is ours");
+    // Root may write everywhere.
+    if ran.code != 0 {
+        ran.says(&["deploy/shop-api", "INFRA_HOME"]);
+    }
+}

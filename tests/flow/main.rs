@@ -1,0 +1,4 @@
+//! Several rooms together, with real terraform, git and processes.
+
+mod deploy;
+mod terraform;
