@@ -1,125 +1,21 @@
 //! Building an image from a folder: first what will be in it, then the same bytes every time.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
-use crate::config::Image;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::files::{self, Entry, EntryKind};
 use crate::images::layer;
 use crate::images::layout::{Layout, to_json};
 use crate::images::oci::{self, Config, Descriptor, History, Manifest, Platform, RootFs, RunConfig};
+use crate::images::spec::ImageSpec;
 use crate::names::{ImageName, quoted};
 
 /// The time that every image says it was made at, so that the clock does not change its digest.
 const CREATED: &str = "1970-01-01T00:00:00Z";
-
-/// What an image is made of.
-///
-/// ```
-/// use infra_sdk::images::{ImageSpec, Platform};
-/// # fn main() -> infra_sdk::Result<()> {
-/// let spec = ImageSpec::new("shop-api/app".parse()?, "dist", ["server", "--quiet"])
-///     .version("1.4.0")
-///     .platform(Platform::linux("arm64"));
-/// assert_eq!(spec.dir, "/app");
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Debug)]
-pub struct ImageSpec {
-    /// The name it will have in registries.
-    pub name: ImageName,
-    /// The folder whose files become the image.
-    pub files: PathBuf,
-    /// Where the files stand in the image.
-    pub dir: String,
-    /// The program and its arguments; a relative program is looked up under `dir`.
-    pub entrypoint: Vec<String>,
-    /// Variables set in the image; never secrets.
-    pub env: BTreeMap<String, String>,
-    /// The machine the program in it was built for.
-    pub platform: Platform,
-    /// Notes in the image, such as its version.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl ImageSpec {
-    /// An image of `files` under `/app`, for the platform of this machine.
-    pub fn new<A: Into<String>>(
-        name: ImageName,
-        files: impl Into<PathBuf>,
-        entrypoint: impl IntoIterator<Item = A>,
-    ) -> Self {
-        ImageSpec {
-            name,
-            files: files.into(),
-            dir: "/app".into(),
-            entrypoint: entrypoint.into_iter().map(Into::into).collect(),
-            env: BTreeMap::new(),
-            platform: Platform::host(),
-            labels: BTreeMap::new(),
-        }
-    }
-
-    /// What `[image.NAME]` says, for a repo whose root is `repo`.
-    ///
-    /// # Errors
-    /// `Invalid` when `files` is not a path inside the repo.
-    pub fn of_config(name: ImageName, image: &Image, repo: &Path) -> Result<Self> {
-        let files = Path::new(&image.files);
-        let inside = files
-            .components()
-            .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
-        if image.files.is_empty() || !inside {
-            return Err(Error::invalid(format!(
-                "files {} is not a folder of this repo",
-                quoted(&image.files)
-            ))
-            .hint("write `files` in infra.toml relative to the repo, without `..`, like `dist`"));
-        }
-        let mut spec = Self::new(name, repo.join(files), image.entrypoint.iter().cloned());
-        spec.dir.clone_from(&image.dir);
-        spec.env.clone_from(&image.env);
-        Ok(spec)
-    }
-
-    /// Notes the version (`org.opencontainers.image.version`).
-    #[must_use]
-    pub fn version(self, version: impl Into<String>) -> Self {
-        self.label("org.opencontainers.image.version", version)
-    }
-
-    /// Notes the commit (`org.opencontainers.image.revision`).
-    #[must_use]
-    pub fn revision(self, commit: impl Into<String>) -> Self {
-        self.label("org.opencontainers.image.revision", commit)
-    }
-
-    /// Notes where the code stands (`org.opencontainers.image.source`).
-    #[must_use]
-    pub fn source(self, url: impl Into<String>) -> Self {
-        self.label("org.opencontainers.image.source", url)
-    }
-
-    /// Adds a note.
-    #[must_use]
-    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.labels.insert(key.into(), value.into());
-        self
-    }
-
-    /// Sets the machine the program was built for.
-    #[must_use]
-    pub fn platform(mut self, platform: Platform) -> Self {
-        self.platform = platform;
-        self
-    }
-}
 
 /// What an image will hold; nothing is written yet.
 #[derive(Clone, Debug, Serialize)]
@@ -292,5 +188,130 @@ impl Serialize for BuiltImage {
 impl fmt::Display for BuiltImage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "image {} {} ({} bytes)", self.name, self.digest(), self.size())
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::PathBuf;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn scratch() -> PathBuf {
+        let path = std::env::temp_dir().join(format!("infra-sdk-build-{}", crate::id::short().unwrap()));
+        fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    fn file(path: &Path, mode: u32) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, path.file_name().unwrap().as_encoded_bytes()).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn spec(folder: &Path) -> ImageSpec {
+        ImageSpec::new("shop/app".parse().unwrap(), folder, ["server"])
+            .platform(Platform::linux("amd64"))
+            .version("1")
+    }
+
+    #[test]
+    fn the_same_files_give_the_same_bytes_whatever_their_order_modes_and_times() {
+        let root = scratch();
+        let (one, two) = (root.join("one"), root.join("two"));
+        file(&one.join("server"), 0o755);
+        file(&one.join("web/a.css"), 0o644);
+        file(&one.join("web-b"), 0o644);
+        symlink("server", one.join("start")).unwrap();
+        symlink("server", root.join("two-start")).unwrap();
+        file(&two.join("web-b"), 0o600);
+        file(&two.join("web/a.css"), 0o664);
+        file(&two.join("server"), 0o500);
+        fs::rename(root.join("two-start"), two.join("start")).unwrap();
+        fs::set_permissions(two.join("web"), Permissions::from_mode(0o700)).unwrap();
+        let past = SystemTime::now() - Duration::from_secs(1_000_000);
+        fs::File::open(two.join("web-b")).unwrap().set_modified(past).unwrap();
+        let build = |from: &Path, out: &str| plan(&spec(from)).unwrap().apply(&root.join(out)).unwrap();
+        let (first, second) = (build(&one, "out-1"), build(&two, "out-2"));
+        assert_eq!(first.digest(), second.digest());
+        assert_eq!(build(&one, "out-1").digest(), first.digest());
+        // The layer before compression is pinned, so that no upgrade of a crate changes it unseen.
+        let config = fs::read(first.layout.blob_path(&first.manifest.config.digest)).unwrap();
+        let config: Config = serde_json::from_slice(&config).unwrap();
+        assert_eq!(config.rootfs.diff_ids[0].short(), "1a255456bc66");
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_stand_in_an_image_is_refused_by_name() {
+        let root = scratch();
+        let refused = |name: &str, spoil: &dyn Fn(&Path)| {
+            let folder = root.join(name);
+            file(&folder.join("server"), 0o755);
+            spoil(&folder);
+            let error = plan(&spec(&folder)).unwrap_err();
+            assert!(!error.hints().is_empty(), "{error:?}");
+            error.report().to_string()
+        };
+        let link = |target: &'static str| move |folder: &Path| symlink(target, folder.join("link")).unwrap();
+        for (name, target) in [("up", "../up-x"), ("absolute", "/etc/passwd"), ("round", "link")] {
+            assert!(refused(name, &link(target)).contains("leads out of the folder"), "{target}");
+        }
+        let socket = |folder: &Path| drop(std::os::unix::net::UnixListener::bind(folder.join("s")).unwrap());
+        assert!(refused("socket", &socket).contains("only files, folders and links"));
+        assert!(refused("whiteout", &|folder| file(&folder.join(".wh.x"), 0o644)).contains(".wh."));
+        let latin = std::ffi::OsStr::new("x").to_owned();
+        let not_utf8 = |folder: &Path| {
+            use std::os::unix::ffi::OsStringExt;
+            let name = [latin.clone().into_vec(), vec![0xe9]].concat();
+            fs::write(folder.join(std::ffi::OsString::from_vec(name)), "").unwrap();
+        };
+        if cfg!(target_os = "linux") {
+            assert!(refused("latin", &not_utf8).contains("not UTF-8"));
+        }
+        assert!(refused("plain", &|folder| file(&folder.join("server"), 0o644)).contains("chmod +x"));
+        assert!(refused("gone", &|folder| fs::remove_dir_all(folder).unwrap()).contains("is not there"));
+        assert!(
+            refused("empty", &|folder| fs::remove_file(folder.join("server")).unwrap()).contains("is empty")
+        );
+        let renamed = |folder: &Path| fs::rename(folder.join("server"), folder.join("serve")).unwrap();
+        assert!(refused("renamed", &renamed).contains("did you mean `/app/serve`?"));
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_wrong_word_in_the_configuration_is_refused() {
+        let root = scratch();
+        file(&root.join("dist/server"), 0o755);
+        let good = spec(&root.join("dist"));
+        for dir in ["", "app", "/a/../b", "/..", "//", "/a//b", "/./a", "/a\n"] {
+            assert!(plan(&ImageSpec { dir: dir.into(), ..good.clone() }).is_err(), "{dir:?}");
+        }
+        assert_eq!(plan(&ImageSpec { dir: "/".into(), ..good.clone() }).unwrap().entrypoint, ["/server"]);
+        for entrypoint in [&[][..], &[""], &["../server"], &["/bin/sh"], &["server/x"], &["/app"]] {
+            let entrypoint = entrypoint.iter().map(ToString::to_string).collect();
+            assert!(plan(&ImageSpec { entrypoint, ..good.clone() }).is_err());
+        }
+        let env = [("A=B".to_owned(), String::new())].into();
+        assert!(plan(&ImageSpec { env, ..good.clone() }).is_err());
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_changes_between_plan_and_apply_stops_the_build() {
+        let root = scratch();
+        for (name, content) in [("longer", "a longer text"), ("shorter", "x")] {
+            let folder = root.join(name);
+            file(&folder.join("server"), 0o755);
+            let plan = plan(&spec(&folder)).unwrap();
+            fs::write(folder.join("server"), content).unwrap();
+            let out = root.join(format!("out-{name}"));
+            assert_eq!(plan.apply(&out).unwrap_err().kind(), ErrorKind::Conflict);
+            assert_eq!(fs::read_dir(out.join("blobs/sha256")).unwrap().count(), 0);
+        }
+        fs::remove_dir_all(root).unwrap();
     }
 }

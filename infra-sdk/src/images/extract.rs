@@ -154,6 +154,19 @@ fn remove(path: &Path) -> Result<()> {
     gone.map_err(|error| failed("remove what a layer replaces", path, error))
 }
 
+/// Makes the folders above `place`, in place of files of lower layers that have their names.
+fn make_parents(root: &Path, place: &Path) -> Result<()> {
+    let mut folder = root.to_owned();
+    for name in place.strip_prefix(root).ok().and_then(Path::parent).into_iter().flatten() {
+        folder.push(name);
+        if !fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()) {
+            remove(&folder)?;
+            fs::create_dir(&folder).map_err(|error| failed("unpack a layer", &folder, error))?;
+        }
+    }
+    Ok(())
+}
+
 fn put(root: &Path, path: &Path, entry: &mut Entry<'_, impl Read>) -> Result<()> {
     let place = place(root, path)?;
     let kind = entry.header().entry_type();
@@ -165,9 +178,7 @@ fn put(root: &Path, path: &Path, entry: &mut Entry<'_, impl Read>) -> Result<()>
     }
     let io = |error| failed("unpack a layer", &place, error);
     let mode = entry.header().mode().unwrap_or(0o755);
-    if let Some(parent) = place.parent() {
-        fs::create_dir_all(parent).map_err(io)?;
-    }
+    make_parents(root, &place)?;
     if kind == EntryType::Directory {
         if !fs::symlink_metadata(&place).is_ok_and(|meta| meta.is_dir()) {
             remove(&place)?;
@@ -245,4 +256,124 @@ fn symlink(target: &Path, place: &Path) -> std::io::Result<()> {
 #[cfg(not(unix))]
 fn symlink(_: &Path, _: &Path) -> std::io::Result<()> {
     Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "links in images need a Unix system"))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::io::Write;
+
+    use tar::{Builder, Header};
+
+    use super::*;
+
+    fn header(kind: EntryType, path: &str, link: &str) -> Header {
+        let mut header = Header::new_gnu();
+        // Straight into the fields: the crate's setters refuse the paths that matter here.
+        header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_old_mut().linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(0o4644);
+        header.set_size(0);
+        header.set_cksum();
+        header
+    }
+
+    /// Unpacks entries over a folder that has a neighbour, and gives the error and what became of the neighbour.
+    fn unpack(entries: &[(EntryType, &str, &str)]) -> (Result<()>, bool, PathBuf) {
+        let scratch = std::env::temp_dir().join(format!("infra-sdk-extract-{}", crate::id::short().unwrap()));
+        let root = scratch.join("root");
+        fs::create_dir_all(&root).unwrap();
+        fs::create_dir_all(scratch.join("neighbour")).unwrap();
+        let mut builder = Builder::new(Vec::new());
+        for (kind, path, link) in entries {
+            builder.append(&header(*kind, path, link), std::io::empty()).unwrap();
+        }
+        let content = builder.into_inner().unwrap();
+        let path = scratch.join("layer");
+        File::create(&path).unwrap().write_all(&content).unwrap();
+        let file = File::open(&path).unwrap();
+        let done = layer(file, oci::LAYER_TAR, &Digest::of(&content), &root, false)
+            .and_then(|()| check_links(&root, Path::new("")));
+        let unharmed = fs::read_dir(scratch.join("neighbour")).is_ok_and(|children| children.count() == 0)
+            && fs::read_dir(&scratch).unwrap().count() == 3;
+        (done, unharmed, scratch)
+    }
+
+    #[test]
+    fn no_entry_leaves_the_folder() {
+        use EntryType::{Block, Char, Directory, Fifo, Link, Regular, Symlink};
+        let attacks: &[&[(EntryType, &str, &str)]] = &[
+            &[(Regular, "../neighbour/x", "")],
+            &[(Regular, "a/../../neighbour/x", "")],
+            &[(Regular, "/tmp/infra-sdk-never", "")],
+            &[(Symlink, "l", "../neighbour")],
+            &[(Symlink, "l", "/etc")],
+            &[(Symlink, "l", "")],
+            &[(Directory, "d/e", ""), (Symlink, "d/e/up", "../.."), (Symlink, "l", "d/e/up/../neighbour")],
+            // The second link is harmless only as long as the folder it goes through is none.
+            &[
+                (Symlink, "l", "d/e/up/../neighbour"),
+                (Directory, "d/e", ""),
+                (Symlink, "d/e/up", "../.."),
+                (Regular, "l/x", ""),
+            ],
+            &[(Symlink, "l", "d/e/up/../neighbour"), (Directory, "d/e", ""), (Symlink, "d/e/up", "../..")],
+            &[(Link, "h", "../layer")],
+            &[(Link, "h", "/etc/passwd")],
+            &[(Link, "h", "none")],
+            &[(Regular, "../.wh.neighbour", "")],
+            &[(Regular, ".wh...", "")],
+            &[(Regular, ".wh.", "")],
+            &[(Regular, "../.wh..wh..opq", "")],
+            &[(Char, "null", "")],
+            &[(Block, "disk", "")],
+            &[(Fifo, "pipe", "")],
+            &[(Regular, ".", "")],
+        ];
+        for attack in attacks {
+            let (done, unharmed, scratch) = unpack(attack);
+            let error = done.expect_err(&format!("{attack:?} was accepted"));
+            assert!(unharmed, "{attack:?} reached outside");
+            assert!(error.kind() == crate::ErrorKind::Invalid && !error.hints().is_empty(), "{error:?}");
+            fs::remove_dir_all(scratch).unwrap();
+        }
+    }
+
+    #[test]
+    fn links_inside_are_kept_and_programs_get_no_foreign_rights() {
+        use EntryType::{Directory, Link, Regular, Symlink};
+        use std::os::unix::fs::PermissionsExt;
+        let (done, _, scratch) = unpack(&[
+            (Directory, "./", ""),
+            (Directory, "usr/bin/", ""),
+            (Symlink, "bin", "usr/bin"),
+            (Regular, "bin/tool", ""),
+            (Link, "hard", "usr/bin/tool"),
+            (Symlink, "later", "usr/not-there-yet"),
+            (Regular, "usr", ""),
+            (Directory, "usr", ""),
+            (Regular, "usr/bin/tool", ""),
+        ]);
+        done.unwrap();
+        let root = scratch.join("root");
+        assert!(root.join("bin/tool").is_file() && root.join("hard").is_file());
+        assert_eq!(root.join("bin/tool").metadata().unwrap().permissions().mode() & 0o7777, 0o644);
+        fs::remove_dir_all(scratch).unwrap();
+    }
+
+    #[test]
+    fn a_layer_with_another_content_than_promised_is_refused() {
+        let path = std::env::temp_dir().join(format!("infra-sdk-layer-{}", crate::id::short().unwrap()));
+        let root = path.with_extension("root");
+        fs::create_dir_all(&root).unwrap();
+        fs::write(&path, [0; 1024]).unwrap();
+        for (kind, wanted) in
+            [(oci::LAYER_TAR, "digest says"), (oci::LAYER_GZIP, "damaged"), ("x/zstd", "not known here")]
+        {
+            let error = layer(File::open(&path).unwrap(), kind, &Digest::of(b""), &root, true).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error:?}");
+        }
+        fs::remove_file(path).unwrap();
+        fs::remove_dir_all(root).unwrap();
+    }
 }

@@ -138,13 +138,13 @@ pub(super) fn image_dir(dir: &str) -> Result<String> {
         Err(Error::invalid(format!("folder {} in the image {why}", quoted(dir)))
             .hint("write `dir` in infra.toml like `/app`"))
     };
+    if dir == "/" {
+        return Ok("/".into());
+    }
     let Some(inner) = dir.strip_prefix('/') else {
         return refuse("does not start with `/`");
     };
     let inner = inner.strip_suffix('/').unwrap_or(inner);
-    if inner.is_empty() {
-        return Ok("/".into());
-    }
     for part in inner.split('/') {
         if part.is_empty() || part == "." || part == ".." {
             return refuse("has an empty part, `.` or `..` in it");

@@ -50,15 +50,24 @@ impl Layout {
     pub fn create(folder: impl Into<PathBuf>) -> Result<Self> {
         let layout = Self::at(folder);
         file::make_dir(&layout.blobs(), Access::Shared)?;
-        let marker = layout.folder.join("oci-layout");
-        if !marker.exists() {
+        // The marker comes last: once it is there, so is everything else.
+        if !layout.is_complete() {
             if !layout.folder.join("index.json").exists() {
                 layout.write_index(&Index::default())?;
             }
             let content = to_json(&LayoutFile { image_layout_version: "1.0.0".into() })?;
-            file::write(&marker, &content, Access::Shared)?;
+            file::write(&layout.marker(), &content, Access::Shared)?;
         }
         Ok(layout)
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.folder.join("oci-layout")
+    }
+
+    /// Whether the folder is there with all that makes it a layout.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.marker().is_file()
     }
 
     /// The folder itself.
@@ -214,7 +223,7 @@ pub(crate) fn wrong_digest(expected: &Digest, found: &Digest) -> Error {
     Error::invalid("a blob is not what its digest says")
         .with("expected", expected)
         .with("found", found)
-        .hint("build and push the image again; if it comes back, the disk or the registry is damaged")
+        .hint("remove the damaged blob where it is stored, then build and push the image again")
 }
 
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>> {

@@ -21,11 +21,13 @@ mod layout;
 pub mod oci;
 mod push;
 mod registry;
+mod spec;
 mod unpack;
 
-pub use build::{BuildPlan, BuiltImage, ImageSpec, build, plan};
+pub use build::{BuildPlan, BuiltImage, build, plan};
 pub use layout::Layout;
 pub use oci::Platform;
 pub use push::{PushPlan, PushReport, plan_push, push};
 pub use registry::{BlobSource, ImageRegistry, Reference, StoredManifest};
+pub use spec::ImageSpec;
 pub use unpack::{ImageInfo, UnpackedImage, inspect, pull};

@@ -49,6 +49,17 @@ impl LocalRegistry {
         Layout::at(self.root.join(folder_name(image)))
     }
 
+    /// The layout folder of one image, made if it is not there: under the lock, because a
+    /// fresh index must not replace one that another process has just filled.
+    fn layout_to_write(&self, image: &ImageName) -> Result<Layout> {
+        let layout = self.layout(image);
+        if layout.is_complete() {
+            return Ok(layout);
+        }
+        let _lock = self.lock(image)?;
+        Layout::create(layout.folder())
+    }
+
     /// Changes of one image happen one after the other, also between processes.
     fn lock(&self, image: &ImageName) -> Result<FileLock> {
         FileLock::acquire(&self.root.join(format!(".{}.lock", folder_name(image))))
@@ -71,7 +82,7 @@ impl ImageRegistry for LocalRegistry {
 
     async fn put_blob(&self, image: &ImageName, digest: &Digest, content: BlobSource<'_>) -> Result<()> {
         // Blobs need no lock: each is written beside its place, and its place says its content.
-        Layout::create(self.layout(image).folder())?.put_blob(digest, content)
+        self.layout_to_write(image)?.put_blob(digest, content)
     }
 
     async fn get_blob(
@@ -122,5 +133,184 @@ impl ImageRegistry for LocalRegistry {
         tags.sort();
         tags.dedup();
         Ok(tags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::ErrorKind;
+    use crate::images::oci::{self, Config, Descriptor, Manifest, RootFs, RunConfig};
+    use crate::images::{self, BuiltImage, ImageSpec, Platform};
+
+    fn scratch() -> PathBuf {
+        let path = std::env::temp_dir().join(format!("infra-sdk-registry-{}", crate::id::short().unwrap()));
+        fs::create_dir_all(path.join("dist/bin")).unwrap();
+        path
+    }
+
+    fn executable(path: &Path) {
+        fs::write(path, "#!/bin/sh\n").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+        }
+    }
+
+    async fn built(root: &Path) -> BuiltImage {
+        executable(&root.join("dist/bin/server"));
+        let spec = ImageSpec::new("shop-api/app".parse().unwrap(), root.join("dist"), ["bin/server", "-v"]);
+        images::build(&spec.version("1.0.0"), &root.join("out")).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_image_comes_out_as_it_went_in_and_is_sent_once() {
+        let root = scratch();
+        let long = format!("{}/{}/{}", "d".repeat(90), "e".repeat(90), "f".repeat(200));
+        let long = Path::new(&long);
+        fs::create_dir_all(root.join("dist").join(long.parent().unwrap())).unwrap();
+        fs::write(root.join("dist").join(long), vec![9; 300_000]).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("bin/server", root.join("dist/start")).unwrap();
+        let image = built(&root).await;
+        let registry = LocalRegistry::new(root.join("registry"));
+        let tags = ["v1".parse().unwrap(), "live".parse().unwrap()];
+        let first = images::push(&registry, &image, &tags).await.unwrap();
+        assert_eq!((first.uploaded, first.skipped, first.tags.len()), (2, 0, 2));
+        let second = images::push(&registry, &image, &tags).await.unwrap();
+        assert_eq!((second.uploaded, second.skipped, second.tags.len()), (0, 2, 0));
+
+        let into = root.join("run/rootfs");
+        let unpacked = images::pull(&registry, &image.name, image.digest(), &into).await.unwrap();
+        assert_eq!(unpacked.info.entrypoint, ["/app/bin/server", "-v"]);
+        assert_eq!(unpacked.program().unwrap(), into.join("app/bin/server"));
+        assert_eq!(unpacked.working_dir(), into.join("app"));
+        assert_eq!(unpacked.info.labels["org.opencontainers.image.version"], "1.0.0");
+        assert_eq!(fs::read(into.join("app").join(long)).unwrap(), vec![9; 300_000]);
+        #[cfg(unix)]
+        assert_eq!(fs::read_link(into.join("app/start")).unwrap(), Path::new("bin/server"));
+        let again = images::pull(&registry, &image.name, image.digest(), &into).await.unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::Conflict);
+        assert_eq!(images::inspect(&registry, &image.name, image.digest()).await.unwrap(), unpacked.info);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_blob_is_refused_and_nothing_is_left_behind() {
+        let root = scratch();
+        let image = built(&root).await;
+        let registry = LocalRegistry::new(root.join("registry"));
+        images::push(&registry, &image, &[]).await.unwrap();
+        let layer = registry.layout(&image.name).blob_path(image.layers().next().unwrap());
+        let whole = fs::read(&layer).unwrap();
+        let flipped: Vec<u8> = whole.iter().rev().copied().collect();
+        for damaged in [&flipped[..], &whole[..whole.len() - 1], &[&whole[..], b"x"].concat()] {
+            fs::write(&layer, damaged).unwrap();
+            let into = root.join("run/rootfs");
+            let error = images::pull(&registry, &image.name, image.digest(), &into).await.unwrap_err();
+            assert!(!error.hints().is_empty() || std::error::Error::source(&error).is_some(), "{error:?}");
+            assert_eq!(fs::read_dir(root.join("run")).unwrap().count(), 0, "{error:?}");
+        }
+        fs::remove_file(&layer).unwrap();
+        let error = images::pull(&registry, &image.name, image.digest(), &root.join("x")).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    fn archive(entries: &[(&str, &str)]) -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        for (path, content) in entries {
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(content.len() as u64);
+            builder.append_data(&mut header, path, content.as_bytes()).unwrap();
+        }
+        builder.into_inner().unwrap()
+    }
+
+    #[tokio::test]
+    async fn upper_layers_replace_and_remove_what_lower_ones_hold() {
+        let root = scratch();
+        let registry = LocalRegistry::new(root.join("registry"));
+        let image: ImageName = "layered".parse().unwrap();
+        let layout = Layout::create(registry.layout(&image).folder()).unwrap();
+        let layers = [
+            archive(&[("a/old", "1"), ("a/kept", "1"), ("b/x", "1"), ("c", "1")]),
+            // The whiteouts stand behind what their own layer adds, and must not remove it.
+            archive(&[
+                ("b/new", "2"),
+                ("a/again", "2"),
+                ("c/inner", "2"),
+                ("b/.wh..wh..opq", ""),
+                ("a/.wh.old", ""),
+                ("a/.wh.again", ""),
+            ]),
+        ];
+        let digests: Vec<Digest> = layers.iter().map(|layer| layout.put_bytes(layer).unwrap()).collect();
+        let Platform { architecture, os } = Platform::linux("amd64");
+        let rootfs = RootFs { kind: "layers".into(), diff_ids: digests.clone() };
+        let config =
+            Config { created: None, architecture, os, config: RunConfig::default(), rootfs, history: vec![] };
+        let config = serde_json::to_vec(&config).unwrap();
+        let describe = |(digest, layer): (&Digest, &Vec<u8>)| {
+            Descriptor::new(oci::LAYER_TAR, digest.clone(), layer.len() as u64)
+        };
+        let manifest = Manifest {
+            schema_version: 2,
+            media_type: None,
+            config: Descriptor::new(oci::CONFIG, layout.put_bytes(&config).unwrap(), config.len() as u64),
+            layers: digests.iter().zip(&layers).map(describe).collect(),
+            annotations: Default::default(),
+        };
+        let manifest = serde_json::to_vec(&manifest).unwrap();
+        let digest = registry.put_manifest(&image, &manifest, oci::MANIFEST, None).await.unwrap();
+        let into = root.join("rootfs");
+        images::pull(&registry, &image, &digest, &into).await.unwrap();
+        for there in ["a/kept", "b/new", "a/again", "c/inner"] {
+            assert!(into.join(there).is_file(), "{there} is gone");
+        }
+        for gone in ["a/old", "b/x", "b/.wh..wh..opq", "a/.wh.old"] {
+            assert!(!into.join(gone).exists(), "{gone} is there");
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn pushes_at_the_same_time_lose_no_tag() {
+        let root = scratch();
+        let registry = LocalRegistry::new(root.join("registry"));
+        let image: ImageName = "busy".parse().unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (registry, image) = (&registry, &image);
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    runtime.block_on(async {
+                        let config = format!("{{\"number\":{number}}}");
+                        let digest = Digest::of(config.as_bytes());
+                        registry
+                            .put_blob(image, &digest, BlobSource::Bytes(config.as_bytes()))
+                            .await
+                            .unwrap();
+                        let manifest = Manifest {
+                            schema_version: 2,
+                            media_type: None,
+                            config: Descriptor::new(oci::CONFIG, digest, config.len() as u64),
+                            layers: vec![],
+                            annotations: Default::default(),
+                        };
+                        let tag = format!("v{number}").parse().unwrap();
+                        let manifest = serde_json::to_vec(&manifest).unwrap();
+                        registry.put_manifest(image, &manifest, oci::MANIFEST, Some(&tag)).await.unwrap();
+                    });
+                });
+            }
+        });
+        assert_eq!(registry.layout(&image).index().unwrap().manifests.len(), 8);
+        fs::remove_dir_all(root).unwrap();
     }
 }

@@ -165,3 +165,80 @@ fn refuse_open_to_others(path: &Path, mode: u32) -> Result<()> {
 fn refuse_open_to_others(_: &Path, _: u32) -> Result<()> {
     Ok(())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn store() -> LocalSecrets {
+        LocalSecrets::new(
+            std::env::temp_dir().join(format!("infra-sdk-secrets-{}/s", crate::id::short().unwrap())),
+        )
+    }
+
+    fn put(name: &str, value: &str) -> SecretChange {
+        SecretChange::Put { name: name.parse().unwrap(), value: SecretValue::new(value) }
+    }
+
+    #[tokio::test]
+    async fn only_the_owner_can_read_it_and_an_open_store_is_refused_with_the_cure() {
+        let store = store();
+        store.write(&[put("A", "canary")]).await.unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&store.path()), mode(&store.folder)), (0o600, 0o700));
+        for (path, open, cure) in [(store.path(), 0o640, 0o600), (store.folder.clone(), 0o755, 0o700)] {
+            fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
+            for error in [
+                store.get_all().await.map(drop).unwrap_err(),
+                store.list().await.map(drop).unwrap_err(),
+                store.write(&[put("A", "canary")]).await.map(drop).unwrap_err(),
+            ] {
+                assert_eq!(error.kind(), ErrorKind::Denied);
+                assert!(error.hints()[0].contains(&format!("chmod {cure:o} ")), "{error:?}");
+            }
+            fs::set_permissions(&path, Permissions::from_mode(cure)).unwrap();
+        }
+        assert!(store.get(&"A".parse().unwrap()).await.unwrap().is_some());
+        fs::remove_dir_all(store.folder.parent().unwrap()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_store_is_an_error_that_shows_nothing_of_it() {
+        let store = store();
+        store.write(&[put("A", "canary")]).await.unwrap();
+        let content = fs::read_to_string(store.path()).unwrap();
+        assert!(content.contains("canary"));
+        let half = content.split_at(content.find("canary").unwrap() + 6).0;
+        for damaged in [
+            half.to_owned(),
+            content.replace("\"canary\"", "[\"canary\"]"),
+            content.replace("\"A\"", "\"canary canary\""),
+        ] {
+            fs::write(store.path(), damaged).unwrap();
+            let error = store.write(&[put("B", "x")]).await.unwrap_err();
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        fs::write(store.path(), content.replace("\"version\": 1", "\"version\": 2")).unwrap();
+        assert!(store.list().await.unwrap_err().to_string().contains("another version"));
+        fs::remove_dir_all(store.folder.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn writers_at_the_same_time_lose_nothing() {
+        let store = store();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let store = &store;
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    runtime.block_on(store.write(&[put(&format!("N{number}"), "x")])).unwrap();
+                });
+            }
+        });
+        assert_eq!(store.read().unwrap().len(), 8);
+        fs::remove_dir_all(store.folder.parent().unwrap()).unwrap();
+    }
+}

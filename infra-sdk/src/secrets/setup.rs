@@ -134,8 +134,8 @@ impl SetupPlan {
     ///
     /// # Errors
     /// `NotFound`, naming all at once, when a missing secret was not supplied or a value has gone from `dotenv`;
-    /// `Invalid` when a secret was supplied that nobody asked for; what the store fails with. Before an error of the
-    /// store nothing is written.
+    /// `Invalid` when a secret was supplied that nobody asked for; nothing is written then. What the store fails with: the
+    /// error then says which secrets are left.
     pub async fn apply(
         &self,
         dotenv: Option<&Dotenv>,
@@ -185,4 +185,102 @@ impl SetupPlan {
 
 fn put(name: &SecretName, value: SecretValue) -> SecretChange {
     SecretChange::Put { name: name.clone(), value }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::config::{Generate, SecretSpec};
+    use crate::names::EnvName;
+    use crate::secrets::store::{StoredSecret, WriteReport};
+
+    /// A store that keeps what it is given.
+    #[derive(Default)]
+    struct Kept(Mutex<BTreeMap<SecretName, SecretValue>>);
+
+    #[async_trait]
+    impl SecretStore for Kept {
+        fn name(&self) -> &str {
+            "memory"
+        }
+        async fn list(&self) -> Result<Vec<StoredSecret>> {
+            Ok(Vec::new())
+        }
+        async fn write(&self, changes: &[SecretChange]) -> Result<WriteReport> {
+            let mut kept = self.0.lock().unwrap();
+            for change in changes {
+                if let SecretChange::Put { name, value } = change {
+                    kept.insert(name.clone(), value.clone());
+                }
+            }
+            Ok(WriteReport::all(
+                changes
+                    .iter()
+                    .map(|c| crate::secrets::Written { name: c.name().clone(), stamp: None })
+                    .collect(),
+            ))
+        }
+    }
+
+    fn name(text: &str) -> SecretName {
+        text.parse().unwrap()
+    }
+
+    fn needs() -> Needs {
+        let made = SecretSpec { generate: Some(Generate { bytes: 32 }), ..SecretSpec::default() };
+        let optional = SecretSpec { optional: true, ..SecretSpec::default() };
+        let plain = SecretSpec::default;
+        let declared = [
+            ("GIVEN", plain()),
+            ("ASKED", plain()),
+            ("MADE", made.clone()),
+            ("OWN", made),
+            ("MAYBE", optional),
+        ];
+        Needs::of(&declared.map(|(n, spec)| (name(n), spec)).into(), &EnvName::local())
+    }
+
+    #[tokio::test]
+    async fn a_store_is_filled_from_the_file_by_making_and_by_asking_and_then_left_alone() {
+        let dotenv = Dotenv::parse("GIVEN=canary1\nOWN=canary2\nGIVN=canary3\n", ".env").unwrap();
+        let store = Kept::default();
+        let plan = plan_setup(&needs(), Some(&dotenv), &BTreeMap::new());
+        let shown = format!("{plan} {plan:?} {}", serde_json::to_string(&plan).unwrap());
+        assert!(!shown.contains("canary") && shown.contains("GIVN is not declared"), "{shown}");
+        assert_eq!(plan.from_dotenv, [name("GIVEN"), name("OWN")]);
+        assert_eq!((plan.generate.len(), plan.missing.len(), plan.absent.len()), (1, 1, 1));
+
+        let error = plan.apply(Some(&dotenv), BTreeMap::new(), &store).await.unwrap_err();
+        assert!(error.to_string().contains("ASKED") && store.0.lock().unwrap().is_empty());
+        let supplied = BTreeMap::from([(name("ASKED"), SecretValue::new("typed"))]);
+        let report = plan.apply(Some(&dotenv), supplied, &store).await.unwrap();
+        assert_eq!(report.to_string(), "memory: 2 secrets from `.env`, 1 made, 1 typed in, 0 unchanged");
+        let stored = store.0.lock().unwrap().clone();
+        assert_eq!(stored[&name("OWN")].expose(), "canary2");
+        assert_eq!(stored[&name("MADE")].expose().len(), 43);
+
+        assert!(plan_setup(&needs(), Some(&dotenv), &stored).is_empty());
+        assert!(plan_setup(&needs(), None, &stored).is_empty());
+        let changed = Dotenv::parse("GIVEN=other\nMADE=\n", ".env").unwrap();
+        let plan = plan_setup(&needs(), Some(&changed), &stored);
+        assert_eq!((plan.from_dotenv, plan.unchanged.len()), (vec![name("GIVEN")], 3));
+    }
+
+    #[tokio::test]
+    async fn a_value_nobody_asked_for_or_an_empty_one_is_refused() {
+        let store = Kept::default();
+        let plan = plan_setup(&needs(), None, &BTreeMap::new());
+        let of =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| (name(n), SecretValue::new(*v))).collect();
+        for supplied in
+            [of(&[("ASKED", "x"), ("GIVEN", "")]), of(&[("ASKED", "x"), ("GIVEN", "x"), ("MADE", "x")])]
+        {
+            assert!(plan.apply(None, supplied, &store).await.is_err());
+        }
+        assert!(store.0.lock().unwrap().is_empty());
+    }
 }

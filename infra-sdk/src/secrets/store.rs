@@ -18,8 +18,9 @@ use crate::time::Timestamp;
 /// 2. `list` gives each secret once, sorted by name, without its value; names that cannot be a
 ///    [`SecretName`] are somebody else's and are left out.
 /// 3. After a put the secret is listed; a second put of the same name replaces it.
-/// 4. Where a store has stamps, every put of a name changes its stamp, also when the value stays the same or the name was
-///    deleted in between; `list` shows the stamp that the put reported.
+/// 4. Where a store has stamps, a put changes the stamp of its name, also when the value stays the same or the name was
+///    deleted in between; `list` shows the stamp that the put reported. Stamps that are times tell puts apart only a tick
+///    of that clock after each other.
 /// 5. A delete removes the secret; deleting one that is not there succeeds and is reported as written.
 /// 6. A batch may be empty, and may be larger than what one request of the store can carry.
 /// 7. A batch that names a secret twice, puts an empty value or one with a NUL byte, or holds a name or value this store

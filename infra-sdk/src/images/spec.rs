@@ -1,0 +1,134 @@
+//! What an image is made of, from code or from `infra.toml`.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use crate::config::Image;
+use crate::error::{Error, Result};
+use crate::images::oci::Platform;
+use crate::names::{ImageName, quoted};
+
+/// What an image is made of.
+///
+/// ```
+/// use infra_sdk::images::{ImageSpec, Platform};
+/// # fn main() -> infra_sdk::Result<()> {
+/// let spec = ImageSpec::new("shop-api/app".parse()?, "dist", ["server", "--quiet"])
+///     .version("1.4.0")
+///     .platform(Platform::linux("arm64"));
+/// assert_eq!(spec.dir, "/app");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ImageSpec {
+    /// The name it will have in registries.
+    pub name: ImageName,
+    /// The folder whose files become the image.
+    pub files: PathBuf,
+    /// Where the files stand in the image.
+    pub dir: String,
+    /// The program and its arguments; a relative program is looked up under `dir`.
+    pub entrypoint: Vec<String>,
+    /// Variables set in the image; never secrets.
+    pub env: BTreeMap<String, String>,
+    /// The machine the program in it was built for.
+    pub platform: Platform,
+    /// Notes in the image, such as its version.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl ImageSpec {
+    /// An image of `files` under `/app`, for the platform of this machine.
+    pub fn new<A: Into<String>>(
+        name: ImageName,
+        files: impl Into<PathBuf>,
+        entrypoint: impl IntoIterator<Item = A>,
+    ) -> Self {
+        ImageSpec {
+            name,
+            files: files.into(),
+            dir: "/app".into(),
+            entrypoint: entrypoint.into_iter().map(Into::into).collect(),
+            env: BTreeMap::new(),
+            platform: Platform::host(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// What `[image.NAME]` says, for a repo whose root is `repo`.
+    ///
+    /// # Errors
+    /// `Invalid` when `files` is not a path inside the repo.
+    pub fn of_config(name: ImageName, image: &Image, repo: &Path) -> Result<Self> {
+        let files = Path::new(&image.files);
+        let inside = files.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+        if image.files.is_empty() || !inside {
+            return Err(Error::invalid(format!(
+                "files {} is not a folder of this repo",
+                quoted(&image.files)
+            ))
+            .hint("write `files` in infra.toml relative to the repo, without `..`, like `dist`"));
+        }
+        let mut spec = Self::new(name, repo.join(files), image.entrypoint.iter().cloned());
+        spec.dir.clone_from(&image.dir);
+        spec.env.clone_from(&image.env);
+        Ok(spec)
+    }
+
+    /// Notes the version (`org.opencontainers.image.version`).
+    #[must_use]
+    pub fn version(self, version: impl Into<String>) -> Self {
+        self.label("org.opencontainers.image.version", version)
+    }
+
+    /// Notes the commit (`org.opencontainers.image.revision`).
+    #[must_use]
+    pub fn revision(self, commit: impl Into<String>) -> Self {
+        self.label("org.opencontainers.image.revision", commit)
+    }
+
+    /// Notes where the code stands (`org.opencontainers.image.source`).
+    #[must_use]
+    pub fn source(self, url: impl Into<String>) -> Self {
+        self.label("org.opencontainers.image.source", url)
+    }
+
+    /// Adds a note.
+    #[must_use]
+    pub fn label(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.labels.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets the machine the program was built for.
+    #[must_use]
+    pub fn platform(mut self, platform: Platform) -> Self {
+        self.platform = platform;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_an_image_stand_in_the_repo() {
+        let spec = |files: &str| {
+            let image = Image {
+                files: files.into(),
+                dir: "/srv".into(),
+                entrypoint: vec!["server".into()],
+                env: [("A".to_owned(), "1".to_owned())].into(),
+            };
+            ImageSpec::of_config("shop-api/app".parse()?, &image, Path::new("/repo"))
+        };
+        for files in ["", "..", "/etc", "a/../.."] {
+            assert!(spec(files).unwrap_err().hints()[0].contains("relative to the repo"), "{files:?}");
+        }
+        let good = spec("dist/app").unwrap();
+        assert_eq!((good.files.as_path(), good.dir.as_str()), (Path::new("/repo/dist/app"), "/srv"));
+        assert_eq!((good.entrypoint.as_slice(), good.env.len()), (&["server".to_owned()][..], 1));
+    }
+}
