@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use infra_sdk::local::LocalState;
 use infra_sdk::process::{LineSink, Stream};
+use infra_sdk::state::{StateBackend, StateKey};
 use infra_sdk::terraform::{Stack, StackPlace, Terraform};
 use infra_sdk::{Cmd, Env, ErrorKind, SecretValue};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A repo with one stack, its data and its state, removed when dropped.
@@ -48,21 +50,26 @@ impl Sandbox {
         self.root.join("repo/terraform/network")
     }
 
-    fn place(&self, data: &str) -> StackPlace {
+    async fn place(&self, data: &str) -> StackPlace {
+        let backend = LocalState::new(self.root.join("state")).settings(&self.key()).await.unwrap();
         StackPlace {
             name: "network".parse().unwrap(),
             repo: self.root.join("repo"),
             dir: "terraform/network".into(),
             data: self.root.join(data),
-            backend: ("local".into(), json!({ "path": self.root.join("state/network.tfstate") })),
+            backend,
             lock_timeout: Duration::ZERO,
         }
+    }
+
+    fn key(&self) -> StateKey {
+        "acme/shop/local/network/terraform.tfstate".parse().unwrap()
     }
 
     async fn open(&self, data: &str) -> Stack {
         let seen = self.seen.clone();
         let start = move |program: &Path| Cmd::new(program).sink(seen.clone());
-        let stack = terraform().await.stack(self.place(data), start).await.unwrap();
+        let stack = terraform().await.stack(self.place(data).await, start).await.unwrap();
         stack.init().await.unwrap();
         stack
     }
@@ -72,7 +79,7 @@ impl Sandbox {
     }
 
     fn state_file(&self) -> PathBuf {
-        self.root.join("state/network.tfstate")
+        self.root.join("state").join(self.key().to_string())
     }
 }
 
@@ -184,6 +191,20 @@ async fn outputs_come_back_and_a_secret_variable_is_never_shown() {
     assert_eq!(outputs["count"].value, json!(2));
     assert!(outputs["hidden"].sensitive && outputs["hidden"].value == "canary-token");
     assert_eq!(format!("{:?}", outputs["hidden"]), "[secret]");
+
+    #[derive(Deserialize)]
+    struct Outputs {
+        count: u8,
+        seen: String,
+        hidden: SecretValue,
+    }
+    let typed: Outputs = stack.outputs().await.unwrap();
+    assert_eq!(
+        (typed.count, typed.seen.as_str(), typed.hidden.expose()),
+        (2, "canary-token", "canary-token")
+    );
+    let wrong = stack.outputs::<BTreeMap<String, u8>>().await.unwrap_err().report().to_string();
+    assert!(wrong.contains("output hidden") && wrong.contains("output seen"), "{wrong}");
     assert!(sandbox.seen().contains("***") && !sandbox.seen().contains("canary"), "{}", sandbox.seen());
     for file in files_below(&sandbox.root.join("data")) {
         assert!(!fs::read_to_string(&file).unwrap_or_default().contains("canary"), "{}", file.display());
@@ -236,7 +257,7 @@ async fn a_lock_of_another_run_names_its_holder() {
     let text = error.to_string();
     assert!(text.contains("holder: ") && text.contains("operation: OperationTypeApply"), "{text}");
 
-    let busy = terraform().await.stack(sandbox.place("one"), |program| Cmd::new(program)).await;
+    let busy = terraform().await.stack(sandbox.place("one").await, |program| Cmd::new(program)).await;
     assert_eq!(busy.err().map(|error| error.kind()), Some(ErrorKind::Locked));
 
     fs::write(sandbox.root.join("go"), "").unwrap();
@@ -301,7 +322,7 @@ async fn nothing_in_the_environment_steers_terraform_elsewhere() {
     let terraform = Terraform::find(&BTreeMap::new(), &env, Path::new("/nonexistent")).await.unwrap();
     let start =
         move |program: &Path| hostile.iter().fold(Cmd::new(program), |cmd, (key, value)| cmd.env(key, value));
-    let stack = terraform.stack(sandbox.place("data"), start).await.unwrap();
+    let stack = terraform.stack(sandbox.place("data").await, start).await.unwrap();
     stack.init().await.unwrap();
     let plan = stack.plan(&variables("main", &[])).await.unwrap();
     assert_eq!(plan.summary().add, 2);
@@ -312,8 +333,12 @@ async fn nothing_in_the_environment_steers_terraform_elsewhere() {
 #[tokio::test]
 async fn code_that_keeps_its_own_state_is_refused() {
     let sandbox = Sandbox::new("terraform {\n  backend \"s3\" {\n    bucket = \"x\"\n  }\n}\n");
-    let error =
-        terraform().await.stack(sandbox.place("data"), |program| Cmd::new(program)).await.err().unwrap();
+    let error = terraform()
+        .await
+        .stack(sandbox.place("data").await, |program| Cmd::new(program))
+        .await
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("main.tf:2"), "{error}");
     assert!(error.hints()[0].contains("infra.toml"));
 }

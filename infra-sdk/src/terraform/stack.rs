@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access, FileLock};
 use crate::names::Label;
 use crate::process::Cmd;
+use crate::state::BackendSettings;
 use crate::terraform::failure::{Attempt, Words, explain};
 use crate::terraform::find::{Start, Terraform};
 use crate::terraform::outputs::{self, Output};
@@ -31,8 +32,8 @@ pub struct StackPlace {
     pub dir: String,
     /// A folder for this stack in this environment alone, outside the code; made when missing, mode 0700.
     pub data: PathBuf,
-    /// The kind of backend, such as `local` or `s3`, and its settings without credentials.
-    pub backend: (String, Value),
+    /// Where the state is kept, as a [`StateBackend`](crate::state::StateBackend) says.
+    pub backend: BackendSettings,
     /// How long to wait for somebody else's lock.
     pub lock_timeout: Duration,
 }
@@ -76,14 +77,7 @@ impl Stack {
             std::fs::remove_dir_all(&run)?;
         }
         file::make_dir(&run, Access::Private)?;
-        let (kind, settings) = &place.backend;
-        if let Some(path) = settings.get("path").and_then(Value::as_str).filter(|_| kind == "local") {
-            // Terraform writes the state with the umask's mode; the folder keeps it private.
-            if let Some(folder) = Path::new(path).parent() {
-                file::make_dir(folder, Access::Private)?;
-            }
-        }
-        let tree = Tree::make(&place.repo, &place.dir, &place.data.join("work"), kind, settings)?;
+        let tree = Tree::make(&place.repo, &place.dir, &place.data.join("work"), &place.backend)?;
         Ok(Stack { terraform, place, start, opened: Arc::new(Opened { tree, run, _lock: lock }) })
     }
 
@@ -157,6 +151,15 @@ impl Stack {
     /// `Failed` with Terraform's words; `Cancelled`, `TimedOut`.
     pub async fn outputs_raw(&self) -> Result<BTreeMap<String, Output>> {
         outputs::parse(&self.read("output", self.command("output").args(["-json", "-no-color"])).await?)
+    }
+
+    /// The outputs in the state as `T`: the output `vpc_id` or `vpc-id` fills the field `vpc_id`, a sensitive one only a
+    /// [`SecretValue`](crate::SecretValue). Outputs without a field are passed over.
+    ///
+    /// # Errors
+    /// `Invalid` with all outputs that are missing or of another type; otherwise as [`outputs_raw`](Stack::outputs_raw).
+    pub async fn outputs<T: DeserializeOwned>(&self) -> Result<T> {
+        outputs::read(self.place.name.as_str(), &self.outputs_raw().await?)
     }
 
     /// A command of Terraform that nothing from outside steers to another state.

@@ -14,8 +14,9 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file::{self, Access, FileLock, Temporary};
 use crate::names::{Label, quoted};
 use crate::process::Cmd;
+use crate::tools::download::Fetch;
 use crate::tools::release::{Origin, Place, Release};
-use crate::tools::{Standing, check, download, find, unzip};
+use crate::tools::{Standing, check, find, unzip};
 
 /// The largest archive; Terraform's is 30 MB.
 const ARCHIVE_LIMIT: u64 = 300_000_000;
@@ -109,7 +110,8 @@ pub async fn plan(
 }
 
 /// Fetches what `plan` says. Each program is whole in its place or not there at all. `start` begins the
-/// downloader's commands, so that their output goes to the caller's task and they end with it.
+/// downloader's commands, so that their output goes to the caller's task and they end with it; `progress` hears about
+/// once a second how many bytes of a tool's archive have arrived.
 ///
 /// # Errors
 /// `Conflict` with both digests when an archive is not the expected one; `NotFound`, `Unavailable` or `TimedOut` when it
@@ -118,23 +120,18 @@ pub async fn apply(
     plan: InstallPlan,
     env: &Env,
     start: impl Fn(&Path) -> Cmd + Send + Sync,
+    progress: impl Fn(&InstallStep, u64) + Send + Sync,
 ) -> Result<Installed> {
     let mut learned = Vec::new();
     for step in &plan.steps {
-        step.install(env, &start, &mut learned)
-            .await
-            .context(format!("install {} {}", step.tool, step.version))?;
+        let fetch = Fetch { env, start: &start, progress: &|bytes| progress(step, bytes) };
+        step.install(fetch, &mut learned).await.context(format!("install {} {}", step.tool, step.version))?;
     }
     Ok(Installed { steps: plan.steps, learned })
 }
 
 impl InstallStep {
-    async fn install(
-        &self,
-        env: &Env,
-        start: &(dyn Fn(&Path) -> Cmd + Send + Sync),
-        learned: &mut Vec<LearnedDigest>,
-    ) -> Result<()> {
+    async fn install(&self, fetch: Fetch<'_>, learned: &mut Vec<LearnedDigest>) -> Result<()> {
         let folder = self.to.parent().unwrap_or(Path::new("/"));
         // Another run may fetch the same tool right now; what it leaves behind when killed is removed by the next.
         let lock = folder.join("lock");
@@ -150,13 +147,13 @@ impl InstallStep {
             None => {
                 let place = self.origin.place(&self.release, &self.release.sums());
                 let path = scratch.0.join("sums");
-                download::fetch(&place, &path, SUMS_LIMIT, env, start).await?;
+                fetch.file(&place, &path, SUMS_LIMIT).await?;
                 self.learn(&place, &path, learned)?
             }
         };
         let archive = scratch.0.join("archive");
         let place = self.origin.place(&self.release, &self.release.archive());
-        download::fetch(&place, &archive, ARCHIVE_LIMIT, env, start).await?;
+        fetch.file(&place, &archive, ARCHIVE_LIMIT).await?;
         let (release, to) = (self.release.clone(), self.to.clone());
         tokio::task::spawn_blocking(move || unpack(&archive, &place, &digest, &release, &to))
             .await
