@@ -11,7 +11,7 @@ use infra_sdk::local::LocalState;
 use infra_sdk::process::{LineSink, Stream};
 use infra_sdk::state::{StateBackend, StateKey};
 use infra_sdk::terraform::{Stack, StackPlace, Terraform};
-use infra_sdk::{Cmd, Env, ErrorKind, SecretValue};
+use infra_sdk::{CancelToken, Cmd, Env, ErrorKind, SecretValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -291,6 +291,45 @@ async fn a_killed_apply_says_so_and_the_same_again_completes() {
     let plan = stack.plan(&()).await.unwrap();
     stack.apply(plan).await.unwrap();
     assert!(fs::read_to_string(sandbox.state_file()).unwrap().contains("slow"));
+}
+
+#[tokio::test]
+async fn a_cancelled_apply_stops_in_order_and_writes_its_state() {
+    let sandbox = Sandbox::new("");
+    sandbox.code(&SLOW.replace("$DIR", sandbox.root.to_str().unwrap()));
+    let cancel = CancelToken::new();
+    let (token, seen) = (cancel.clone(), sandbox.seen.clone());
+    let start = move |program: &Path| Cmd::new(program).sink(seen.clone()).cancel(token.clone());
+    let stack = terraform().await.stack(sandbox.place("data").await, start).await.unwrap();
+    stack.init().await.unwrap();
+    let plan = stack.plan(&()).await.unwrap();
+    let canceller = async {
+        wait_for(&sandbox.root.join("started")).await;
+        cancel.cancel();
+    };
+    let (result, ()) = tokio::join!(stack.apply(plan), canceller);
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(sandbox.seen().contains("Interrupt received"), "{}", sandbox.seen());
+    // The resource was begun, so it stands in the state as one to replace; nothing is lost and nothing is locked.
+    assert!(fs::read_to_string(sandbox.state_file()).unwrap().contains("tainted"));
+    drop(stack);
+    let plan = sandbox.open("data").await.plan(&()).await.unwrap();
+    assert_eq!(plan.summary().replace, 1);
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_removed_and_a_state_that_would_move_is_a_conflict() {
+    let sandbox = Sandbox::new(NETWORK);
+    drop(sandbox.open("data").await);
+    let left = sandbox.root.join("data/run/left.tfplan");
+    fs::write(&left, "secret").unwrap();
+    let mut place = sandbox.place("data").await;
+    place.backend = LocalState::new(sandbox.root.join("elsewhere")).settings(&sandbox.key()).await.unwrap();
+    let stack = terraform().await.stack(place, |program| Cmd::new(program)).await.unwrap();
+    assert!(!left.exists());
+    let error = stack.init().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.report());
+    assert!(error.hints()[0].contains("data/terraform/terraform.tfstate"), "{}", error.report());
 }
 
 #[tokio::test]

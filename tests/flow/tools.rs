@@ -30,10 +30,8 @@ impl Sandbox {
         let name = format!("infra-sdk-tools-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let root = std::env::temp_dir().join(name);
         let program = format!("#!/bin/sh\necho Terraform v{VERSION}\n");
-        let sandbox = Sandbox {
-            root,
-            archive: zip(&[("LICENSE.txt", b"free"), ("terraform", program.as_bytes())]),
-        };
+        let sandbox =
+            Sandbox { root, archive: zip(&[("LICENSE.txt", b"free"), ("terraform", program.as_bytes())]) };
         fs::create_dir_all(sandbox.root.join("bin")).unwrap();
         sandbox.publish(&archive_name(), &sandbox.archive);
         let sums = format!(
@@ -89,9 +87,14 @@ impl Sandbox {
     async fn install(&self, tools: &BTreeMap<Label, Tool>, env: &Env) -> Result<Installed> {
         let plan = tools::plan(tools, env, &self.home(), |_, _, _| None).await?;
         let seen = AtomicU64::new(0);
-        let done = tools::apply(plan, env, |program| Cmd::new(program), |_, bytes| {
-            seen.fetch_max(bytes, Ordering::Relaxed);
-        });
+        let done = tools::apply(
+            plan,
+            env,
+            |program| Cmd::new(program),
+            |_, bytes| {
+                seen.fetch_max(bytes, Ordering::Relaxed);
+            },
+        );
         let done = done.await?;
         assert_eq!(seen.into_inner(), self.archive.len().max(1) as u64);
         Ok(done)
@@ -192,10 +195,16 @@ fn serve(answer: Arc<Answer>) -> String {
 fn serve_folder(folder: PathBuf) -> String {
     serve(Arc::new(move |path, stream| match fs::read(folder.join(path.trim_start_matches('/'))) {
         Ok(content) => {
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len())?;
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                content.len()
+            )?;
             stream.write_all(&content)
         }
-        Err(_) => stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+        Err(_) => {
+            stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        }
     }))
 }
 
@@ -246,7 +255,11 @@ async fn a_digest_that_is_known_needs_no_list_and_a_wrong_one_shows_both() {
     let (good, bad) = (Digest::of(&sandbox.archive), Digest::of(b"other"));
     let error = sandbox.install(&pinned(Some(bad.clone())), &sandbox.folder_env()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(report(&error).contains(good.as_str()) && report(&error).contains(bad.as_str()), "{}", report(&error));
+    assert!(
+        report(&error).contains(good.as_str()) && report(&error).contains(bad.as_str()),
+        "{}",
+        report(&error)
+    );
     assert!(sandbox.leftovers().is_empty());
 
     let done = sandbox.install(&pinned(Some(good)), &sandbox.folder_env()).await.unwrap();
@@ -275,7 +288,11 @@ async fn what_cannot_be_had_says_where_it_was_looked_for_and_what_to_do() {
     let error = sandbox.install(&pinned(Some(Digest::of(b"x"))), &env).await.unwrap_err();
     let url = format!("https://tools.invalid/x/terraform/{VERSION}/{}", archive_name());
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(report(&error).contains(&url) && report(&error).contains("INFRA_TOOLS_MIRROR=DIR"), "{}", report(&error));
+    assert!(
+        report(&error).contains(&url) && report(&error).contains("INFRA_TOOLS_MIRROR=DIR"),
+        "{}",
+        report(&error)
+    );
 
     sandbox.offer("curl");
     let url = serve_folder(sandbox.root.join("nothing"));

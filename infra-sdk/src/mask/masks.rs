@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::mask::{MaskStream, patterns};
 
@@ -107,9 +107,13 @@ impl Matcher {
         for pattern in &all {
             first_bytes[usize::from(pattern.as_bytes()[0])] = true;
         }
-        // The automaton can only be refused for more states than a u32 counts,
-        // which is more secret text than a run can hold in memory.
-        let automaton = if all.is_empty() { None } else { AhoCorasick::new(&all).ok() };
+        // This kind is the quickest to build, which each new value asks for. It is
+        // only refused for more states than a u32 counts: more than fits a run.
+        let automaton = if all.is_empty() {
+            None
+        } else {
+            AhoCorasick::builder().kind(Some(AhoCorasickKind::NoncontiguousNFA)).build(&all).ok()
+        };
         let longest = all.iter().map(String::len).max().unwrap_or(0);
         Matcher { automaton, patterns: all, first_bytes, longest }
     }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
 use crate::process::cmd::Cmd;
-use crate::process::{group, run};
+use crate::process::{group, start};
 
 /// A program that was started to outlive this one, as it is remembered in a file.
 ///
@@ -46,7 +46,7 @@ impl Detached {
         if self.gone_within(Duration::from_secs(10)).await {
             return Ok(true);
         }
-        Err(Error::new(crate::error::ErrorKind::Unavailable, "program does not end although it was killed")
+        Err(Error::new(ErrorKind::Unavailable, "program does not end although it was killed")
             .with("pid", self.pid)
             .hint("it waits for a device or a network disk; look at it with `ps`"))
     }
@@ -92,7 +92,7 @@ pub(super) fn start(cmd: &Cmd, log: &Path) -> Result<Detached> {
         out.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
     }
     let err = out.try_clone().map_err(failed)?;
-    let leader = run::spawn(cmd, run::expression(cmd).stdin_null().stdout_file(out).stderr_file(err))?;
+    let leader = start::spawn(cmd, start::expression(cmd).stdin_null().stdout_file(out).stderr_file(err))?;
     // It cannot be reaped before the leader is dropped, so this is the right process.
     let started = group::started(leader.pid()).unwrap_or_default();
     Ok(Detached { pid: leader.pid(), started })

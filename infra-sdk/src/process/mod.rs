@@ -8,8 +8,10 @@ mod group;
 mod lines;
 mod output;
 mod run;
+mod start;
 #[cfg(all(test, unix))]
 mod tests;
+mod verbs;
 
 pub use cmd::Cmd;
 pub use detached::Detached;

@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::process::cmd::{Cmd, EnvChange, Stdin};
+use crate::process::cmd::Cmd;
 use crate::process::failure::{self, What};
 use crate::process::group::Leader;
-use crate::process::lines::{Stream, Tail};
-use crate::process::output::{Ended, Pump, Target, Wanted, lock};
+use crate::process::lines::Tail;
+use crate::process::output::{Ended, Pump, Wanted, lock};
+use crate::process::start::start;
 
 /// How long output is read on after the child ended, for grandchildren that hold its pipes.
 const DRAIN: Duration = Duration::from_secs(1);
 /// How often a group is counted that has lost its leader.
-const COUNT: Duration = Duration::from_millis(20);
+const COUNT: Duration = Duration::from_millis(50);
 
 /// What the watching thread hears of.
 pub(super) enum Event {
@@ -101,126 +102,6 @@ fn watch(cmd: &Cmd, wanted: Wanted, events: &Sender<Event>, heard: Receiver<Even
     Ok(Ended { status, stopped: watch.stop, stdout, stderr, tail })
 }
 
-/// Starts the child and the threads that feed it and take its output in.
-fn start(
-    cmd: &Cmd,
-    wanted: Wanted,
-    events: &Sender<Event>,
-    tail: &Arc<Mutex<Tail>>,
-) -> Result<(Leader, Vec<Pump>)> {
-    let mut expression = expression(cmd);
-    let input = match cmd.stdin {
-        Stdin::Null if cmd.interactive => None,
-        Stdin::Null => {
-            expression = expression.stdin_null();
-            None
-        }
-        Stdin::Bytes(_) | Stdin::Secret(_) => {
-            let (reader, writer) = failure::pipe()?;
-            expression = expression.stdin_file(reader);
-            Some(writer)
-        }
-    };
-    let mut outputs = Vec::new();
-    if !cmd.interactive {
-        for stream in [Stream::Out, Stream::Err] {
-            let (reader, writer) = failure::pipe()?;
-            let captured = match wanted {
-                Wanted::Lines => false,
-                Wanted::Stdout => stream == Stream::Out,
-                Wanted::Both => true,
-            };
-            let target = if captured {
-                Target::Capture { bytes: Vec::new(), limit: cmd.capture_limit }
-            } else {
-                Target::lines(stream, cmd.sink.clone(), &cmd.masks, tail)
-            };
-            expression = match stream {
-                Stream::Out => expression.stdout_file(writer),
-                Stream::Err => expression.stderr_file(writer),
-            };
-            outputs.push((reader, target));
-        }
-    }
-    let leader = spawn(cmd, expression)?;
-    let threads = || -> Result<Vec<Pump>> {
-        let pumps = outputs
-            .into_iter()
-            .map(|(reader, target)| Pump::start(reader, target, events.clone()))
-            .collect::<Result<_>>()?;
-        if let Some(mut pipe) = input {
-            let stdin = cmd.stdin.clone();
-            failure::thread("input", move || {
-                let bytes = match &stdin {
-                    Stdin::Null => &[],
-                    Stdin::Bytes(bytes) => bytes.as_slice(),
-                    Stdin::Secret(value) => value.expose().as_bytes(),
-                };
-                // A child may close its input before it has read all of it.
-                let _ = std::io::Write::write_all(&mut pipe, bytes);
-            })?;
-        }
-        let (exited, waiting) = (events.clone(), leader.clone());
-        failure::thread("wait", move || {
-            waiting.wait();
-            let _ = exited.send(Event::Exited);
-        })?;
-        Ok(pumps)
-    };
-    let pumps = threads().inspect_err(|_| {
-        leader.kill();
-        let _ = leader.reap();
-    })?;
-    Ok((leader, pumps))
-}
-
-/// The program with its arguments, folder, environment and group.
-pub(super) fn expression(cmd: &Cmd) -> duct::Expression {
-    let mut expression = duct::cmd(&cmd.program, &cmd.args).unchecked();
-    if let Some(dir) = &cmd.dir {
-        expression = expression.dir(dir);
-    }
-    let (changes, own_group) = (cmd.env.clone(), !cmd.interactive);
-    expression.before_spawn(move |command| {
-        for change in &changes {
-            match change {
-                EnvChange::Clear => command.env_clear(),
-                EnvChange::Remove(name) => command.env_remove(name),
-                EnvChange::Set(name, value) => command.env(name, value),
-                EnvChange::SetSecret(name, value) => command.env(name, value.expose()),
-            };
-        }
-        #[cfg(unix)]
-        if own_group {
-            std::os::unix::process::CommandExt::process_group(command, 0);
-        }
-        #[cfg(not(unix))]
-        let _ = own_group;
-        Ok(())
-    })
-}
-
-/// Starts an expression, whose files of ours are then closed.
-pub(super) fn spawn(cmd: &Cmd, expression: duct::Expression) -> Result<Leader> {
-    let what = What::of(cmd);
-    if let Some(dir) = &cmd.dir {
-        failure::check_dir(&what, dir)?;
-    }
-    let mut attempts = 0;
-    loop {
-        match expression.start() {
-            Ok(child) => return Ok(Leader::new(child, !cmd.interactive)),
-            // A program that was just written stays busy for as long as a child that another thread is starting
-            // at this moment holds the file open: some milliseconds.
-            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy && attempts < 20 => {
-                attempts += 1;
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(error) => return Err(failure::not_started(&what, error)),
-        }
-    }
-}
-
 struct Watch {
     heard: Receiver<Event>,
     leader: Leader,
@@ -277,6 +158,11 @@ impl Watch {
         self.leader.kill();
         while !self.exited {
             self.hear(None);
+        }
+        // Nobody refuses this signal, but it takes the kernel a moment.
+        let until = Instant::now() + DRAIN;
+        while Instant::now() < until && !self.leader.is_alone() {
+            self.hear(Some(Instant::now() + COUNT));
         }
     }
 }

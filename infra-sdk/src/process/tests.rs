@@ -233,7 +233,7 @@ async fn a_grandchild_may_use_the_grace_to_end_well() {
     let folder = scratch();
     let (file, cleaned) = (folder.join("pids"), folder.join("cleaned"));
     let work = format!(
-        "trap 'sleep 0.3; echo yes > {}; exit' TERM; echo $$ >> {}; sleep 600 & wait",
+        "trap 'sleep 0.3; echo yes > {}; exit' TERM; sleep 600 & echo $$ >> {}; wait",
         cleaned.display(),
         file.display()
     );
@@ -250,7 +250,7 @@ async fn a_grandchild_may_use_the_grace_to_end_well() {
 
 #[tokio::test]
 async fn a_deadline_ends_the_program() {
-    let error = sh("echo waiting; sleep 600").deadline(Duration::from_millis(300)).run().await.unwrap_err();
+    let error = sh("echo waiting; sleep 600").deadline(Duration::from_secs(2)).run().await.unwrap_err();
     assert_eq!((error.kind(), error.exit_code()), (ErrorKind::TimedOut, Some(124)));
     assert!(error.report().to_string().contains("waiting"), "{}", error.report());
 }

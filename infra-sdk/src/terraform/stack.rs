@@ -124,7 +124,8 @@ impl Stack {
         Ok(PlanFile::new(self.place.name.as_str(), (changed, summary), secrets, saved, self.opened.clone()))
     }
 
-    /// Carries out exactly this plan. A cancelled apply has 60 seconds to finish what it began and write the state.
+    /// Carries out exactly this plan. A cancelled apply begins nothing new and has 60 seconds to finish what it began
+    /// and write the state.
     ///
     /// # Errors
     /// `Conflict` when the state was changed after the plan was made; `Locked` with the holder of the state's lock;
@@ -139,8 +140,7 @@ impl Stack {
             .command("apply")
             .args(["-input=false", "-no-color"])
             .arg(self.lock_timeout())
-            .arg(plan.path())
-            .grace(Duration::from_secs(60));
+            .arg(plan.path());
         self.run("apply", plan.secrets().iter().fold(cmd, Cmd::mask)).await?;
         Ok(Applied { stack: self.place.name.to_string(), summary: plan.into_summary() })
     }
@@ -165,7 +165,12 @@ impl Stack {
     /// A command of Terraform that nothing from outside steers to another state.
     fn command(&self, verb: &str) -> Cmd {
         let env = self.terraform.env();
-        let mut cmd = (self.start)(self.terraform.program()).arg(verb).dir(self.opened.tree.folder());
+        // On TERM providers would die in the middle of a change; on INT they wait for Terraform, which stops in order.
+        let mut cmd = (self.start)(self.terraform.program())
+            .arg(verb)
+            .dir(self.opened.tree.folder())
+            .grace(Duration::from_secs(60))
+            .end_by_interrupt();
         for (name, _) in env.vars() {
             let name = name.to_string_lossy();
             if name.starts_with("TF_CLI_ARGS") || name == "TF_WORKSPACE" {
