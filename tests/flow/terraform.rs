@@ -34,7 +34,7 @@ impl Sandbox {
     fn new(code: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name =
-            format!("infra-sdk-terraform-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            format!("infra-sdk terraform é={}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let root = std::env::temp_dir().join(name);
         let sandbox = Sandbox { root: root.canonicalize().unwrap_or(root), seen: Arc::default() };
         sandbox.code(code);
@@ -183,6 +183,8 @@ async fn outputs_come_back_and_a_secret_variable_is_never_shown() {
          output \"hidden\" {\n value = var.token\n sensitive = true\n}\noutput \"count\" { value = 2 }\n",
     );
     let stack = sandbox.open("data").await;
+    let none = stack.outputs::<BTreeMap<String, u8>>().await.unwrap();
+    assert!(none.is_empty());
     let variables = BTreeMap::from([("token", SecretValue::new("canary-token"))]);
     let plan = stack.plan(&variables).await.unwrap();
     assert_eq!(plan.summary().outputs, ["count", "hidden", "seen"]);
@@ -227,7 +229,7 @@ async fn a_plan_that_was_overtaken_is_a_conflict() {
 const SLOW: &str = r#"
 resource "terraform_data" "slow" {
   provisioner "local-exec" { 
-    command = "touch $DIR/started; while [ ! -e $DIR/go ]; do sleep 0.05; done"
+    command = "touch '$DIR/started'; while [ ! -e '$DIR/go' ]; do sleep 0.05; done"
   }
 }
 "#;

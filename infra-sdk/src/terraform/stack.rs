@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file::{self, Access, FileLock};
 use crate::names::Label;
 use crate::process::Cmd;
@@ -57,7 +57,9 @@ pub(super) struct Opened {
 }
 
 impl Stack {
-    pub(super) async fn open(terraform: Terraform, place: StackPlace, start: Start) -> Result<Self> {
+    pub(super) async fn open(terraform: Terraform, mut place: StackPlace, start: Start) -> Result<Self> {
+        // Terraform runs in another folder than this process.
+        place.data = std::path::absolute(&place.data)?;
         let begin = Instant::now();
         let lock = loop {
             if let Some(lock) = FileLock::try_acquire(&place.data.join("lock"))? {
@@ -74,7 +76,7 @@ impl Stack {
         };
         let run = place.data.join("run");
         if run.exists() {
-            std::fs::remove_dir_all(&run)?;
+            std::fs::remove_dir_all(&run).context(format!("empty {}", run.display()))?;
         }
         file::make_dir(&run, Access::Private)?;
         let tree = Tree::make(&place.repo, &place.dir, &place.data.join("work"), &place.backend)?;

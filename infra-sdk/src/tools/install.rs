@@ -186,6 +186,7 @@ impl InstallStep {
     }
 }
 
+/// Unpacks beside the archive, so that what a killed run leaves is removed with it, and moves the program to its place.
 fn unpack(archive: &Path, place: &Place, wanted: &Digest, release: &Release, to: &Path) -> Result<()> {
     let (got, _) = Digest::of_reader(fs::File::open(archive).context("open the archive")?)?;
     if got != *wanted {
@@ -195,7 +196,7 @@ fn unpack(archive: &Path, place: &Place, wanted: &Digest, release: &Release, to:
             .with("from", place)
             .hint("do not use it: ask who runs the mirror or network; if the publisher changed it on purpose, correct the digest in infra.toml or infra.lock"));
     }
-    let mut program = Temporary::beside(to, Access::Shared)?;
+    let mut program = Temporary::beside(archive, Access::Shared)?;
     unzip::unpack(archive, &release.program(), PROGRAM_LIMIT, &mut program.file)?;
     #[cfg(unix)]
     {
