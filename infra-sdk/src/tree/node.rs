@@ -119,10 +119,14 @@ impl Node {
         self.entries()?.get(key)
     }
 
-    /// Lays `over` on top: tables are merged key by key, everything else is replaced.
+    /// Lays `over` on top: tables are merged key by key, everything else is replaced. A table that several files
+    /// write has its place in the last of them.
     pub fn merge(&mut self, over: Node) {
         match (&mut self.value, over) {
-            (Value::Table(under), Node { value: Value::Table(over), .. }) => {
+            (Value::Table(under), Node { value: Value::Table(over), origin }) => {
+                if origin.place.0 > 0 {
+                    self.origin = origin;
+                }
                 for (key, node) in over {
                     match under.get_mut(&key) {
                         Some(under) => under.merge(node),
