@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use infra_sdk::config::Tool;
+use infra_sdk::config::{Lock, Tool};
 use infra_sdk::env::INFRA_TOOLS_MIRROR;
 use infra_sdk::names::Label;
 use infra_sdk::terraform::Terraform;
@@ -85,10 +85,12 @@ impl Sandbox {
     }
 
     async fn install(&self, tools: &BTreeMap<Label, Tool>, env: &Env) -> Result<Installed> {
-        let plan = tools::plan(tools, env, &self.home(), |_, _, _| None).await?;
+        let mut lock = self.lock();
+        let plan = tools::plan(tools, env, &self.home(), &lock).await?;
         let seen = AtomicU64::new(0);
         let done = tools::apply(
             plan,
+            &mut lock,
             env,
             |program| Cmd::new(program),
             |_, bytes| {
@@ -98,6 +100,11 @@ impl Sandbox {
         let done = done.await?;
         assert_eq!(seen.into_inner(), self.archive.len().max(1) as u64);
         Ok(done)
+    }
+
+    /// The lock of a repo that pins the tools.
+    fn lock(&self) -> Lock {
+        Lock::load(&self.root.join("repo")).unwrap()
     }
 
     fn program_path(&self) -> PathBuf {
@@ -223,9 +230,10 @@ async fn a_pinned_tool_comes_from_a_folder_and_is_then_found_by_everybody() {
 
     let done = sandbox.install(&pinned(None), &env).await.unwrap();
     assert!(done.to_string().starts_with("installed terraform 9.8.7 at "));
-    let learned: Vec<&str> = done.learned.iter().map(|one| one.platform.as_str()).collect();
-    assert_eq!(learned, [platform().as_str(), "solaris_amd64"]);
-    assert_eq!(done.learned[0].digest, Digest::of(&sandbox.archive));
+    let name: Label = "terraform".parse().unwrap();
+    let lock = sandbox.lock();
+    assert_eq!(lock.tool(&name, VERSION, &platform()), Some(&Digest::of(&sandbox.archive)));
+    assert!(lock.tool(&name, VERSION, "solaris_amd64").is_some());
     assert_eq!(sandbox.leftovers(), [sandbox.program_path()]);
     assert_eq!(Cmd::new(sandbox.program_path()).read().await.unwrap(), "Terraform v9.8.7");
 
@@ -233,7 +241,7 @@ async fn a_pinned_tool_comes_from_a_folder_and_is_then_found_by_everybody() {
     after.ready().unwrap();
     let terraform = Terraform::find(&pinned(None), &env, &sandbox.home()).await.unwrap();
     assert_eq!(terraform.program(), sandbox.program_path());
-    let nothing = tools::plan(&pinned(None), &env, &sandbox.home(), |_, _, _| None).await.unwrap();
+    let nothing = tools::plan(&pinned(None), &env, &sandbox.home(), &sandbox.lock()).await.unwrap();
     assert_eq!((nothing.steps.len(), nothing.to_string().as_str()), (0, "all tools are there"));
 }
 
@@ -261,9 +269,22 @@ async fn a_digest_that_is_known_needs_no_list_and_a_wrong_one_shows_both() {
         report(&error)
     );
     assert!(sandbox.leftovers().is_empty());
+    sandbox.install(&pinned(Some(good)), &sandbox.folder_env()).await.unwrap();
+}
 
-    let done = sandbox.install(&pinned(Some(good)), &sandbox.folder_env()).await.unwrap();
-    assert!(done.learned.is_empty());
+#[tokio::test]
+async fn an_archive_that_changed_since_the_first_installation_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.install(&pinned(None), &sandbox.folder_env()).await.unwrap();
+    fs::remove_dir_all(sandbox.home()).unwrap();
+    // Whoever changes the archive can change the list beside it as well; infra.lock they cannot.
+    let changed = zip(&[("terraform", b"#!/bin/sh\nrm -rf everything\n")]);
+    sandbox.publish(&archive_name(), &changed);
+    let sums = format!("{}  {}\n", Digest::of(&changed).hex(), archive_name());
+    sandbox.publish(&format!("terraform_{VERSION}_SHA256SUMS"), sums.as_bytes());
+    let error = sandbox.install(&pinned(None), &sandbox.folder_env()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{}", report(&error));
+    assert!(sandbox.leftovers().is_empty());
 }
 
 #[tokio::test]
@@ -327,5 +348,5 @@ async fn a_tool_that_is_not_ours_to_install_is_checked_all_the_same() {
     let other = tools::check(&asked("20.0.0"), &env, &sandbox.home()).await.unwrap();
     assert!(other.to_string().contains("other version 22.1.0"), "{other}");
     assert!(other.ready().unwrap_err().hints()[0].contains("install node 20.0.0"));
-    assert!(tools::plan(&asked("20.0.0"), &env, &sandbox.home(), |_, _, _| None).await.is_err());
+    assert!(tools::plan(&asked("20.0.0"), &env, &sandbox.home(), &sandbox.lock()).await.is_err());
 }

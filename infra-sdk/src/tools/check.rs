@@ -24,7 +24,7 @@ pub struct ToolsReport {
 #[derive(Clone, Debug, Serialize)]
 pub struct ToolStatus {
     /// The program's name.
-    pub name: String,
+    pub name: Label,
     /// The version that is asked for.
     pub wanted: String,
     /// What was found, in whatever version.
@@ -71,12 +71,7 @@ pub async fn check(tools: &BTreeMap<Label, Tool>, env: &Env, home: &Path) -> Res
             Some(_) => Standing::OtherVersion,
             None => Standing::Missing,
         };
-        report.tools.push(ToolStatus {
-            name: name.to_string(),
-            wanted: tool.version.clone(),
-            found,
-            standing,
-        });
+        report.tools.push(ToolStatus { name: name.clone(), wanted: tool.version.clone(), found, standing });
     }
     Ok(report)
 }
