@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use infra_sdk::local::LocalState;
 use infra_sdk::process::{LineSink, Stream};
+use infra_sdk::state::{StateBackend, StateKey};
 use infra_sdk::terraform::{Stack, StackPlace, Terraform};
-use infra_sdk::{Cmd, Env, ErrorKind, SecretValue};
-use serde::Serialize;
+use infra_sdk::{CancelToken, Cmd, Env, ErrorKind, SecretValue};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A repo with one stack, its data and its state, removed when dropped.
@@ -32,7 +34,7 @@ impl Sandbox {
     fn new(code: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name =
-            format!("infra-sdk-terraform-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+            format!("infra-sdk terraform é={}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let root = std::env::temp_dir().join(name);
         let sandbox = Sandbox { root: root.canonicalize().unwrap_or(root), seen: Arc::default() };
         sandbox.code(code);
@@ -48,21 +50,26 @@ impl Sandbox {
         self.root.join("repo/terraform/network")
     }
 
-    fn place(&self, data: &str) -> StackPlace {
+    async fn place(&self, data: &str) -> StackPlace {
+        let backend = LocalState::new(self.root.join("state")).settings(&self.key()).await.unwrap();
         StackPlace {
             name: "network".parse().unwrap(),
             repo: self.root.join("repo"),
             dir: "terraform/network".into(),
             data: self.root.join(data),
-            backend: ("local".into(), json!({ "path": self.root.join("state/network.tfstate") })),
+            backend,
             lock_timeout: Duration::ZERO,
         }
+    }
+
+    fn key(&self) -> StateKey {
+        "acme/shop/local/network/terraform.tfstate".parse().unwrap()
     }
 
     async fn open(&self, data: &str) -> Stack {
         let seen = self.seen.clone();
         let start = move |program: &Path| Cmd::new(program).sink(seen.clone());
-        let stack = terraform().await.stack(self.place(data), start).await.unwrap();
+        let stack = terraform().await.stack(self.place(data).await, start).await.unwrap();
         stack.init().await.unwrap();
         stack
     }
@@ -72,7 +79,7 @@ impl Sandbox {
     }
 
     fn state_file(&self) -> PathBuf {
-        self.root.join("state/network.tfstate")
+        self.root.join("state").join(self.key().to_string())
     }
 }
 
@@ -176,6 +183,8 @@ async fn outputs_come_back_and_a_secret_variable_is_never_shown() {
          output \"hidden\" {\n value = var.token\n sensitive = true\n}\noutput \"count\" { value = 2 }\n",
     );
     let stack = sandbox.open("data").await;
+    let none = stack.outputs::<BTreeMap<String, u8>>().await.unwrap();
+    assert!(none.is_empty());
     let variables = BTreeMap::from([("token", SecretValue::new("canary-token"))]);
     let plan = stack.plan(&variables).await.unwrap();
     assert_eq!(plan.summary().outputs, ["count", "hidden", "seen"]);
@@ -184,6 +193,20 @@ async fn outputs_come_back_and_a_secret_variable_is_never_shown() {
     assert_eq!(outputs["count"].value, json!(2));
     assert!(outputs["hidden"].sensitive && outputs["hidden"].value == "canary-token");
     assert_eq!(format!("{:?}", outputs["hidden"]), "[secret]");
+
+    #[derive(Deserialize)]
+    struct Outputs {
+        count: u8,
+        seen: String,
+        hidden: SecretValue,
+    }
+    let typed: Outputs = stack.outputs().await.unwrap();
+    assert_eq!(
+        (typed.count, typed.seen.as_str(), typed.hidden.expose()),
+        (2, "canary-token", "canary-token")
+    );
+    let wrong = stack.outputs::<BTreeMap<String, u8>>().await.unwrap_err().report().to_string();
+    assert!(wrong.contains("output hidden") && wrong.contains("output seen"), "{wrong}");
     assert!(sandbox.seen().contains("***") && !sandbox.seen().contains("canary"), "{}", sandbox.seen());
     for file in files_below(&sandbox.root.join("data")) {
         assert!(!fs::read_to_string(&file).unwrap_or_default().contains("canary"), "{}", file.display());
@@ -206,7 +229,7 @@ async fn a_plan_that_was_overtaken_is_a_conflict() {
 const SLOW: &str = r#"
 resource "terraform_data" "slow" {
   provisioner "local-exec" { 
-    command = "touch $DIR/started; while [ ! -e $DIR/go ]; do sleep 0.05; done"
+    command = "touch '$DIR/started'; while [ ! -e '$DIR/go' ]; do sleep 0.05; done"
   }
 }
 "#;
@@ -236,7 +259,7 @@ async fn a_lock_of_another_run_names_its_holder() {
     let text = error.to_string();
     assert!(text.contains("holder: ") && text.contains("operation: OperationTypeApply"), "{text}");
 
-    let busy = terraform().await.stack(sandbox.place("one"), |program| Cmd::new(program)).await;
+    let busy = terraform().await.stack(sandbox.place("one").await, |program| Cmd::new(program)).await;
     assert_eq!(busy.err().map(|error| error.kind()), Some(ErrorKind::Locked));
 
     fs::write(sandbox.root.join("go"), "").unwrap();
@@ -273,6 +296,45 @@ async fn a_killed_apply_says_so_and_the_same_again_completes() {
 }
 
 #[tokio::test]
+async fn a_cancelled_apply_stops_in_order_and_writes_its_state() {
+    let sandbox = Sandbox::new("");
+    sandbox.code(&SLOW.replace("$DIR", sandbox.root.to_str().unwrap()));
+    let cancel = CancelToken::new();
+    let (token, seen) = (cancel.clone(), sandbox.seen.clone());
+    let start = move |program: &Path| Cmd::new(program).sink(seen.clone()).cancel(token.clone());
+    let stack = terraform().await.stack(sandbox.place("data").await, start).await.unwrap();
+    stack.init().await.unwrap();
+    let plan = stack.plan(&()).await.unwrap();
+    let canceller = async {
+        wait_for(&sandbox.root.join("started")).await;
+        cancel.cancel();
+    };
+    let (result, ()) = tokio::join!(stack.apply(plan), canceller);
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(sandbox.seen().contains("Interrupt received"), "{}", sandbox.seen());
+    // The resource was begun, so it stands in the state as one to replace; nothing is lost and nothing is locked.
+    assert!(fs::read_to_string(sandbox.state_file()).unwrap().contains("tainted"));
+    drop(stack);
+    let plan = sandbox.open("data").await.plan(&()).await.unwrap();
+    assert_eq!(plan.summary().replace, 1);
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_is_removed_and_a_state_that_would_move_is_a_conflict() {
+    let sandbox = Sandbox::new(NETWORK);
+    drop(sandbox.open("data").await);
+    let left = sandbox.root.join("data/run/left.tfplan");
+    fs::write(&left, "secret").unwrap();
+    let mut place = sandbox.place("data").await;
+    place.backend = LocalState::new(sandbox.root.join("elsewhere")).settings(&sandbox.key()).await.unwrap();
+    let stack = terraform().await.stack(place, |program| Cmd::new(program)).await.unwrap();
+    assert!(!left.exists());
+    let error = stack.init().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.report());
+    assert!(error.hints()[0].contains("data/terraform/terraform.tfstate"), "{}", error.report());
+}
+
+#[tokio::test]
 async fn failures_carry_terraforms_own_words_and_leave_no_plan_behind() {
     let sandbox = Sandbox::new("resource \"terraform_data\" \"x\" {\n input = var.nope\n}\n");
     let stack = sandbox.open("data").await;
@@ -301,7 +363,7 @@ async fn nothing_in_the_environment_steers_terraform_elsewhere() {
     let terraform = Terraform::find(&BTreeMap::new(), &env, Path::new("/nonexistent")).await.unwrap();
     let start =
         move |program: &Path| hostile.iter().fold(Cmd::new(program), |cmd, (key, value)| cmd.env(key, value));
-    let stack = terraform.stack(sandbox.place("data"), start).await.unwrap();
+    let stack = terraform.stack(sandbox.place("data").await, start).await.unwrap();
     stack.init().await.unwrap();
     let plan = stack.plan(&variables("main", &[])).await.unwrap();
     assert_eq!(plan.summary().add, 2);
@@ -312,8 +374,12 @@ async fn nothing_in_the_environment_steers_terraform_elsewhere() {
 #[tokio::test]
 async fn code_that_keeps_its_own_state_is_refused() {
     let sandbox = Sandbox::new("terraform {\n  backend \"s3\" {\n    bucket = \"x\"\n  }\n}\n");
-    let error =
-        terraform().await.stack(sandbox.place("data"), |program| Cmd::new(program)).await.err().unwrap();
+    let error = terraform()
+        .await
+        .stack(sandbox.place("data").await, |program| Cmd::new(program))
+        .await
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("main.tf:2"), "{error}");
     assert!(error.hints()[0].contains("infra.toml"));
 }

@@ -41,6 +41,7 @@ pub struct Cmd {
     pub(super) stdin: Stdin,
     pub(super) deadline: Option<Duration>,
     pub(super) grace: Duration,
+    pub(super) end_by_interrupt: bool,
     pub(super) cancel: Option<CancelToken>,
     pub(super) masks: Masks,
     pub(super) sink: Option<Arc<dyn LineSink>>,
@@ -76,6 +77,7 @@ impl Cmd {
             stdin: Stdin::Null,
             deadline: None,
             grace: Duration::from_secs(10),
+            end_by_interrupt: false,
             cancel: None,
             masks: Masks::new(),
             sink: None,
@@ -158,6 +160,14 @@ impl Cmd {
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Asks it to end by `INT`, as Ctrl-C at a terminal does, and not by `TERM`: for programs whose helpers in
+    /// the same group must live on until they are told, such as Terraform's providers.
+    #[must_use]
+    pub fn end_by_interrupt(mut self) -> Self {
+        self.end_by_interrupt = true;
         self
     }
 

@@ -17,13 +17,16 @@ pub(super) struct Leader {
     pid: u32,
     // Otherwise it shares the group of this process.
     own_group: bool,
+    // Otherwise it is asked to end by `TERM`.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no way to ask"))]
+    end_by_interrupt: bool,
 }
 
 impl Leader {
-    pub(super) fn new(child: duct::Handle, own_group: bool) -> Self {
+    pub(super) fn new(child: duct::Handle, own_group: bool, end_by_interrupt: bool) -> Self {
         // One command is one process, so there is exactly one id.
         let pid = child.pids().first().copied().unwrap_or_default();
-        Leader { child: Arc::new(child), pid, own_group }
+        Leader { child: Arc::new(child), pid, own_group, end_by_interrupt }
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -51,7 +54,7 @@ impl Leader {
 
     /// Asks it and its group to end. A stopped process is woken, to hear it.
     pub(super) fn ask_to_end(&self) {
-        self.signal(Signal::TERM);
+        self.signal(if self.end_by_interrupt { Signal::INT } else { Signal::TERM });
         self.signal(Signal::CONT);
     }
 

@@ -120,7 +120,7 @@ pub(super) fn spawn(cmd: &Cmd, expression: duct::Expression) -> Result<Leader> {
     let mut attempts = 0;
     loop {
         match expression.start() {
-            Ok(child) => return Ok(Leader::new(child, !cmd.interactive)),
+            Ok(child) => return Ok(Leader::new(child, !cmd.interactive, cmd.end_by_interrupt)),
             // A program that was just written stays busy for as long as a child that another thread is starting
             // at this moment holds the file open: some milliseconds.
             Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy && attempts < 20 => {

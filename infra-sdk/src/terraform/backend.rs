@@ -7,14 +7,15 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::names::quoted;
+use crate::state::BackendSettings;
 
 /// The generated file in the working copy; its name makes Terraform read it after all others.
 pub(super) const FILE: &str = "infra_backend_override.tf.json";
 const CODE_LIMIT: u64 = 8_000_000;
 
-/// The generated file's content: the backend `kind` with its settings.
-pub(super) fn block(kind: &str, settings: &Value) -> Value {
-    json!({ "terraform": { "backend": { kind: settings } } })
+/// The generated file's content.
+pub(super) fn block(settings: &BackendSettings) -> Value {
+    json!({ "terraform": { "backend": { &settings.kind: settings.values } } })
 }
 
 /// Refuses code that says itself where its state is kept, unless it says the same kind and nothing more.

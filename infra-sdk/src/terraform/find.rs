@@ -16,6 +16,30 @@ use crate::tools;
 pub(super) type Start = Arc<dyn Fn(&Path) -> Cmd + Send + Sync>;
 
 /// A terraform or tofu program.
+///
+/// ```no_run
+/// use infra_sdk::terraform::{StackPlace, Terraform};
+/// use infra_sdk::{Cmd, Env, Result};
+///
+/// #[derive(serde::Serialize)]
+/// struct Variables {
+///     zones: Vec<String>,
+/// }
+/// #[derive(serde::Deserialize)]
+/// struct Network {
+///     vpc_id: String,
+/// }
+/// async fn network(place: StackPlace) -> Result<Network> {
+///     let env = Env::of_process()?;
+///     let terraform = Terraform::find(&Default::default(), &env, &env.infra_home()?).await?;
+///     let stack = terraform.stack(place, |program| Cmd::new(program)).await?;
+///     stack.init().await?;
+///     let plan = stack.plan(&Variables { zones: vec!["a".into()] }).await?;
+///     println!("{plan}");
+///     stack.apply(plan).await?;
+///     stack.outputs().await
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Terraform {
     name: String,

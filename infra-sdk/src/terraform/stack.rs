@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file::{self, Access, FileLock};
 use crate::names::Label;
 use crate::process::Cmd;
+use crate::state::BackendSettings;
 use crate::terraform::failure::{Attempt, Words, explain};
 use crate::terraform::find::{Start, Terraform};
 use crate::terraform::outputs::{self, Output};
@@ -31,8 +32,8 @@ pub struct StackPlace {
     pub dir: String,
     /// A folder for this stack in this environment alone, outside the code; made when missing, mode 0700.
     pub data: PathBuf,
-    /// The kind of backend, such as `local` or `s3`, and its settings without credentials.
-    pub backend: (String, Value),
+    /// Where the state is kept, as a [`StateBackend`](crate::state::StateBackend) says.
+    pub backend: BackendSettings,
     /// How long to wait for somebody else's lock.
     pub lock_timeout: Duration,
 }
@@ -56,7 +57,9 @@ pub(super) struct Opened {
 }
 
 impl Stack {
-    pub(super) async fn open(terraform: Terraform, place: StackPlace, start: Start) -> Result<Self> {
+    pub(super) async fn open(terraform: Terraform, mut place: StackPlace, start: Start) -> Result<Self> {
+        // Terraform runs in another folder than this process.
+        place.data = std::path::absolute(&place.data)?;
         let begin = Instant::now();
         let lock = loop {
             if let Some(lock) = FileLock::try_acquire(&place.data.join("lock"))? {
@@ -73,17 +76,10 @@ impl Stack {
         };
         let run = place.data.join("run");
         if run.exists() {
-            std::fs::remove_dir_all(&run)?;
+            std::fs::remove_dir_all(&run).context(format!("empty {}", run.display()))?;
         }
         file::make_dir(&run, Access::Private)?;
-        let (kind, settings) = &place.backend;
-        if let Some(path) = settings.get("path").and_then(Value::as_str).filter(|_| kind == "local") {
-            // Terraform writes the state with the umask's mode; the folder keeps it private.
-            if let Some(folder) = Path::new(path).parent() {
-                file::make_dir(folder, Access::Private)?;
-            }
-        }
-        let tree = Tree::make(&place.repo, &place.dir, &place.data.join("work"), kind, settings)?;
+        let tree = Tree::make(&place.repo, &place.dir, &place.data.join("work"), &place.backend)?;
         Ok(Stack { terraform, place, start, opened: Arc::new(Opened { tree, run, _lock: lock }) })
     }
 
@@ -130,7 +126,8 @@ impl Stack {
         Ok(PlanFile::new(self.place.name.as_str(), (changed, summary), secrets, saved, self.opened.clone()))
     }
 
-    /// Carries out exactly this plan. A cancelled apply has 60 seconds to finish what it began and write the state.
+    /// Carries out exactly this plan. A cancelled apply begins nothing new and has 60 seconds to finish what it began
+    /// and write the state.
     ///
     /// # Errors
     /// `Conflict` when the state was changed after the plan was made; `Locked` with the holder of the state's lock;
@@ -145,8 +142,7 @@ impl Stack {
             .command("apply")
             .args(["-input=false", "-no-color"])
             .arg(self.lock_timeout())
-            .arg(plan.path())
-            .grace(Duration::from_secs(60));
+            .arg(plan.path());
         self.run("apply", plan.secrets().iter().fold(cmd, Cmd::mask)).await?;
         Ok(Applied { stack: self.place.name.to_string(), summary: plan.into_summary() })
     }
@@ -159,10 +155,24 @@ impl Stack {
         outputs::parse(&self.read("output", self.command("output").args(["-json", "-no-color"])).await?)
     }
 
+    /// The outputs in the state as `T`: the output `vpc_id` or `vpc-id` fills the field `vpc_id`, a sensitive one only a
+    /// [`SecretValue`](crate::SecretValue). Outputs without a field are passed over.
+    ///
+    /// # Errors
+    /// `Invalid` with all outputs that are missing or of another type; otherwise as [`outputs_raw`](Stack::outputs_raw).
+    pub async fn outputs<T: DeserializeOwned>(&self) -> Result<T> {
+        outputs::read(self.place.name.as_str(), &self.outputs_raw().await?)
+    }
+
     /// A command of Terraform that nothing from outside steers to another state.
     fn command(&self, verb: &str) -> Cmd {
         let env = self.terraform.env();
-        let mut cmd = (self.start)(self.terraform.program()).arg(verb).dir(self.opened.tree.folder());
+        // On TERM providers would die in the middle of a change; on INT they wait for Terraform, which stops in order.
+        let mut cmd = (self.start)(self.terraform.program())
+            .arg(verb)
+            .dir(self.opened.tree.folder())
+            .grace(Duration::from_secs(60))
+            .end_by_interrupt();
         for (name, _) in env.vars() {
             let name = name.to_string_lossy();
             if name.starts_with("TF_CLI_ARGS") || name == "TF_WORKSPACE" {

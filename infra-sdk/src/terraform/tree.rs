@@ -11,11 +11,10 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::Value;
-
 use crate::error::{Error, Result, ResultExt};
 use crate::file::{self, Access};
 use crate::names::quoted;
+use crate::state::BackendSettings;
 use crate::terraform::backend;
 
 const LOCK_FILE: &str = ".terraform.lock.hcl";
@@ -36,11 +35,11 @@ impl Tree {
     /// # Errors
     /// `Invalid` when `dir` is no folder of the repo, holds no code, says itself where its state is kept or holds a
     /// state file; `Io` or `Denied` when the files cannot be linked.
-    pub(super) fn make(repo: &Path, dir: &str, work: &Path, kind: &str, settings: &Value) -> Result<Self> {
+    pub(super) fn make(repo: &Path, dir: &str, work: &Path, settings: &BackendSettings) -> Result<Self> {
         let (repo, inside) = locate(repo, dir)?;
         let code = repo.join(&inside);
         refuse_strangers(&code)?;
-        backend::check(&code, kind)?;
+        backend::check(&code, &settings.kind)?;
         if work.exists() {
             fs::remove_dir_all(work).context(format!("empty {}", work.display()))?;
         }
@@ -57,7 +56,7 @@ impl Tree {
         if let Some(lock) = file::read(&tree.code.join(LOCK_FILE), LOCK_LIMIT)? {
             file::write(&tree.folder.join(LOCK_FILE), &lock, Access::Private)?;
         }
-        file::write_json(&tree.folder.join(backend::FILE), &backend::block(kind, settings), Access::Private)?;
+        file::write_json(&tree.folder.join(backend::FILE), &backend::block(settings), Access::Private)?;
         Ok(tree)
     }
 
@@ -154,8 +153,9 @@ fn link(from: &Path, to: &Path) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use serde_json::json;
 
     fn repo(files: &[(&str, &str)]) -> PathBuf {
         let repo = std::env::temp_dir().join(format!("infra-sdk-tree-{}", crate::id::short().unwrap()));
@@ -166,7 +166,8 @@ mod tests {
     }
 
     fn make(repo: &Path, dir: &str) -> Result<Tree> {
-        Tree::make(repo, dir, &repo.join("data/work"), "local", &json!({"path": "/x"}))
+        let settings = BackendSettings { kind: "local".into(), values: BTreeMap::new() };
+        Tree::make(repo, dir, &repo.join("data/work"), &settings)
     }
 
     #[test]

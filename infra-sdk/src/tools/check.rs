@@ -24,7 +24,7 @@ pub struct ToolsReport {
 #[derive(Clone, Debug, Serialize)]
 pub struct ToolStatus {
     /// The program's name.
-    pub name: String,
+    pub name: Label,
     /// The version that is asked for.
     pub wanted: String,
     /// What was found, in whatever version.
@@ -50,6 +50,18 @@ pub enum Standing {
 /// # Errors
 /// `Invalid` when a version in `infra.toml` is none. A tool that is not there is no error here: see
 /// [`ToolsReport::ready`].
+///
+/// ```
+/// # use std::path::Path;
+/// # use infra_sdk::{Env, tools};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> infra_sdk::Result<()> {
+/// let settings = serde_json::from_str(r#"{"terraform": {"version": "1.11.4"}}"#).unwrap();
+/// let report = tools::check(&settings, &Env::of([("PATH", "")], "/"), Path::new("/nowhere")).await?;
+/// assert!(report.ready().unwrap_err().hints()[0].contains("infra:tools:install"));
+/// # Ok(())
+/// # }
+/// ```
 pub async fn check(tools: &BTreeMap<Label, Tool>, env: &Env, home: &Path) -> Result<ToolsReport> {
     let mut report = ToolsReport { tools: Vec::new() };
     for (name, tool) in tools {
@@ -59,12 +71,7 @@ pub async fn check(tools: &BTreeMap<Label, Tool>, env: &Env, home: &Path) -> Res
             Some(_) => Standing::OtherVersion,
             None => Standing::Missing,
         };
-        report.tools.push(ToolStatus {
-            name: name.to_string(),
-            wanted: tool.version.clone(),
-            found,
-            standing,
-        });
+        report.tools.push(ToolStatus { name: name.clone(), wanted: tool.version.clone(), found, standing });
     }
     Ok(report)
 }

@@ -37,24 +37,76 @@ except OSError as error:
     sys.exit("%s: %s" % (url, error))
 "#;
 
-/// Copies the file at `place` to `to`, at most `limit` bytes. `start` begins the downloader's command.
-///
-/// # Errors
-/// `NotFound` when it is not there or no downloader is; `Unavailable` when the server cannot be reached; `Invalid` when
-/// the file is too large; `TimedOut`, `Cancelled`, `Io`.
-pub(super) async fn fetch(
-    place: &Place,
-    to: &Path,
-    limit: u64,
-    env: &Env,
-    start: &(dyn Fn(&Path) -> Cmd + Send + Sync),
-) -> Result<()> {
-    match place {
-        Place::File(from) => copy(from, to, limit)?,
-        Place::Url(url) => download(url, to, limit, env, start).await?,
+/// How files are fetched.
+#[derive(Clone, Copy)]
+pub(super) struct Fetch<'a> {
+    /// Where downloaders are looked for.
+    pub(super) env: &'a Env,
+    /// Begins the downloader's command.
+    pub(super) start: &'a (dyn Fn(&Path) -> Cmd + Send + Sync),
+    /// Hears once a second how many bytes there are.
+    pub(super) progress: &'a (dyn Fn(u64) + Send + Sync),
+}
+
+impl Fetch<'_> {
+    /// Copies the file at `place` to `to`, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not there or no downloader is; `Unavailable` when the server cannot be reached; `Invalid`
+    /// when the file is too large; `TimedOut`, `Cancelled`, `Io`.
+    pub(super) async fn file(self, place: &Place, to: &Path, limit: u64) -> Result<()> {
+        match place {
+            Place::File(from) => copy(from, to, limit)?,
+            Place::Url(url) => self.watched(self.download(url, to, limit), to).await?,
+        }
+        let length = fs::metadata(to).context(format!("read {}", to.display()))?.len();
+        (self.progress)(length);
+        if length > limit { Err(too_large(place, limit)) } else { Ok(()) }
     }
-    let length = fs::metadata(to).context(format!("read {}", to.display()))?.len();
-    if length > limit { Err(too_large(place, limit)) } else { Ok(()) }
+
+    async fn watched(self, download: impl Future<Output = Result<()>>, to: &Path) -> Result<()> {
+        let mut download = std::pin::pin!(download);
+        loop {
+            tokio::select! {
+                done = &mut download => return done,
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    (self.progress)(fs::metadata(to).map_or(0, |file| file.len()));
+                }
+            }
+        }
+    }
+
+    async fn download(self, url: &str, to: &Path, limit: u64) -> Result<()> {
+        let cmd = if let Some(curl) = self.env.which("curl") {
+            // A settings file of the user could switch off certificates, so it is not read.
+            let scheme = if url.starts_with("https:") { "=https" } else { "=http" };
+            (self.start)(&curl)
+                .args(["--disable", "--fail", "--location", "--silent", "--show-error", "--retry", "2"])
+                .args(["--connect-timeout", "20", "--proto", scheme, "--proto-redir", scheme])
+                .args(["--max-filesize", &limit.to_string()])
+                .arg("--output")
+                .arg(to)
+                .arg(url)
+        } else if let Some(python) = self.env.which("python3") {
+            (self.start)(&python).args(["-I", "-c", PYTHON, url]).arg(to).arg(limit.to_string())
+        } else {
+            return Err(Error::not_found("no program to download with")
+                .with("url", url)
+                .hint("install curl or python3")
+                .hint(by_hand(url)));
+        };
+        cmd.deadline(DEADLINE).run().await.map_err(|error| {
+            if error.kind() != ErrorKind::Failed {
+                return error;
+            }
+            Error::new(ErrorKind::Unavailable, "download a file")
+                .with("url", url)
+                .because(error)
+                .hint("check the network, the version and the proxy settings, then run the task again")
+                .hint(by_hand(url))
+                .retryable()
+        })
+    }
 }
 
 fn copy(from: &Path, to: &Path, limit: u64) -> Result<()> {
@@ -76,45 +128,6 @@ fn too_large(place: &Place, limit: u64) -> Error {
     Error::invalid(format!("the file is larger than {} MB", limit / 1_000_000))
         .with("from", place)
         .hint("check that the mirror or release server gives the publisher's own file")
-}
-
-async fn download(
-    url: &str,
-    to: &Path,
-    limit: u64,
-    env: &Env,
-    start: &(dyn Fn(&Path) -> Cmd + Send + Sync),
-) -> Result<()> {
-    let cmd = if let Some(curl) = env.which("curl") {
-        // A settings file of the user could switch off certificates, so it is not read.
-        let scheme = if url.starts_with("https:") { "=https" } else { "=http" };
-        start(&curl)
-            .args(["--disable", "--fail", "--location", "--silent", "--show-error", "--retry", "2"])
-            .args(["--connect-timeout", "20", "--proto", scheme, "--proto-redir", scheme])
-            .arg("--max-filesize")
-            .arg(limit.to_string())
-            .arg("--output")
-            .arg(to)
-            .arg(url)
-    } else if let Some(python) = env.which("python3") {
-        start(&python).args(["-I", "-c", PYTHON, url]).arg(to).arg(limit.to_string())
-    } else {
-        return Err(Error::not_found("no program to download with")
-            .with("url", url)
-            .hint("install curl or python3")
-            .hint(by_hand(url)));
-    };
-    cmd.deadline(DEADLINE).run().await.map_err(|error| {
-        if error.kind() != ErrorKind::Failed {
-            return error;
-        }
-        Error::new(ErrorKind::Unavailable, "download a file")
-            .with("url", url)
-            .because(error)
-            .hint("check the network, the version and the proxy settings, then run the task again")
-            .hint(by_hand(url))
-            .retryable()
-    })
 }
 
 fn by_hand(url: &str) -> String {

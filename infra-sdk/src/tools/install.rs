@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::config::Tool;
+use crate::config::{Lock, Tool};
 use crate::digest::Digest;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file::{self, Access, FileLock, Temporary};
 use crate::names::{Label, quoted};
 use crate::process::Cmd;
+use crate::tools::download::Fetch;
 use crate::tools::release::{Origin, Place, Release};
-use crate::tools::{Standing, check, download, find, unzip};
+use crate::tools::{Standing, check, find, unzip};
 
 /// The largest archive; Terraform's is 30 MB.
 const ARCHIVE_LIMIT: u64 = 300_000_000;
@@ -34,7 +35,7 @@ pub struct InstallPlan {
 #[derive(Clone, Debug, Serialize)]
 pub struct InstallStep {
     /// The program's name.
-    pub tool: String,
+    pub tool: Label,
     /// The exact version.
     pub version: String,
     /// This machine's platform, such as `linux_amd64`.
@@ -56,48 +57,28 @@ pub struct InstallStep {
 pub struct Installed {
     /// The tools, as they were planned.
     pub steps: Vec<InstallStep>,
-    /// Digests that were taken from the publisher's list, for all its platforms: to be kept in `infra.lock`.
-    pub learned: Vec<LearnedDigest>,
-}
-
-/// The digest of one archive, read from the publisher's list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LearnedDigest {
-    /// The tool.
-    pub tool: String,
-    /// Its version.
-    pub version: String,
-    /// The platform the archive is for.
-    pub platform: String,
-    /// The archive's digest.
-    pub digest: Digest,
 }
 
 /// Finds out which of `tools` must be fetched and from where: the publisher, or the mirror that `INFRA_TOOLS_MIRROR`
 /// names, a folder or URL that holds `<tool>/<version>/<archive>` and, for digests nobody knows yet, the publisher's
-/// `<tool>_<version>_SHA256SUMS` beside it. `known` tells the digest that `infra.lock` has for a tool, version and platform.
+/// `<tool>_<version>_SHA256SUMS` beside it. A digest in `infra.toml` goes before the one in `lock`.
 ///
 /// # Errors
 /// `Invalid` when a tool cannot be installed, a version is none or the mirror is no folder or safe URL.
-pub async fn plan(
-    tools: &BTreeMap<Label, Tool>,
-    env: &Env,
-    home: &Path,
-    known: impl Fn(&str, &str, &str) -> Option<Digest>,
-) -> Result<InstallPlan> {
+pub async fn plan(tools: &BTreeMap<Label, Tool>, env: &Env, home: &Path, lock: &Lock) -> Result<InstallPlan> {
     let mut steps = Vec::new();
     for status in check(tools, env, home).await?.tools {
         if status.standing == Standing::Ok {
             continue;
         }
         let (name, version) = (status.name, status.wanted);
-        let release = Release::of(&name, &version)?;
+        let release = Release::of(name.as_str(), &version)?;
         let origin = Origin::of(env)?;
-        let pinned = tools.get(name.as_str()).and_then(|tool| tool.sha256.get(&release.platform)).cloned();
+        let pinned = tools.get(&name).and_then(|tool| tool.sha256.get(&release.platform));
         steps.push(InstallStep {
             from: origin.place(&release, &release.archive()).to_string(),
-            to: find::installed_path(home, &name, &version),
-            digest: pinned.or_else(|| known(&name, &version, &release.platform)),
+            to: find::installed_path(home, name.as_str(), &version),
+            digest: pinned.or_else(|| lock.tool(&name, &version, &release.platform)).cloned(),
             platform: release.platform.clone(),
             tool: name,
             version,
@@ -109,32 +90,34 @@ pub async fn plan(
 }
 
 /// Fetches what `plan` says. Each program is whole in its place or not there at all. `start` begins the
-/// downloader's commands, so that their output goes to the caller's task and they end with it.
+/// downloader's commands, so that their output goes to the caller's task and they end with it; `progress` hears about
+/// once a second how many bytes of a tool's archive have arrived. Digests that had to be taken from the publisher's list
+/// are kept in `lock`, for all platforms of the list, once the archive was found to match.
 ///
 /// # Errors
 /// `Conflict` with both digests when an archive is not the expected one; `NotFound`, `Unavailable` or `TimedOut` when it
 /// cannot be had; `Invalid` when it is no plain archive of the tool; `Denied`, `Io`, `Cancelled`.
 pub async fn apply(
     plan: InstallPlan,
+    lock: &mut Lock,
     env: &Env,
     start: impl Fn(&Path) -> Cmd + Send + Sync,
+    progress: impl Fn(&InstallStep, u64) + Send + Sync,
 ) -> Result<Installed> {
-    let mut learned = Vec::new();
     for step in &plan.steps {
-        step.install(env, &start, &mut learned)
-            .await
-            .context(format!("install {} {}", step.tool, step.version))?;
+        let fetch = Fetch { env, start: &start, progress: &|bytes| progress(step, bytes) };
+        let learned = step.install(fetch).await.context(format!("install {} {}", step.tool, step.version))?;
+        for (platform, digest) in learned {
+            lock.set_tool(&step.tool, &step.version, &platform, digest);
+        }
+        lock.save()?;
     }
-    Ok(Installed { steps: plan.steps, learned })
+    Ok(Installed { steps: plan.steps })
 }
 
 impl InstallStep {
-    async fn install(
-        &self,
-        env: &Env,
-        start: &(dyn Fn(&Path) -> Cmd + Send + Sync),
-        learned: &mut Vec<LearnedDigest>,
-    ) -> Result<()> {
+    /// Fetches the tool; gives back the digests that were read from the publisher's list, by platform.
+    async fn install(&self, fetch: Fetch<'_>) -> Result<BTreeMap<String, Digest>> {
         let folder = self.to.parent().unwrap_or(Path::new("/"));
         // Another run may fetch the same tool right now; what it leaves behind when killed is removed by the next.
         let lock = folder.join("lock");
@@ -142,53 +125,52 @@ impl InstallStep {
             .await
             .context("wait for another installation")??;
         if self.to.is_file() {
-            return Ok(());
+            return Ok(BTreeMap::new());
         }
         let scratch = Scratch::make(folder.join("fetching"))?;
-        let digest = match &self.digest {
-            Some(digest) => digest.clone(),
+        let (digest, learned) = match &self.digest {
+            Some(digest) => (digest.clone(), BTreeMap::new()),
             None => {
                 let place = self.origin.place(&self.release, &self.release.sums());
                 let path = scratch.0.join("sums");
-                download::fetch(&place, &path, SUMS_LIMIT, env, start).await?;
-                self.learn(&place, &path, learned)?
+                fetch.file(&place, &path, SUMS_LIMIT).await?;
+                self.learn(&place, &path)?
             }
         };
         let archive = scratch.0.join("archive");
         let place = self.origin.place(&self.release, &self.release.archive());
-        download::fetch(&place, &archive, ARCHIVE_LIMIT, env, start).await?;
+        fetch.file(&place, &archive, ARCHIVE_LIMIT).await?;
         let (release, to) = (self.release.clone(), self.to.clone());
         tokio::task::spawn_blocking(move || unpack(&archive, &place, &digest, &release, &to))
             .await
-            .context("unpack the archive")?
+            .context("unpack the archive")??;
+        Ok(learned)
     }
 
-    /// Reads the publisher's list, keeps all its digests of this release and gives back this platform's.
-    fn learn(&self, place: &Place, path: &Path, learned: &mut Vec<LearnedDigest>) -> Result<Digest> {
+    /// Reads the publisher's list: this platform's digest, and those of all platforms.
+    fn learn(&self, place: &Place, path: &Path) -> Result<(Digest, BTreeMap<String, Digest>)> {
         let text = file::read_text(path, SUMS_LIMIT)?.unwrap_or_default();
-        let digests: Vec<LearnedDigest> = text
+        let digests: BTreeMap<String, Digest> = text
             .lines()
             .filter_map(|line| {
                 let (hex, file) = line.split_once(char::is_whitespace)?;
                 let platform = self.release.platform_of(file.trim_start().trim_start_matches('*'))?;
-                Some(LearnedDigest {
-                    tool: self.tool.clone(),
-                    version: self.version.clone(),
-                    platform: platform.to_owned(),
-                    digest: format!("sha256:{hex}").parse().ok()?,
-                })
+                Some((platform.to_owned(), format!("sha256:{hex}").parse().ok()?))
             })
             .collect();
-        let mine = digests.iter().find(|one| one.platform == self.platform).map(|one| one.digest.clone());
-        learned.extend(digests);
-        mine.ok_or_else(|| {
-            Error::not_found(format!("the list of digests has none for {}", quoted(&self.release.archive())))
-                .with("from", place)
-                .hint("check that this version exists for this platform, or correct it in infra.toml")
-        })
+        match digests.get(&self.platform) {
+            Some(mine) => Ok((mine.clone(), digests)),
+            None => Err(Error::not_found(format!(
+                "the list of digests has none for {}",
+                quoted(&self.release.archive())
+            ))
+            .with("from", place)
+            .hint("check that this version exists for this platform, or correct it in infra.toml")),
+        }
     }
 }
 
+/// Unpacks beside the archive, so that what a killed run leaves is removed with it, and moves the program to its place.
 fn unpack(archive: &Path, place: &Place, wanted: &Digest, release: &Release, to: &Path) -> Result<()> {
     let (got, _) = Digest::of_reader(fs::File::open(archive).context("open the archive")?)?;
     if got != *wanted {
@@ -198,7 +180,7 @@ fn unpack(archive: &Path, place: &Place, wanted: &Digest, release: &Release, to:
             .with("from", place)
             .hint("do not use it: ask who runs the mirror or network; if the publisher changed it on purpose, correct the digest in infra.toml or infra.lock"));
     }
-    let mut program = Temporary::beside(to, Access::Shared)?;
+    let mut program = Temporary::beside(archive, Access::Shared)?;
     unzip::unpack(archive, &release.program(), PROGRAM_LIMIT, &mut program.file)?;
     #[cfg(unix)]
     {

@@ -9,5 +9,5 @@ mod unzip;
 
 pub use check::{Standing, ToolStatus, ToolsReport, check};
 pub use find::{Found, find};
-pub use install::{InstallPlan, InstallStep, Installed, LearnedDigest, apply, plan};
+pub use install::{InstallPlan, InstallStep, Installed, apply, plan};
 pub use release::platform;
