@@ -18,7 +18,8 @@ pub enum Access {
     Private,
 }
 
-fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
+/// An error of the file system with its path, and a hint where permission is missing.
+pub(crate) fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
     let denied =
         matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem);
     let error = Error::new(Error::from(std::io::Error::from(error.kind())).kind(), what.to_owned())

@@ -7,12 +7,14 @@ pub mod env;
 pub mod error;
 pub mod file;
 pub mod id;
+pub mod images;
 pub mod local;
 pub mod mask;
 pub mod names;
 pub mod process;
 pub mod retry;
 pub mod secret;
+pub mod secrets;
 pub mod time;
 
 pub use cancel::CancelToken;

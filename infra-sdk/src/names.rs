@@ -167,6 +167,12 @@ name! {
     Rule { what: "secret", allowed: "letters, digits and `_`, at most 128, not starting with a digit", max: 128, first: |c| c.is_ascii_alphabetic() || c == '_', rest: |c| c.is_ascii_alphanumeric() || c == '_' }
 }
 
+name! {
+    /// A tag of an image: 1 to 128 of `A-Z a-z 0-9 _ . -`; narrower than OCI only in that it neither ends with `-` or `.` nor has `..`.
+    Tag,
+    Rule { what: "tag", allowed: "letters, digits, `_`, `.` and `-`, at most 128, starting with a letter, a digit or `_`", max: 128, first: |c| c.is_ascii_alphanumeric() || c == '_', rest: |c| c.is_ascii_alphanumeric() || "_.-".contains(c) }
+}
+
 impl EnvName {
     /// The environment that always exists and needs no account.
     pub fn local() -> Self {
@@ -278,6 +284,87 @@ impl<'de> Deserialize<'de> for ParamPath {
     }
 }
 
+/// The name of an image in a registry, such as `shop-api/app`: parts of `a-z 0-9`, joined inside by
+/// `.`, `_`, `__` or any number of `-`, with `/` between them and at most 200 characters in all.
+///
+/// This is the grammar of the [OCI distribution specification](https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests),
+/// a little shorter so that a registry's host and a tag still fit beside it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ImageName(String);
+
+impl ImageName {
+    /// Checks `text` and keeps it.
+    ///
+    /// # Errors
+    /// `Invalid`, saying what is wrong with which part.
+    pub fn new(text: impl Into<String>) -> Result<Self> {
+        let text = text.into();
+        let refuse = |why: &str| {
+            Err(Error::invalid(format!("image name {} {why}", quoted(&text)))
+                .hint("write it like `shop-api/app`: lower-case letters and digits, joined by `-`, `_`, `.` and `/`"))
+        };
+        if text.len() > 200 {
+            return refuse("has more than 200 characters");
+        }
+        for part in text.split('/') {
+            if part.is_empty() {
+                return refuse("has an empty part");
+            }
+            if let Some(c) = part.chars().find(|&c| !(lower_digit_dash(c) || c == '_' || c == '.')) {
+                return refuse(&format!("contains {c:?}"));
+            }
+            if !(part.starts_with(lower_digit) && part.ends_with(lower_digit)) {
+                return refuse("has a part that does not start and end with a letter or a digit");
+            }
+            let joins = part.split(lower_digit).filter(|join| !join.is_empty());
+            for join in joins {
+                if !(matches!(join, "." | "_" | "__") || join.bytes().all(|byte| byte == b'-')) {
+                    return refuse(&format!("joins letters by `{join}`"));
+                }
+            }
+        }
+        Ok(ImageName(text))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Debug for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl AsRef<str> for ImageName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ImageName {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        Self::new(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::new(text).map_err(serde::de::Error::custom)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,6 +396,23 @@ mod tests {
         let network = ParamPath::new("/infrastructure/network").unwrap();
         assert_eq!(network.join("vpc-id").unwrap().below(&network), Some("vpc-id"));
         assert_eq!(ParamPath::new("/infrastructure/network2/x").unwrap().below(&network), None);
+    }
+
+    #[test]
+    fn image_names_and_tags_follow_the_grammar_of_registries() {
+        for good in ["app", "shop-api/app", "a/b/c", "a.b_c__d--e", "0/1"] {
+            assert!(ImageName::new(good).is_ok(), "{good:?} was refused");
+        }
+        let long = "a".repeat(201);
+        for bad in
+            ["", "/", "a/", "/a", "a//b", "..", "a/../b", "a..b", "A", "a b", "a\nb", "a___b", "-a", &long]
+        {
+            assert!(ImageName::new(bad).is_err(), "{bad:?} was accepted");
+        }
+        assert!(Tag::new("v1.2.3-rc_1").is_ok() && Tag::new("Latest").is_ok());
+        for bad in ["", ".a", "-a", "a/b", "a:b", "a b", "a\n", &"a".repeat(129)] {
+            assert!(Tag::new(bad).is_err(), "{bad:?} was accepted");
+        }
     }
 
     #[test]

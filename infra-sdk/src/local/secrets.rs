@@ -1,0 +1,167 @@
+//! A store of secrets in one file that only its owner can read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{self, Access, FileLock, failed};
+use crate::names::SecretName;
+use crate::secret::{SecretValue, exposing};
+use crate::secrets::{SecretChange, SecretSource, SecretStore, Stamp, StoredSecret, WriteReport, Written};
+use crate::time::Timestamp;
+
+/// Secrets in `secrets.json` under a folder: mode 0600 in 0700, replaced as a whole by each batch.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> infra_sdk::Result<()> {
+/// # let folder = std::env::temp_dir().join(format!("secrets-{}", infra_sdk::id::short()?));
+/// use infra_sdk::local::LocalSecrets;
+/// use infra_sdk::secrets::{SecretChange, SecretSource, SecretStore};
+/// let store = LocalSecrets::new(&folder);
+/// let put = SecretChange::Put { name: "TOKEN".parse()?, value: "hunter2".to_owned().into() };
+/// store.write(&[put]).await?;
+/// assert_eq!(store.get(&"TOKEN".parse()?).await?.unwrap().expose(), "hunter2");
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct LocalSecrets {
+    folder: PathBuf,
+    name: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Content {
+    version: u32,
+    secrets: BTreeMap<SecretName, Kept>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    value: SecretValue,
+    stamp: Stamp,
+    updated: Timestamp,
+}
+
+const VERSION: u32 = 1;
+
+impl LocalSecrets {
+    /// The store in `folder`, a folder of its own, which is made with the first write.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        let name = format!("the local store {}", folder.display());
+        LocalSecrets { folder, name }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("secrets.json")
+    }
+
+    fn read(&self) -> Result<BTreeMap<SecretName, Kept>> {
+        let path = self.path();
+        refuse_open_to_others(&self.folder, 0o700)?;
+        refuse_open_to_others(&path, 0o600)?;
+        let Some(content) = file::read_json::<Content>(&path)? else { return Ok(BTreeMap::new()) };
+        if content.version != VERSION {
+            return Err(Error::invalid("the local store was written by another version of this crate")
+                .with("path", path.display())
+                .with("version", content.version)
+                .hint("use the version of infra-sdk that wrote it, or remove the file and set the secrets up again"));
+        }
+        Ok(content.secrets)
+    }
+
+    fn change(&self, changes: &[SecretChange]) -> Result<Vec<Written>> {
+        let mut secrets = self.read()?;
+        let mut written = Vec::new();
+        for change in changes {
+            let name = change.name().clone();
+            let stamp = match change {
+                SecretChange::Put { value, .. } => {
+                    let stamp = Stamp::new(crate::id::short()?);
+                    let kept = Kept { value: value.clone(), stamp: stamp.clone(), updated: Timestamp::now() };
+                    secrets.insert(name.clone(), kept);
+                    Some(stamp)
+                }
+                SecretChange::Delete { .. } => {
+                    secrets.remove(&name);
+                    None
+                }
+            };
+            written.push(Written { name, stamp });
+        }
+        let content = Content { version: VERSION, secrets };
+        exposing(|| file::write_json(&self.path(), &content, Access::Private))?;
+        Ok(written)
+    }
+}
+
+#[async_trait]
+impl SecretStore for LocalSecrets {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn list(&self) -> Result<Vec<StoredSecret>> {
+        let secrets = self.read()?.into_iter();
+        Ok(secrets
+            .map(|(name, kept)| StoredSecret { name, stamp: Some(kept.stamp), updated: Some(kept.updated) })
+            .collect())
+    }
+
+    async fn write(&self, changes: &[SecretChange]) -> Result<WriteReport> {
+        SecretChange::check_batch(changes)?;
+        if changes.is_empty() {
+            return Ok(WriteReport::default());
+        }
+        let _lock = FileLock::acquire(&self.folder.join(".lock"))?;
+        self.change(changes).map(WriteReport::all)
+    }
+}
+
+#[async_trait]
+impl SecretSource for LocalSecrets {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn get(&self, secret: &SecretName) -> Result<Option<SecretValue>> {
+        Ok(self.read()?.remove(secret).map(|kept| kept.value))
+    }
+
+    async fn get_all(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        Ok(self.read()?.into_iter().map(|(name, kept)| (name, kept.value)).collect())
+    }
+}
+
+/// A store that others could read is treated as lost: better to say so than to go on with it.
+#[cfg(unix)]
+fn refuse_open_to_others(path: &Path, mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let meta = match path.metadata() {
+        Ok(meta) => meta,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed("read the local store", path, error)),
+    };
+    let found = meta.permissions().mode() & 0o777;
+    if found & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Denied, "the local store is open to other users")
+        .with("path", path.display())
+        .with("mode", format_args!("{found:04o}"))
+        .hint(format!(
+            "run `chmod {mode:o} '{}'`, and replace the secrets if others use this machine",
+            path.display()
+        )))
+}
+
+#[cfg(not(unix))]
+fn refuse_open_to_others(_: &Path, _: u32) -> Result<()> {
+    Ok(())
+}

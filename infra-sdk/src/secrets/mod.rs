@@ -1,0 +1,32 @@
+//! Secrets: what a repo needs, the `.env` file that holds it, and the stores it is written to.
+//!
+//! ```no_run
+//! # async fn example(settings: infra_sdk::config::Settings, store: infra_sdk::local::LocalSecrets) -> infra_sdk::Result<()> {
+//! use infra_sdk::secrets::{self, Dotenv, Needs, SecretSource};
+//! let env = "staging".parse()?;
+//! let needs = Needs::of(&settings.secrets, &env);
+//! let dotenv = Dotenv::load(".".as_ref(), &env)?;
+//! let plan = secrets::plan_setup(&needs, dotenv.as_ref(), &store.get_all().await?);
+//! let report = plan.apply(dotenv.as_ref(), Default::default(), &store).await?;
+//! println!("{report}");
+//! # Ok(())
+//! # }
+//! ```
+
+mod check;
+mod dotenv;
+mod dotenv_parse;
+mod dotenv_write;
+mod ignore;
+mod init;
+mod setup;
+mod spec;
+mod store;
+
+pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
+pub use dotenv::{Dotenv, DotenvWarning};
+pub use dotenv_write::write_dotenv;
+pub use init::{InitPlan, InitStep, plan_init};
+pub use setup::{SetupPlan, SetupReport, plan_setup};
+pub use spec::{MissingSecret, Needs};
+pub use store::{SecretChange, SecretSource, SecretStore, Stamp, StoredSecret, WriteReport, Written};

@@ -1,0 +1,188 @@
+//! Filling a store with what an environment needs: from `.env`, by making values, and by asking for the rest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::names::SecretName;
+use crate::secret::SecretValue;
+use crate::secrets::check::{UnknownSecret, unknown};
+use crate::secrets::dotenv::{Dotenv, DotenvWarning};
+use crate::secrets::spec::{MissingSecret, Needs, generate, missing_error};
+use crate::secrets::store::{SecretChange, SecretStore};
+
+/// What a setup will do; holds names, never a value.
+#[derive(Clone, Debug, Serialize)]
+pub struct SetupPlan {
+    /// Taken from `.env`, because the store has no value or another one.
+    pub from_dotenv: Vec<SecretName>,
+    /// Made by setup.
+    pub generate: Vec<SecretName>,
+    /// To be asked for: [`apply`](SetupPlan::apply) needs a value for each.
+    pub missing: Vec<MissingSecret>,
+    /// In the store already.
+    pub unchanged: Vec<SecretName>,
+    /// Not there, and need not be.
+    pub absent: Vec<SecretName>,
+    /// Names in `.env` that `infra.toml` does not declare.
+    pub unknown: Vec<UnknownSecret>,
+    /// Lines of `.env` that other programs read differently.
+    pub warnings: Vec<DotenvWarning>,
+    #[serde(skip)]
+    needs: Needs,
+}
+
+impl SetupPlan {
+    /// Whether the store has everything already.
+    pub fn is_empty(&self) -> bool {
+        self.from_dotenv.is_empty() && self.generate.is_empty() && self.missing.is_empty()
+    }
+}
+
+impl fmt::Display for SetupPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (write, make) = (self.from_dotenv.len(), self.generate.len());
+        write!(f, "{write} secrets to take from `.env`, {make} to make, ")?;
+        write!(f, "{} missing, {} unchanged", self.missing.len(), self.unchanged.len())?;
+        for name in &self.from_dotenv {
+            write!(f, "\n  from .env: {name}")?;
+        }
+        for name in &self.generate {
+            write!(f, "\n  make: {name}")?;
+        }
+        for missing in &self.missing {
+            write!(f, "\n  missing: {missing}")?;
+        }
+        for unknown in &self.unknown {
+            write!(f, "\n  warning: {unknown}")?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\n  warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What a setup did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SetupReport {
+    /// The store that was written to.
+    pub store: String,
+    /// Taken from `.env`.
+    pub from_dotenv: Vec<SecretName>,
+    /// Made.
+    pub generated: Vec<SecretName>,
+    /// Given by the caller.
+    pub supplied: Vec<SecretName>,
+    /// Left as they were.
+    pub unchanged: Vec<SecretName>,
+}
+
+impl fmt::Display for SetupReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} secrets from `.env`, {} made, {} typed in, {} unchanged",
+            self.store,
+            self.from_dotenv.len(),
+            self.generated.len(),
+            self.supplied.len(),
+            self.unchanged.len()
+        )
+    }
+}
+
+/// Compares what is needed with `.env` and with what the store holds.
+///
+/// A value in `.env` wins over the store; a value in the store is never replaced by a made one.
+pub fn plan_setup(
+    needs: &Needs,
+    dotenv: Option<&Dotenv>,
+    stored: &BTreeMap<SecretName, SecretValue>,
+) -> SetupPlan {
+    let mut plan = SetupPlan {
+        from_dotenv: Vec::new(),
+        generate: Vec::new(),
+        missing: Vec::new(),
+        unchanged: Vec::new(),
+        absent: Vec::new(),
+        unknown: dotenv.map(|dotenv| unknown(needs, dotenv)).unwrap_or_default(),
+        warnings: dotenv.map(|dotenv| dotenv.warnings().to_vec()).unwrap_or_default(),
+        needs: needs.clone(),
+    };
+    for (name, spec) in needs.iter() {
+        let given = dotenv.and_then(|dotenv| dotenv.get(name));
+        let kept = stored.get(name).filter(|value| !value.is_empty());
+        let name = name.clone();
+        match (given, kept) {
+            (Some(given), kept) if kept != Some(given) => plan.from_dotenv.push(name),
+            (_, Some(_)) => plan.unchanged.push(name),
+            _ if spec.generate.is_some() => plan.generate.push(name),
+            _ if spec.optional => plan.absent.push(name),
+            _ => plan.missing.push(MissingSecret::new(&name, spec)),
+        }
+    }
+    plan
+}
+
+impl SetupPlan {
+    /// Writes what the plan says: values of `dotenv`, made ones, and for what is missing the `supplied` ones.
+    ///
+    /// `dotenv` is the one the plan was made from.
+    ///
+    /// # Errors
+    /// `NotFound`, naming all at once, when a missing secret was not supplied or a value has gone from `dotenv`;
+    /// `Invalid` when a secret was supplied that nobody asked for; what the store fails with. Before an error of the
+    /// store nothing is written.
+    pub async fn apply(
+        &self,
+        dotenv: Option<&Dotenv>,
+        mut supplied: BTreeMap<SecretName, SecretValue>,
+        store: &dyn SecretStore,
+    ) -> Result<SetupReport> {
+        let mut changes = Vec::new();
+        let mut left = Vec::new();
+        for name in &self.from_dotenv {
+            match (dotenv.and_then(|dotenv| dotenv.get(name)), self.needs.get(name)) {
+                (Some(value), _) => changes.push(put(name, value.clone())),
+                (None, Some(spec)) => left.push(MissingSecret::new(name, spec)),
+                (None, None) => {}
+            }
+        }
+        for missing in &self.missing {
+            match supplied.remove(&missing.name).filter(|value| !value.is_empty()) {
+                Some(value) => changes.push(put(&missing.name, value)),
+                None => left.push(missing.clone()),
+            }
+        }
+        if !left.is_empty() {
+            return Err(missing_error("`.env`", &left));
+        }
+        if let Some(name) = supplied.keys().next() {
+            return Err(Error::invalid("a value was supplied for a secret that is not missing")
+                .with("secret", name)
+                .hint("change it in `.env` instead"));
+        }
+        for name in &self.generate {
+            if let Some(how) = self.needs.get(name).and_then(|spec| spec.generate) {
+                changes.push(put(name, generate(how)?));
+            }
+        }
+        if !changes.is_empty() {
+            store.write(&changes).await?.complete(&changes)?;
+        }
+        Ok(SetupReport {
+            store: store.name().to_owned(),
+            from_dotenv: self.from_dotenv.clone(),
+            generated: self.generate.clone(),
+            supplied: self.missing.iter().map(|missing| missing.name.clone()).collect(),
+            unchanged: self.unchanged.clone(),
+        })
+    }
+}
+
+fn put(name: &SecretName, value: SecretValue) -> SecretChange {
+    SecretChange::Put { name: name.clone(), value }
+}
