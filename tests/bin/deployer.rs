@@ -1,16 +1,18 @@
-//! A program that rolls out and is its own supervisor, to be killed at any moment.
+//! A program that builds an image, rolls it out and is its own supervisor, to be killed at any moment.
 //!
-//! `deployer FOLDER SERVICE rollout [NAME=VALUE…]` rolls out an image made of the file SERVICE; `stop` and `status` do so.
+//! `deployer DIR rollout [NAME=VALUE…]` makes an image of `DIR/files` and runs it with these variables; `wait` and
+//! `port` set what `[deploy]` would. `deployer DIR stop`, `rollback` and `status` do so.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use infra_sdk::config::Deploy;
-use infra_sdk::deploy::{ReleaseSpec, RolloutOptions, rollout, status, stop};
-use infra_sdk::local::{ImageSource, LocalDeploy, UnpackedImage};
-use infra_sdk::{Digest, Env, Error, Result};
+use infra_sdk::deploy::{ReleaseSpec, RolloutOptions, rollback, rollout, status, stop};
+use infra_sdk::images::{self, ImageSpec};
+use infra_sdk::local::{LocalDeploy, LocalRegistry};
+use infra_sdk::{Env, Error, Result};
 
 fn main() -> ExitCode {
     if let Some(code) = infra_sdk::local::supervise_if_asked(std::env::args_os()) {
@@ -30,35 +32,33 @@ fn main() -> ExitCode {
 }
 
 async fn work(args: Vec<String>) -> Result<String> {
-    let [folder, service, verb, variables @ ..] = args.as_slice() else {
-        return Err(Error::invalid("needs FOLDER SERVICE VERB"));
+    let [dir, verb, settings @ ..] = args.as_slice() else {
+        return Err(Error::invalid("needs DIR and VERB"));
     };
-    let target = LocalDeploy::new(folder, Arc::new(OneFile(service.into())), &Env::of_process()?);
+    let dir = Path::new(dir);
+    let registry = Arc::new(LocalRegistry::new(dir.join("images")));
+    let target = LocalDeploy::new(dir.join("deploy/shop-api"), registry.clone(), &Env::of_process()?);
+    let mut options = RolloutOptions::new(&Deploy::default(), "deployer");
+    let tell = |step| println!("{step}");
     match verb.as_str() {
         "rollout" => {
-            let mut spec = ReleaseSpec::new("shop-api".parse()?, "app", Digest::of(service.as_bytes()), "1");
-            for (name, value) in variables.iter().filter_map(|variable| variable.split_once('=')) {
+            let image = ImageSpec::new("shop-api/app".parse()?, dir.join("files"), ["service"]);
+            let image = images::build(&image, &dir.join("build")).await?;
+            images::push(&*registry, &image, &[]).await?;
+            let name = "shop-api/app".parse()?;
+            let mut spec = ReleaseSpec::new("shop-api".parse()?, name, image.digest().clone(), "1");
+            for (name, value) in settings.iter().filter_map(|setting| setting.split_once('=')) {
                 match name {
                     "port" => spec.port = value.parse().ok(),
+                    "wait" => options.wait = Duration::from_secs(value.parse().unwrap_or_default()),
+                    "health" => spec.health = value.into(),
                     _ => drop(spec.env.insert(name.into(), value.into())),
                 }
             }
-            let options = RolloutOptions::new(&Deploy::default(), "deployer");
-            Ok(rollout(&target, &spec, &options, &|step| println!("{step}")).await?.to_string())
+            Ok(rollout(&target, &spec, &options, &tell).await?.to_string())
         }
+        "rollback" => Ok(rollback(&target, None, &options, &tell).await?.to_string()),
         "stop" => Ok(format!("{:?}", stop(&target, "deployer").await?)),
         _ => Ok(status(&target).await?.to_string()),
-    }
-}
-
-/// An image that holds one program.
-struct OneFile(PathBuf);
-
-#[async_trait::async_trait]
-impl ImageSource for OneFile {
-    async fn unpack(&self, _: &str, _: &Digest, into: &Path) -> Result<UnpackedImage> {
-        std::fs::create_dir_all(into.join("app"))?;
-        std::fs::copy(&self.0, into.join("app/service"))?;
-        Ok(UnpackedImage { rootfs: into.into(), entrypoint: vec!["/app/service".into()], env: BTreeMap::new() })
     }
 }

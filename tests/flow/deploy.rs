@@ -16,7 +16,10 @@ struct Place(Scratch);
 
 impl Place {
     fn new(name: &str) -> Self {
-        Place(Scratch::new(name))
+        let place = Place(Scratch::new(name));
+        std::fs::create_dir(place.0.join("files")).expect("the scratch folder is writable");
+        std::fs::copy(SERVICE, place.0.join("files/service")).expect("the service was built");
+        place
     }
 
     fn folder(&self) -> PathBuf {
@@ -24,9 +27,7 @@ impl Place {
     }
 
     fn run(&self, verb: &str, more: &[&str]) -> Run {
-        let folder = self.folder();
-        let args = [folder.to_str().expect("a Unicode path"), SERVICE, verb];
-        Run::new(DEPLOYER, self.0.path()).args(args).args(more)
+        Run::new(DEPLOYER, self.0.path()).args([self.0.path()]).args([verb]).args(more)
     }
 
     /// The port and nothing else of what the service answers.
@@ -47,7 +48,8 @@ impl Place {
         for entry in std::fs::read_dir("/proc").expect("a table of processes").flatten() {
             let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
             let read = |name: &str| {
-                String::from_utf8_lossy(&std::fs::read(entry.path().join(name)).unwrap_or_default()).into_owned()
+                String::from_utf8_lossy(&std::fs::read(entry.path().join(name)).unwrap_or_default())
+                    .into_owned()
             };
             let folder = self.folder().to_string_lossy().into_owned();
             if read("cmdline").contains(&format!("__infra-supervise\0{folder}\0")) {
@@ -79,8 +81,8 @@ impl Drop for Place {
 #[expect(clippy::disallowed_types, reason = "the deployer must die without a chance to clean up")]
 fn kill_after(place: &Place, variant: &str, delay: Duration) {
     let mut child = std::process::Command::new(DEPLOYER)
-        .arg(place.folder())
-        .args([SERVICE, "rollout", &format!("VARIANT={variant}")])
+        .arg(place.0.path())
+        .args(["rollout", &format!("VARIANT={variant}")])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -120,7 +122,11 @@ fn a_rollout_killed_at_any_moment_is_completed_by_the_same_command() {
         }
     }
     for release in std::fs::read_dir(place.folder().join("releases")).expect("releases").flatten() {
-        assert!(release.path().join("release.json").exists(), "{} is half a release", release.path().display());
+        assert!(
+            release.path().join("release.json").exists(),
+            "{} is half a release",
+            release.path().display()
+        );
     }
 }
 
@@ -158,11 +164,41 @@ fn a_port_that_somebody_else_has_is_named_before_anything_is_touched() {
     let _ = place.run("rollout", &["VARIANT=one"]).finish().expect(0);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let port = listener.local_addr().expect("a port").port();
-    place.run("rollout", &["VARIANT=two", &format!("port={port}")]).finish().expect(1).says(&[
-        &format!("port {port} is taken"),
-        "[deploy]",
+    place
+        .run("rollout", &["VARIANT=two", &format!("port={port}")])
+        .finish()
+        .expect(1)
+        .says(&[&format!("port {port} is taken"), "[deploy]"]);
+    assert_eq!(place.get("/env?VARIANT"), "one");
+}
+
+#[test]
+fn a_release_that_never_answers_is_taken_back_after_its_time() {
+    let place = Place::new("deploy-hang");
+    let _ = place.run("rollout", &["VARIANT=one"]).finish().expect(0);
+    let failed = place.run("rollout", &["VARIANT=two", "BROKEN=hang", "wait=2"]).finish().expect(1);
+    failed.says(&[
+        "did not become healthy within 2.0 s: GET /healthz",
+        "did not answer",
+        "listening on",
+        "serving again: 1",
     ]);
     assert_eq!(place.get("/env?VARIANT"), "one");
+    let failed = place.run("rollout", &["VARIANT=two", "BROKEN=503", "wait=1"]).finish().expect(1);
+    failed.says(&["answered 503"]);
+    assert_eq!(place.get("/env?VARIANT"), "one");
+}
+
+#[test]
+fn a_program_without_a_health_path_must_keep_running() {
+    let place = Place::new("deploy-steady");
+    place.run("rollout", &["health=", "BROKEN=exit"]).finish().expect(1).says(&[
+        "it ended with exit code 7; given up after 3 starts",
+        "cannot reach the database",
+        "first release",
+    ]);
+    assert_eq!(place.counts(), (0, 0));
+    let _ = place.run("rollout", &["health=", "BROKEN=hang"]).finish().expect(0);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::config::Deploy;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::names::{RepoName, SecretName, quoted};
+use crate::names::{ImageName, RepoName, SecretName, quoted};
 use crate::secret::SecretValue;
 use crate::time::Timestamp;
 
@@ -21,8 +21,8 @@ pub struct Release {
     pub id: ReleaseId,
     /// The project it belongs to.
     pub project: RepoName,
-    /// The image's repository.
-    pub image: String,
+    /// The image's name.
+    pub image: ImageName,
     /// The image's exact content.
     pub digest: Digest,
     /// What people call it, such as `1.4.0` or a commit.
@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for ReleaseId {
 /// use infra_sdk::Digest;
 /// use infra_sdk::deploy::ReleaseSpec;
 /// # fn main() -> infra_sdk::Result<()> {
-/// let mut spec = ReleaseSpec::new("shop-api".parse()?, "app", Digest::of(b"manifest"), "1.4.0");
+/// let mut spec = ReleaseSpec::new("shop-api".parse()?, "shop-api/app".parse()?, Digest::of(b"manifest"), "1.4.0");
 /// spec.env.insert("NETWORK".into(), "vpc-1".into());
 /// spec.check()?;
 /// # Ok(())
@@ -117,8 +117,8 @@ impl<'de> Deserialize<'de> for ReleaseId {
 pub struct ReleaseSpec {
     /// The project to roll out.
     pub project: RepoName,
-    /// The image's repository.
-    pub image: String,
+    /// The image's name.
+    pub image: ImageName,
     /// The image's exact content.
     pub digest: Digest,
     /// What people call this version; it does not make a release another one.
@@ -135,15 +135,10 @@ pub struct ReleaseSpec {
 
 impl ReleaseSpec {
     /// An image without variables, with the default settings.
-    pub fn new(
-        project: RepoName,
-        image: impl Into<String>,
-        digest: Digest,
-        version: impl Into<String>,
-    ) -> Self {
+    pub fn new(project: RepoName, image: ImageName, digest: Digest, version: impl Into<String>) -> Self {
         ReleaseSpec {
             project,
-            image: image.into(),
+            image,
             digest,
             version: version.into(),
             env: BTreeMap::new(),
@@ -208,7 +203,7 @@ mod tests {
     use super::*;
 
     fn spec() -> ReleaseSpec {
-        ReleaseSpec::new("shop-api".parse().unwrap(), "app", Digest::of(b""), "1")
+        ReleaseSpec::new("shop-api".parse().unwrap(), "app".parse().unwrap(), Digest::of(b""), "1")
     }
 
     #[test]

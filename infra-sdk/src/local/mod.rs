@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The local provider: every port on plain files under `INFRA_HOME`, good enough to work on for weeks without an account.
 
 mod deploy;
@@ -15,3 +16,14 @@ pub use params::LocalParameters;
 pub use registry::LocalRegistry;
 pub use secrets::LocalSecrets;
 pub use state::{LocalLocks, LocalState};
+=======
+//! The local provider: every port on plain files and processes of this machine, good enough to work on for weeks without an account.
+
+mod deploy;
+mod registry;
+mod secrets;
+
+pub use deploy::{LocalDeploy, supervise_if_asked};
+pub use registry::LocalRegistry;
+pub use secrets::LocalSecrets;
+>>>>>>> deploy

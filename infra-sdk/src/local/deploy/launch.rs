@@ -3,48 +3,27 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::deploy::{Release, ReleaseSpec};
-use crate::digest::Digest;
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
+use crate::images::UnpackedImage;
 use crate::local::deploy::folder::Folder;
-use crate::names::{SecretName, quoted};
+use crate::names::SecretName;
 use crate::process::Cmd;
 use crate::secret::{self, SecretValue};
 
 /// Variables of this machine that a program cannot do without; all others stay outside.
 pub(super) const KEPT: [&str; 2] = ["PATH", "SystemRoot"];
 
-/// Where images come from.
-#[async_trait]
-pub trait ImageSource: Send + Sync {
-    /// Writes an image's files below `into` after checking every digest.
-    ///
-    /// # Errors
-    /// `NotFound` when the image is not there, `Invalid` when it is damaged, `Denied` or `Io`.
-    async fn unpack(&self, image: &str, digest: &Digest, into: &Path) -> Result<UnpackedImage>;
-}
-
-/// An image as files.
-#[derive(Clone, Debug)]
-pub struct UnpackedImage {
-    /// The folder that is `/` in the image.
-    pub rootfs: PathBuf,
-    /// The program, as a path in the image, and its arguments.
-    pub entrypoint: Vec<String>,
-    /// The variables set in the image.
-    pub env: BTreeMap<String, String>,
-}
-
 /// All that is needed to start a release, kept beside it in `env.json`, which only its owner may read.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Launch {
-    /// Below the unpacked image, so that the folder may move.
+    /// Both below the unpacked image, so that the folder may move.
     program: PathBuf,
+    working_dir: PathBuf,
     args: Vec<String>,
     image_env: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
@@ -53,20 +32,27 @@ pub(super) struct Launch {
 
 impl Launch {
     /// Finds the program of an unpacked image and checks that it can be started.
-    pub(super) fn new(image: UnpackedImage, spec: &ReleaseSpec) -> Result<Self> {
-        let (program, args) = image.entrypoint.split_first().ok_or_else(|| {
-            Error::invalid("the image has no entrypoint")
+    pub(super) fn new(image: &UnpackedImage, spec: &ReleaseSpec) -> Result<Self> {
+        let program = image.program()?;
+        #[cfg(unix)]
+        if !program
+            .metadata()
+            .is_ok_and(|meta| std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 != 0)
+        {
+            return Err(Error::invalid("the program of the image is not executable")
+                .with("program", image.info.entrypoint.first().map_or("", String::as_str))
                 .with("image", &spec.image)
-                .hint("set `entrypoint` of the image in infra.toml")
-        })?;
-        // In the image `/app/server` is absolute; here it stands below the folder it was unpacked to.
-        let program = PathBuf::from(program.trim_start_matches('/'));
-        let found = check_program(&image.rootfs, &program);
-        found.map_err(|error| error.with("image", &spec.image).with("digest", spec.digest.short()))?;
+                .hint("make it executable (`chmod +x`) before the image is built from it"));
+        }
+        let below = |path: PathBuf| match path.strip_prefix(&image.rootfs) {
+            Ok(path) => Ok(path.to_owned()),
+            Err(_) => Err(Error::new(ErrorKind::Bug, "an unpacked image leads out of its folder")),
+        };
         Ok(Launch {
-            program,
-            args: args.to_vec(),
-            image_env: image.env,
+            program: below(program)?,
+            working_dir: below(image.working_dir())?,
+            args: image.info.entrypoint.iter().skip(1).cloned().collect(),
+            image_env: image.info.env.clone(),
             env: spec.env.clone(),
             secrets: spec.secrets.clone(),
         })
@@ -98,11 +84,9 @@ impl Launch {
         let (home, tmp) = (dir.join("home"), dir.join("tmp"));
         file::make_dir(&home, Access::Private)?;
         file::make_dir(&tmp, Access::Private)?;
-        let program = dir.join("rootfs").join(&self.program);
-        let mut cmd = Cmd::new(&program).args(&self.args).env_clear();
-        if let Some(parent) = program.parent() {
-            cmd = cmd.dir(parent);
-        }
+        let rootfs = dir.join("rootfs");
+        let program = rootfs.join(&self.program);
+        let mut cmd = Cmd::new(program).args(&self.args).dir(rootfs.join(&self.working_dir)).env_clear();
         for name in KEPT {
             if let Some(value) = machine.path(name) {
                 cmd = cmd.env(name, value);
@@ -123,42 +107,25 @@ impl Launch {
     }
 }
 
-/// Checks that `program` is an executable file of the image and no link out of it.
-fn check_program(rootfs: &Path, program: &Path) -> Result<()> {
-    let shown = quoted(&format!("/{}", program.display()));
-    let refuse = |why: &str| {
-        Err(Error::invalid(format!("the entrypoint {shown} {why}"))
-            .hint("check `files`, `dir` and `entrypoint` of the image in infra.toml, then build it again"))
-    };
-    let Ok(real) = rootfs.join(program).canonicalize() else { return refuse("is not in the image") };
-    let Ok(root) = rootfs.canonicalize() else { return refuse("is not in the image") };
-    if !real.starts_with(root) {
-        return refuse("leads out of the image");
-    }
-    let Ok(meta) = real.metadata() else { return refuse("cannot be read") };
-    if !meta.is_file() {
-        return refuse("is not a file");
-    }
-    #[cfg(unix)]
-    if std::os::unix::fs::PermissionsExt::mode(&meta.permissions()) & 0o111 == 0 {
-        return refuse("is not executable");
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Digest;
+    use crate::images::{ImageInfo, Platform};
 
     fn launch(scratch: &Path, program: &str) -> Result<Launch> {
-        let image = UnpackedImage {
-            rootfs: scratch.join("rootfs"),
+        let info = ImageInfo {
+            name: "app".parse()?,
+            digest: Digest::of(b""),
             entrypoint: vec![program.into(), "--serve".into()],
             env: BTreeMap::from([("MODE".into(), "image".into())]),
+            working_dir: "/app".into(),
+            labels: BTreeMap::new(),
+            platform: Platform::host(),
         };
-        let mut spec = ReleaseSpec::new("shop".parse().unwrap(), "app", Digest::of(b""), "1");
-        spec.secrets.insert("KEY".parse().unwrap(), SecretValue::new("canary"));
-        Launch::new(image, &spec)
+        let mut spec = ReleaseSpec::new("shop".parse()?, "app".parse()?, Digest::of(b""), "1");
+        spec.secrets.insert("KEY".parse()?, SecretValue::new("canary"));
+        Launch::new(&UnpackedImage::at(info, scratch.join("rootfs")), &spec)
     }
 
     #[cfg(unix)]
@@ -170,14 +137,12 @@ mod tests {
         std::fs::create_dir_all(&app).unwrap();
         std::fs::write(app.join("server"), "").unwrap();
         symlink("/bin/sh", app.join("link")).unwrap();
-        let refused = |program: &str| launch(&scratch, program).unwrap_err().to_string();
-        assert!(refused("/app/server").contains("not executable"));
-        assert!(refused("/app/link").contains("leads out"));
-        assert!(refused("/app/../../../../bin/sh").contains("the image"));
-        assert!(refused("/app").contains("not a file"));
-        assert!(refused("/app/none").contains("not in the image"));
+        assert!(launch(&scratch, "server").unwrap_err().to_string().contains("not executable"));
+        for bad in ["/app/link", "/app/../../../../bin/sh", "/app", "/app/none", ""] {
+            assert_eq!(launch(&scratch, bad).unwrap_err().kind(), ErrorKind::Invalid, "{bad}");
+        }
         std::fs::set_permissions(app.join("server"), PermissionsExt::from_mode(0o755)).unwrap();
-        let launch = launch(&scratch, "/app/server").unwrap();
+        let launch = launch(&scratch, "server").unwrap();
         launch.save(&scratch).unwrap();
         assert_eq!(Launch::load(&scratch).unwrap().unwrap(), launch);
         assert_eq!(scratch.join("env.json").metadata().unwrap().permissions().mode() & 0o777, 0o600);

@@ -45,10 +45,11 @@ impl ServiceLog {
     fn write(&self, line: &str) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // A full disk must not end the service, so what cannot be written is lost.
-        if open.size >= self.limit && std::fs::rename(&self.path, older(&self.path)).is_ok() {
-            if let Ok(file) = append(&self.path) {
-                *open = Open { file, size: 0 };
-            }
+        if open.size >= self.limit
+            && std::fs::rename(&self.path, older(&self.path)).is_ok()
+            && let Ok(file) = append(&self.path)
+        {
+            *open = Open { file, size: 0 };
         }
         let line = format!("{line}\n");
         if open.file.write_all(line.as_bytes()).is_ok() {

@@ -15,6 +15,5 @@ mod port;
 mod supervise;
 mod target;
 
-pub use launch::{ImageSource, UnpackedImage};
 pub use supervise::supervise_if_asked;
 pub use target::LocalDeploy;

@@ -25,6 +25,9 @@ const ASKED: &str = "__infra-supervise";
 /// How long a service may take to end when it is asked to.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a supervisor may take to end: its service gets the grace, then what that left behind, and killing takes a moment.
+pub(super) const LONGEST_END: Duration = Duration::from_secs(2 * GRACE.as_secs() + 10);
+
 /// How often a supervisor looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -188,7 +191,6 @@ impl Supervisor {
                 Err(error) => reason(&error),
             };
             if self.stop.is_cancelled() {
-                orphans::end(&self.folder, GRACE).await?;
                 log.note("stopped");
                 return Ok("it was stopped".into());
             }
@@ -218,7 +220,10 @@ impl Supervisor {
         release.port.map_or(Ok(()), port::check_free)?;
         log.note(&format!("starting {release}"));
         self.tell(Phase::Running { since: Timestamp::now() });
-        cmd.run().await
+        let ended = cmd.run().await;
+        // What it started itself may have stayed behind.
+        orphans::end(&self.folder, GRACE).await?;
+        ended
     }
 
     /// How many starts may fail now; a release is proven from the moment it was accepted.

@@ -10,8 +10,9 @@ use crate::deploy::{Claim, DeployTarget, Observation, Release, ReleaseId, Releas
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
+use crate::images::{self, ImageRegistry};
 use crate::local::deploy::folder::{Active, Folder, Phase, State};
-use crate::local::deploy::launch::{ImageSource, Launch};
+use crate::local::deploy::launch::Launch;
 use crate::local::deploy::{health, log, orphans, port, supervise};
 use crate::process::Detached;
 use crate::time::{Timestamp, human};
@@ -27,7 +28,7 @@ const LOOK: Duration = Duration::from_millis(25);
 /// Everything stands in one folder, which holds secrets and so is open to its owner only.
 ///
 /// ```no_run
-/// # async fn example(images: std::sync::Arc<dyn infra_sdk::local::ImageSource>) -> infra_sdk::Result<()> {
+/// # async fn example(images: std::sync::Arc<dyn infra_sdk::images::ImageRegistry>) -> infra_sdk::Result<()> {
 /// use infra_sdk::{Env, deploy, local::LocalDeploy};
 /// let env = Env::of_process()?;
 /// let folder = env.infra_home()?.join("acme/local/deploy/shop-api");
@@ -38,7 +39,7 @@ const LOOK: Duration = Duration::from_millis(25);
 /// ```
 pub struct LocalDeploy {
     folder: Folder,
-    images: Arc<dyn ImageSource>,
+    images: Arc<dyn ImageRegistry>,
     machine: Env,
     supervisor: Option<PathBuf>,
 }
@@ -46,7 +47,7 @@ pub struct LocalDeploy {
 impl LocalDeploy {
     /// A target in `folder`, an absolute path. The running program is used as supervisor, so it calls
     /// [`supervise_if_asked`](crate::local::supervise_if_asked) first thing.
-    pub fn new(folder: impl Into<PathBuf>, images: Arc<dyn ImageSource>, env: &Env) -> Self {
+    pub fn new(folder: impl Into<PathBuf>, images: Arc<dyn ImageRegistry>, env: &Env) -> Self {
         LocalDeploy {
             folder: Folder::new(folder.into()),
             images,
@@ -118,15 +119,14 @@ impl LocalDeploy {
     async fn fill(&self, spec: &ReleaseSpec, release: &Release) -> Result<()> {
         let dir = self.folder.release_dir(&release.id);
         file::make_dir(&dir, Access::Private)?;
-        let image = self.images.unpack(&spec.image, &spec.digest, &dir.join("rootfs")).await?;
-        Launch::new(image, spec)?.save(&dir)?;
+        let image = images::pull(&*self.images, &spec.image, &spec.digest, &dir.join("rootfs")).await?;
+        Launch::new(&image, spec)?.save(&dir)?;
         self.folder.set_release(release)
     }
 
     /// Waits until the supervisor with this ticket took over from the one before it.
     async fn wait_for_supervisor(&self, active: &Active, supervisor: &Detached) -> Result<()> {
         let begun = Instant::now();
-        let limit = supervise::GRACE * 2 + Duration::from_secs(10);
         loop {
             if self.folder.supervised()?.is_some_and(|supervised| supervised.active == *active) {
                 return Ok(());
@@ -135,7 +135,7 @@ impl LocalDeploy {
                 Error::new(ErrorKind::Failed, "the supervisor of the service ended at once").hint(
                     "call `infra_sdk::local::supervise_if_asked` first in `main`, as `infra_sdk::main` does",
                 )
-            } else if begun.elapsed() > limit {
+            } else if begun.elapsed() > supervise::LONGEST_END {
                 let old = self.folder.supervised()?.map_or(0, |supervised| supervised.pid);
                 Error::new(ErrorKind::TimedOut, "the supervisor of the release before does not end")
                     .hint(format!("end process {old} if it is still there, and try again"))
@@ -172,12 +172,11 @@ impl DeployTarget for LocalDeploy {
         spec.check()?;
         self.program()?;
         let state = self.folder.state()?;
-        if let Some(current) = state.current.as_ref().filter(|_| !fresh) {
-            if let Some(release) = self.folder.release(current)? {
-                if self.fits(&release, spec)? {
-                    return Ok(release);
-                }
-            }
+        if let Some(current) = state.current.as_ref().filter(|_| !fresh)
+            && let Some(release) = self.folder.release(current)?
+            && self.fits(&release, spec)?
+        {
+            return Ok(release);
         }
         let release = Release {
             id: ReleaseId::generate()?,
@@ -287,7 +286,7 @@ impl DeployTarget for LocalDeploy {
             if let Some(right) = self.folder.try_supervise()? {
                 break right;
             }
-            if begun.elapsed() > supervise::GRACE * 2 + Duration::from_secs(10) {
+            if begun.elapsed() > supervise::LONGEST_END {
                 let pid = self.folder.supervised()?.map_or(0, |supervised| supervised.pid);
                 return Err(Error::new(ErrorKind::TimedOut, "the service does not end")
                     .hint(format!("end its supervisor, process {pid}, and try again")));
@@ -332,7 +331,7 @@ mod tests {
             .map(|(age, accepted)| Release {
                 id: format!("r{age}").parse().unwrap(),
                 project: "shop".parse().unwrap(),
-                image: "app".into(),
+                image: "app".parse().unwrap(),
                 digest: Digest::of(b""),
                 version: age.to_string(),
                 by: "test".into(),
