@@ -10,14 +10,6 @@
 
 // The floor: each may use the ones before it.
 pub mod error;
-<<<<<<< HEAD
-=======
-pub mod file;
-pub mod id;
-pub mod images;
-pub mod local;
-pub mod mask;
->>>>>>> deploy
 pub mod names;
 pub mod secret;
 pub mod id;

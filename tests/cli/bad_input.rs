@@ -63,7 +63,9 @@ fn no_infra_toml_at_all_says_how_to_write_one() {
 
 #[test]
 fn all_missing_secrets_are_listed_at_once() {
-    let toml = format!("{INFRA_TOML}[secrets.ALPHA]\ndescription = \"the first\"\n[secrets.BETA]\n[secrets.GAMMA]\noptional = true\n");
+    let toml = format!(
+        "{INFRA_TOML}[secrets.ALPHA]\ndescription = \"the first\"\n[secrets.BETA]\n[secrets.GAMMA]\noptional = true\n"
+    );
     let scratch = shop(&toml);
     let failed = xtask(&scratch, &["infra:secrets:test"]).finish().expect(5);
     failed.says(&["ALPHA", "BETA", "next:"]);
@@ -73,7 +75,8 @@ fn all_missing_secrets_are_listed_at_once() {
 
 #[test]
 fn all_missing_references_are_listed_at_once() {
-    let toml = format!("{INFRA_TOML}[refs]\nnetwork = \"/infrastructure/network\"\ndns = \"/infrastructure/dns\"\n");
+    let toml =
+        format!("{INFRA_TOML}[refs]\nnetwork = \"/infrastructure/network\"\ndns = \"/infrastructure/dns\"\n");
     let scratch = shop(&toml);
     let failed = xtask(&scratch, &["infra:refs:check"]).finish().expect(5);
     failed.says(&["/infrastructure/network", "/infrastructure/dns", "next:"]);
@@ -104,7 +107,9 @@ fn a_relative_infra_home_is_refused() {
 
 #[test]
 fn a_ledger_line_edited_by_hand_is_named() {
-    let toml = format!("{INFRA_TOML}[secrets.ALPHA]\ngenerate = \"random:32\"\n[secrets.BETA]\ngenerate = \"random:32\"\n");
+    let toml = format!(
+        "{INFRA_TOML}[secrets.ALPHA]\ngenerate = \"random:32\"\n[secrets.BETA]\ngenerate = \"random:32\"\n"
+    );
     let scratch = shop(&toml);
     drop(xtask(&scratch, &["infra:secrets:setup"]).finish().expect(0));
     drop(xtask(&scratch, &["infra:ledger:verify"]).finish().expect(0));

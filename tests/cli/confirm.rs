@@ -29,12 +29,10 @@ fn a_protected_environment_must_be_named() {
     let scratch = shop(&format!("{INFRA_TOML}{PROTECTED}"));
     let refused = xtask(&scratch, &["deploy", "--env", "production", "--yes=deploy"]).finish().expect(3);
     refused.says(&["production"]);
-    let done = xtask(
-        &scratch,
-        &["deploy", "--env", "production", "--yes=deploy", "--confirm-env", "production"],
-    )
-    .finish()
-    .expect(0);
+    let done =
+        xtask(&scratch, &["deploy", "--env", "production", "--yes=deploy", "--confirm-env", "production"])
+            .finish()
+            .expect(0);
     assert!(done.stdout.contains("shipped 42 to production"), "{}", done.stdout);
 }
 

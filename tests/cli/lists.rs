@@ -39,9 +39,25 @@ fn the_json_list_has_the_promised_shape() {
 fn every_inherited_task_of_this_version_is_there() {
     let listed = xtask(&shop(INFRA_TOML), &["--list"]).finish().expect(0);
     for task in [
-        "config:show", "tools:check", "tools:install", "secrets:init", "secrets:setup", "secrets:test", "refs:list",
-        "refs:check", "refs:publish", "plan", "apply", "deploy:status", "deploy:history", "deploy:rollback",
-        "deploy:logs", "deploy:stop", "dev:setup", "ledger:show", "ledger:verify",
+        "config:show",
+        "tools:check",
+        "tools:install",
+        "secrets:init",
+        "secrets:setup",
+        "secrets:test",
+        "refs:list",
+        "refs:check",
+        "refs:publish",
+        "plan",
+        "apply",
+        "deploy:status",
+        "deploy:history",
+        "deploy:rollback",
+        "deploy:logs",
+        "deploy:stop",
+        "dev:setup",
+        "ledger:show",
+        "ledger:verify",
     ] {
         assert!(listed.stdout.contains(&format!("infra:{task} ")), "infra:{task} is missing");
     }

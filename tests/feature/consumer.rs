@@ -23,5 +23,8 @@ pub(crate) fn package(name: &str, features: &[&str], sources: &[(&str, &str)]) -
 
 /// Runs cargo in such a package; all packages share one build folder.
 pub(crate) fn cargo(folder: &std::path::Path, args: &[&str]) -> Finished {
-    Run::new(env!("CARGO"), folder).env("CARGO_TARGET_DIR", repo().join("target/feature/build")).args(args).finish()
+    Run::new(env!("CARGO"), folder)
+        .env("CARGO_TARGET_DIR", repo().join("target/feature/build"))
+        .args(args)
+        .finish()
 }

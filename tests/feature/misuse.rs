@@ -24,7 +24,8 @@ fn checks(bin: &str, source: &str) -> (i32, String) {
 
 #[test]
 fn a_dependency_of_the_wrong_type_does_not_compile() {
-    let source = GOOD.replace("number: Arc<u64>", "number: Arc<String>").replace("*number, 7", "*number, \"7\"");
+    let source =
+        GOOD.replace("number: Arc<u64>", "number: Arc<String>").replace("*number, 7", "*number, \"7\"");
     let (code, said) = checks("wrong-type", &source);
     assert!(code != 0 && said.contains("deploy") && said.contains("Arc<String>"), "{said}");
 }
@@ -44,10 +45,9 @@ fn a_task_used_before_it_exists_does_not_compile() {
 
 #[test]
 fn a_replacement_of_another_type_does_not_compile() {
-    let source = GOOD.replace(
-        "app.task(\"deploy\")",
-        "app.replace(infra.secrets.test, text);\n    app.task(\"deploy\")",
-    ) + "async fn text(_: Cx) -> Result<String> { Ok(String::new()) }\n";
+    let source = GOOD
+        .replace("app.task(\"deploy\")", "app.replace(infra.secrets.test, text);\n    app.task(\"deploy\")")
+        + "async fn text(_: Cx) -> Result<String> { Ok(String::new()) }\n";
     let (code, said) = checks("replaced", &source);
     assert!(code != 0 && said.contains("E0271"), "{said}");
 }

@@ -25,14 +25,19 @@ pub struct Finished {
 impl Run {
     /// Runs `program` in `dir`.
     #[expect(clippy::disallowed_types, reason = "tests look at a program from outside")]
-    #[expect(clippy::disallowed_methods, reason = "the child's environment is this one's, less what changes behaviour")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the child's environment is this one's, less what changes behaviour"
+    )]
     pub fn new(program: impl Into<OsString>, dir: &Path) -> Self {
         let mut command = std::process::Command::new(program.into());
         command.current_dir(dir).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
-            let changes = ["INFRA_", "GITHUB_", "TF_", "AWS_", "CARGO_BUILD_"].iter().any(|p| name_text.starts_with(p));
-            if changes || ["CI", "NO_COLOR", "CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR"].contains(&&*name_text) {
+            let changes =
+                ["INFRA_", "GITHUB_", "TF_", "AWS_", "CARGO_BUILD_"].iter().any(|p| name_text.starts_with(p));
+            if changes || ["CI", "NO_COLOR", "CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR"].contains(&&*name_text)
+            {
                 command.env_remove(name);
             }
         }
@@ -81,7 +86,8 @@ impl Run {
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        let text = |thread: std::thread::JoinHandle<String>| thread.join().expect("the reader does not panic");
+        let text =
+            |thread: std::thread::JoinHandle<String>| thread.join().expect("the reader does not panic");
         Finished { code: code(status), stdout: text(stdout), stderr: text(stderr) }
     }
 }

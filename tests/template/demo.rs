@@ -10,7 +10,8 @@ fn the_demo_runs_twice_and_leaves_nothing_running() {
     for _ in 0..2 {
         let told = sdk_xtask(&scratch, &["demo"]).finish().expect(0);
         let said = format!("{}{}", told.stdout, told.stderr);
-        for part in ["infrastructure", "shop-api", "shop-web", "\"version\":\"0.1.0\"", "as it must", "Done"] {
+        for part in ["infrastructure", "shop-api", "shop-web", "\"version\":\"0.1.0\"", "as it must", "Done"]
+        {
             assert!(said.contains(part), "{part:?} is not in\n{said}");
         }
         assert!(!said.contains("panicked"), "{said}");

@@ -13,7 +13,8 @@ fn works(kind: &str, name: &str) {
 
     let built = cargo(&scratch, &dir, &["build", "--workspace", "--profile", "xtask"]).finish().expect(0);
     assert!(!built.stderr.contains("warning"), "{}", built.stderr);
-    let status = support::Run::new("git", &dir).args(["status", "--porcelain", "--ignored"]).finish().expect(0);
+    let status =
+        support::Run::new("git", &dir).args(["status", "--porcelain", "--ignored"]).finish().expect(0);
     assert!(status.stdout.contains("?? infra.toml"), "{}", status.stdout);
 
     let listed = cargo(&scratch, &dir, &["xtask", "--list"]).finish().expect(0);
@@ -47,7 +48,9 @@ fn an_infrastructure_repo_works_as_rendered() {
 #[test]
 fn rendered_sources_are_formatted() {
     let scratch = Scratch::new("template");
-    for (kind, name) in [("api", "shop-api"), ("webapp", "shop-web"), ("cli", "shopper"), ("infrastructure", "infra")] {
+    for (kind, name) in
+        [("api", "shop-api"), ("webapp", "shop-web"), ("cli", "shopper"), ("infrastructure", "infra")]
+    {
         let dir = render(&scratch, kind, name);
         for manifest in ["app/Cargo.toml", "xtask/Cargo.toml"] {
             let path = dir.join(manifest);

@@ -42,10 +42,23 @@ fn the_pin_can_be_named() {
     let dir = scratch.join("repo");
     let path = dir.display().to_string();
     let args = [
-        "new", &path, "--kind", "cli", "--org", "acme", "--name", "shop", "--sdk-git",
-        "https://git.example/acme/infra-sdk", "--sdk-tag", "v9.9.9",
+        "new",
+        &path,
+        "--kind",
+        "cli",
+        "--org",
+        "acme",
+        "--name",
+        "shop",
+        "--sdk-git",
+        "https://git.example/acme/infra-sdk",
+        "--sdk-tag",
+        "v9.9.9",
     ];
     drop(sdk_xtask(&scratch, &args).finish().expect(0));
     let manifest = std::fs::read_to_string(dir.join("xtask/Cargo.toml")).expect("it was rendered");
-    assert!(manifest.contains("git = \"https://git.example/acme/infra-sdk\", tag = \"v9.9.9\""), "{manifest}");
+    assert!(
+        manifest.contains("git = \"https://git.example/acme/infra-sdk\", tag = \"v9.9.9\""),
+        "{manifest}"
+    );
 }

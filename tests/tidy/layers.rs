@@ -8,13 +8,13 @@ use support::repo;
 /// unless the row says so.
 fn table() -> BTreeMap<String, BTreeSet<String>> {
     let text = std::fs::read_to_string(repo().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md is there");
-    let section = text.split("<!-- layers -->").nth(1).expect("the layer table stands between two <!-- layers -->");
+    let section =
+        text.split("<!-- layers -->").nth(1).expect("the layer table stands between two <!-- layers -->");
     let mut rows: Vec<(Vec<String>, Vec<String>)> = Vec::new();
     for line in section.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
-        let words = |cell: &str| -> Vec<String> {
-            cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
-        };
+        let words =
+            |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
         rows.push((words(cells[0]), words(cells[1])));
     }
     let mut table = BTreeMap::new();
@@ -46,7 +46,8 @@ fn named(source: &str) -> BTreeSet<String> {
             continue;
         }
         let rest = &source[at + "crate::".len()..];
-        let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+        let word =
+            |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         if let Some(group) = rest.strip_prefix('{') {
             let mut depth = 0;
             let mut fresh = true;
@@ -112,7 +113,8 @@ fn every_room_of_the_table_exists() {
 
 #[test]
 fn the_scan_sees_rooms_inside_groups_and_not_inside_words() {
-    let seen = named("use crate::{env::Env, local::{self, X}}; crate::names::quoted(); mycrate::nope; crate::Error");
+    let seen =
+        named("use crate::{env::Env, local::{self, X}}; crate::names::quoted(); mycrate::nope; crate::Error");
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["env", "local", "names"]);
 }
 

@@ -18,7 +18,12 @@ fn the_readme_opens_with_the_two_commands() {
 
 #[test]
 fn nothing_is_left_undone_in_the_code() {
-    let marks = [concat!("to", "do!("), concat!("unimple", "mented!("), concat!("db", "g!("), concat!("#[ig", "nore")];
+    let marks = [
+        concat!("to", "do!("),
+        concat!("unimple", "mented!("),
+        concat!("db", "g!("),
+        concat!("#[ig", "nore"),
+    ];
     for folder in ["infra-sdk/src", "xtask/src", "tests", "benches"] {
         for (path, source) in sources(folder) {
             for mark in marks {
@@ -38,7 +43,8 @@ fn no_doc_example_is_ignored() {
 #[test]
 fn no_tracked_text_names_a_path_of_one_machine() {
     let home = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let machine = home.parent().and_then(|root| root.parent()).map(|outside| format!("{}/", outside.display()));
+    let machine =
+        home.parent().and_then(|root| root.parent()).map(|outside| format!("{}/", outside.display()));
     for (path, text) in files("", |path| !path.ends_with(".lock")) {
         if let Some(machine) = machine.as_deref().filter(|machine| machine.len() > 2) {
             assert!(!text.contains(machine), "{path} names {machine}");

@@ -10,7 +10,7 @@ use crate::provision;
 
 /// The flags of `bench`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// What to measure
     #[arg(value_parser = ["startup"])]
     what: String,
@@ -51,7 +51,7 @@ impl std::fmt::Display for Table {
 ///
 /// # Errors
 /// What provisioning, building or one of the programs fails with.
-pub async fn run(cx: Cx, flags: Flags) -> Result<()> {
+pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
     cx.report(&startup(&cx, flags.rounds).await?);
     Ok(())
 }
@@ -90,7 +90,13 @@ async fn startup(cx: &Cx, rounds: u32) -> Result<Table> {
         let medians: Vec<f64> = times.iter_mut().map(|times| median(times)).collect();
         for (index, (program, ..)) in programs.iter().enumerate() {
             let min_ms = times[index].iter().min().map_or(0.0, |time| time.as_secs_f64() * 1e3);
-            rows.push(Row { job, program, median_ms: medians[index], min_ms, ratio: medians[index] / medians[0] });
+            rows.push(Row {
+                job,
+                program,
+                median_ms: medians[index],
+                min_ms,
+                ratio: medians[index] / medians[0],
+            });
         }
     }
     Ok(Table(rows))
@@ -103,8 +109,10 @@ fn median(times: &mut [Duration]) -> f64 {
 
 fn write_ten_tasks(root: &Path, folder: &Path) -> Result<()> {
     let numbers = 0..10;
-    let tasks: String =
-        numbers.clone().map(|n| format!("    app.task(\"t{n}\").about(\"Task {n}\").run(nothing);\n")).collect();
+    let tasks: String = numbers
+        .clone()
+        .map(|n| format!("    app.task(\"t{n}\").about(\"Task {n}\").run(nothing);\n"))
+        .collect();
     let main = format!(
         "use infra_sdk::{{App, Cx, InfraTasks, Result}};\n\
          fn main() -> std::process::ExitCode {{\n    infra_sdk::main(tasks)\n}}\n\
@@ -117,7 +125,8 @@ fn write_ten_tasks(root: &Path, folder: &Path) -> Result<()> {
          [dependencies]\ninfra-sdk = {{ path = {:?} }}\n",
         root.join("infra-sdk")
     );
-    let taskfile: String = numbers.clone().map(|n| format!("  t{n}:\n    desc: Task {n}\n    cmds: []\n")).collect();
+    let taskfile: String =
+        numbers.clone().map(|n| format!("  t{n}:\n    desc: Task {n}\n    cmds: []\n")).collect();
     let justfile: String = numbers.map(|n| format!("# Task {n}\nt{n}:\n\n")).collect();
     let write = |name: &str, text: &str| {
         let path = folder.join(name);

@@ -18,7 +18,7 @@ const ORG: &str = "acme";
 ///
 /// # Errors
 /// The first step that does not do what it should.
-pub async fn run(cx: Cx) -> Result<()> {
+pub(crate) async fn run(cx: Cx) -> Result<()> {
     let stage = Stage::set(&cx).await?;
     let told = stage.tell().await;
     let stopped = stage.stop_services().await;
@@ -46,7 +46,8 @@ impl Stage {
         for part in ["home", "infrastructure", "shop-api", "shop-web"] {
             let path = stage.folder.join(part);
             if path.exists() {
-                std::fs::remove_dir_all(&path).context(format!("remove the earlier demo at {}", path.display()))?;
+                std::fs::remove_dir_all(&path)
+                    .context(format!("remove the earlier demo at {}", path.display()))?;
             }
         }
         Ok(stage)
@@ -59,7 +60,9 @@ impl Stage {
         self.cx.say(format!("{pin}"));
 
         self.chapter("Three repos of one organisation, made by the code of `cargo xtask new`");
-        for (name, kind) in [("infrastructure", "infrastructure"), ("shop-api", "api"), ("shop-web", "webapp")] {
+        for (name, kind) in
+            [("infrastructure", "infrastructure"), ("shop-api", "api"), ("shop-web", "webapp")]
+        {
             self.make(name, kind, &pin)?;
         }
 
@@ -77,7 +80,8 @@ impl Stage {
 
         self.chapter("shop-api 0.2.0 is broken on purpose: it never becomes healthy");
         self.break_health()?;
-        let refused = self.command("shop-api", &["deploy"]).env("INFRA_CONFIG__DEPLOY__WAIT", "3s").run().await;
+        let refused =
+            self.command("shop-api", &["deploy"]).env("INFRA_CONFIG__DEPLOY__WAIT", "3s").run().await;
         match refused {
             Err(error) if error.kind() == ErrorKind::Failed => {
                 self.cx.say("the deploy ended with a failure, as it must");
@@ -144,7 +148,8 @@ impl Stage {
         let url = running.url.ok_or_else(|| Error::new(ErrorKind::Bug, "no service is running"))?;
         let answer = get(&format!("{}/version", url.trim_end_matches('/')))?;
         self.cx.say(format!("GET {url}/version → {answer}"));
-        if !answer.contains(&format!("\"version\":\"{expected}\"")) || !answer.contains("\"network\":\"vpc-") {
+        if !answer.contains(&format!("\"version\":\"{expected}\"")) || !answer.contains("\"network\":\"vpc-")
+        {
             return Err(Error::new(ErrorKind::Bug, "the service is not the one that was deployed")
                 .with("repo", repo)
                 .with("expected version", expected));
@@ -173,7 +178,9 @@ fn edit(path: &Path, from: &str, to: &str) -> Result<()> {
     let text = std::fs::read_to_string(path).context(format!("read {}", path.display()))?;
     let changed = text.replacen(from, to, 1);
     if changed == text {
-        return Err(Error::new(ErrorKind::Bug, "the demo did not find what it wants to break").with("text", from));
+        return Err(
+            Error::new(ErrorKind::Bug, "the demo did not find what it wants to break").with("text", from)
+        );
     }
     std::fs::write(path, changed).context(format!("write {}", path.display()))
 }

@@ -14,7 +14,7 @@ use crate::template::{self, Values};
 
 /// The flags of `new`.
 #[derive(Clone, Debug, clap::Args)]
-pub struct Flags {
+pub(crate) struct Flags {
     /// The folder to make; it must be empty or not there
     dir: PathBuf,
     /// What the repo is
@@ -36,22 +36,22 @@ pub struct Flags {
 
 /// What a new repo is to be.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub(crate) struct Request {
     /// The folder to make.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// `api`, `webapp`, `cli` or `infrastructure`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// The organisation.
-    pub org: OrgName,
+    pub(crate) org: OrgName,
     /// The repo's name.
-    pub name: RepoName,
+    pub(crate) name: RepoName,
     /// Where the SDK comes from.
-    pub pin: Pin,
+    pub(crate) pin: Pin,
 }
 
 /// What was made.
 #[derive(Clone, Debug, Serialize)]
-pub struct Made {
+pub(crate) struct Made {
     dir: PathBuf,
     files: Vec<PathBuf>,
     sdk: String,
@@ -59,7 +59,7 @@ pub struct Made {
 
 impl Made {
     /// How many files it has.
-    pub fn files(&self) -> usize {
+    pub(crate) fn files(&self) -> usize {
         self.files.len()
     }
 }
@@ -76,7 +76,7 @@ impl fmt::Display for Made {
 ///
 /// # Errors
 /// As [`create`], and what choosing the pin fails with.
-pub async fn run(cx: Cx, flags: Flags) -> Result<()> {
+pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
     let (org, name) = (OrgName::new(flags.org)?, RepoName::new(flags.name)?);
     let pin = match (flags.sdk_git, flags.sdk_tag) {
         (Some(git), Some(tag)) => Pin { git, tag, why: Why::Asked },
@@ -91,7 +91,7 @@ pub async fn run(cx: Cx, flags: Flags) -> Result<()> {
 ///
 /// # Errors
 /// `Conflict` when the folder is not empty; `Invalid` for a name cargo would refuse; `Failed` when git fails.
-pub fn create(sdk_root: &Path, request: &Request) -> Result<Made> {
+pub(crate) fn create(sdk_root: &Path, request: &Request) -> Result<Made> {
     refuse_what_cargo_refuses(&request.name)?;
     let dir = &request.dir;
     if dir.exists() && fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_some()) {
@@ -139,22 +139,26 @@ fn fill(sdk_root: &Path, request: &Request, dir: &Path) -> Result<Vec<PathBuf>> 
     fs::copy(sdk_root.join("Cargo.lock"), dir.join("Cargo.lock")).context("copy Cargo.lock")?;
     let shell = Shell::new().context("start a shell")?;
     shell.change_dir(dir);
-    cmd!(shell, "git init --quiet --initial-branch main").quiet().run().context("start the git repository")?;
+    cmd!(shell, "git init --quiet --initial-branch main")
+        .quiet()
+        .run()
+        .context("start the git repository")?;
     Ok(files)
 }
 
 /// A package named like a keyword or one of its own dependencies does not build.
 fn refuse_what_cargo_refuses(name: &RepoName) -> Result<()> {
-    const TAKEN: [&str; 9] =
-        ["axum", "serde", "tokio", "infra-sdk", "xtask", "test", "core", "std", "alloc"];
+    const TAKEN: [&str; 9] = ["axum", "serde", "tokio", "infra-sdk", "xtask", "test", "core", "std", "alloc"];
     const KEYWORDS: [&str; 14] = [
-        "as", "async", "await", "const", "crate", "dyn", "enum", "fn", "impl", "mod", "self", "static", "type", "use",
+        "as", "async", "await", "const", "crate", "dyn", "enum", "fn", "impl", "mod", "self", "static",
+        "type", "use",
     ];
     let text = name.as_str();
     let starts_badly = !text.starts_with(|c: char| c.is_ascii_alphabetic());
     if starts_badly || text.contains('.') || TAKEN.contains(&text) || KEYWORDS.contains(&text) {
-        return Err(Error::invalid(format!("`{text}` can not name a cargo package here"))
-            .hint("start with a letter, use letters, digits and `-`, and no name of a dependency or keyword"));
+        return Err(Error::invalid(format!("`{text}` can not name a cargo package here")).hint(
+            "start with a letter, use letters, digits and `-`, and no name of a dependency or keyword",
+        ));
     }
     Ok(())
 }

@@ -8,18 +8,18 @@ use xshell::{Shell, cmd};
 
 /// Where a new repo gets the SDK from.
 #[derive(Clone, Debug)]
-pub struct Pin {
+pub(crate) struct Pin {
     /// The URL that goes into the manifest.
-    pub git: String,
+    pub(crate) git: String,
     /// The tag that goes into the manifest.
-    pub tag: String,
+    pub(crate) tag: String,
     /// Why this one was chosen.
-    pub why: Why,
+    pub(crate) why: Why,
 }
 
 /// Why a pin was chosen.
 #[derive(Clone, Copy, Debug)]
-pub enum Why {
+pub(crate) enum Why {
     /// The flags said so.
     Asked,
     /// The origin of this checkout carries the tag of this version.
@@ -40,7 +40,7 @@ impl fmt::Display for Pin {
 }
 
 /// The tag of this version.
-pub fn tag() -> String {
+pub(crate) fn tag() -> String {
     format!("v{}", env!("CARGO_PKG_VERSION"))
 }
 
@@ -48,7 +48,7 @@ pub fn tag() -> String {
 ///
 /// # Errors
 /// `Failed` when git fails.
-pub fn pin(root: &Path, home: &Path) -> Result<Pin> {
+pub(crate) fn pin(root: &Path, home: &Path) -> Result<Pin> {
     let shell = Shell::new().context("start a shell")?;
     shell.change_dir(root);
     let tag = tag();
@@ -61,7 +61,10 @@ pub fn pin(root: &Path, home: &Path) -> Result<Pin> {
             .ignore_stderr()
             .read();
         // A path means nothing on another machine, so an origin on disk counts as a snapshot does: only if asked.
-        if listed.is_ok_and(|found| !found.is_empty()) && origin.contains("://") && !origin.starts_with("file:") {
+        if listed.is_ok_and(|found| !found.is_empty())
+            && origin.contains("://")
+            && !origin.starts_with("file:")
+        {
             return Ok(Pin { git: origin, tag, why: Why::Origin });
         }
     }
@@ -74,13 +77,18 @@ pub fn pin(root: &Path, home: &Path) -> Result<Pin> {
 ///
 /// # Errors
 /// `Failed` when git fails.
-pub fn take(root: &Path, bare: &PathBuf) -> Result<String> {
+pub(crate) fn take(root: &Path, bare: &PathBuf) -> Result<String> {
     let shell = Shell::new().context("start a shell")?;
     shell.change_dir(root);
     let failed = "take a snapshot of the working tree";
     let index = std::env::temp_dir().join(format!("infra-sdk-index-{}", infra_sdk::id::short()?));
     let _remove = RemoveFile(index.clone());
-    cmd!(shell, "git add --all").env("GIT_INDEX_FILE", &index).quiet().ignore_stderr().run().context(failed)?;
+    cmd!(shell, "git add --all")
+        .env("GIT_INDEX_FILE", &index)
+        .quiet()
+        .ignore_stderr()
+        .run()
+        .context(failed)?;
     let tree = cmd!(shell, "git write-tree").env("GIT_INDEX_FILE", &index).quiet().read().context(failed)?;
     let message = format!("infra-sdk {}", tag());
     let mut commit = cmd!(shell, "git commit-tree {tree} -m {message}").quiet();

@@ -9,26 +9,26 @@ use serde::Serialize;
 
 /// What the templates may refer to.
 #[derive(Clone, Debug, Serialize)]
-pub struct Values {
+pub(crate) struct Values {
     /// The repo's name.
-    pub name: String,
+    pub(crate) name: String,
     /// The organisation.
-    pub org: String,
+    pub(crate) org: String,
     /// `api`, `webapp`, `cli` or `infrastructure`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// What a person calls such a thing: service, site, program.
-    pub noun: String,
+    pub(crate) noun: String,
     /// Where the SDK is fetched from.
-    pub sdk_git: String,
+    pub(crate) sdk_git: String,
     /// The tag it is pinned to.
-    pub sdk_tag: String,
+    pub(crate) sdk_tag: String,
 }
 
 /// Renders the folders one over the other into `target`; returns the files written, relative and sorted.
 ///
 /// # Errors
 /// `NotFound` when a template folder is missing; `Invalid` when a template refers to a name that is not there.
-pub fn render(folders: &[PathBuf], values: &Values, target: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn render(folders: &[PathBuf], values: &Values, target: &Path) -> Result<Vec<PathBuf>> {
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_keep_trailing_newline(true);

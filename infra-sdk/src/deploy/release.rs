@@ -148,6 +148,13 @@ impl ReleaseSpec {
         }
     }
 
+    /// Adds a plain environment variable, such as a reference.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
     /// Takes port and health path from `[deploy]`.
     #[must_use]
     pub fn with_settings(mut self, deploy: &Deploy) -> Self {

@@ -13,7 +13,6 @@ mod stacks;
 pub use home::Home;
 pub use host::Host;
 pub use open::{Infra, Ports};
-pub use programs::InstalledTools;
 pub use references::PublishedExports;
 pub use release::{Log, Stopped};
 pub use secrets::SecretsSetup;

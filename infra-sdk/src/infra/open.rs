@@ -13,7 +13,8 @@ use crate::infra::home::Home;
 use crate::infra::host::Host;
 use crate::ledger::Ledger;
 use crate::local::{
-    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets, LocalState,
+    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets,
+    LocalState,
 };
 use crate::names::EnvName;
 use crate::refs::ParameterStore;

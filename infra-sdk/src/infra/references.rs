@@ -96,7 +96,8 @@ impl Infra {
         let refs = &self.settings().refs;
         refs.get(reference).cloned().ok_or_else(|| {
             let known: Vec<&str> = refs.keys().map(Label::as_str).collect();
-            let error = Error::not_found(format!("no reference is named {}", crate::names::quoted(reference)));
+            let error =
+                Error::not_found(format!("no reference is named {}", crate::names::quoted(reference)));
             match crate::names::nearest(reference, known.iter().copied()) {
                 Some(near) => error.hint(format!("did you mean `{near}`?")),
                 None => error.hint("add it to `[refs]` in infra.toml, or give a path that starts with `/`"),

@@ -73,7 +73,12 @@ impl Infra {
         let repository = ImageName::new(format!("{}/{label}", self.settings().project.name))?;
         let spec = ImageSpec::of_config(repository, image, self.config().root())?;
         let built = images::build(&spec, &self.home().build(label)).await?;
-        self.host().tell(&format!("image {}@{} ({} KB)", built.name, built.digest().short(), built.size() / 1000));
+        self.host().tell(&format!(
+            "image {}@{} ({} KB)",
+            built.name,
+            built.digest().short(),
+            built.size() / 1000
+        ));
         Ok(built)
     }
 
@@ -87,7 +92,7 @@ impl Infra {
         let report = images::push(&*self.ports().images, image, &tags).await?;
         self.host().tell(&report.to_string());
         let project = self.settings().project.name.clone();
-        let spec = ReleaseSpec::new(project, image.name.as_str(), image.digest().clone(), version);
+        let spec = ReleaseSpec::new(project, image.name.clone(), image.digest().clone(), version);
         Ok(spec.with_settings(&self.settings().deploy))
     }
 
@@ -105,13 +110,16 @@ impl Infra {
         }
         let digest = spec.digest.to_string();
         let details = [("digest", digest.clone()), ("version", spec.version.clone())];
-        self.tell_others(vocabulary::DEPLOY_START, serde_json::json!({ "digest": digest, "version": spec.version }))
-            .await?;
+        self.tell_others(
+            vocabulary::DEPLOY_START,
+            serde_json::json!({ "digest": digest, "version": spec.version }),
+        )
+        .await?;
         let result = deploy::rollout(&*self.ports().deploy, &spec, &self.rollout_options(), &|progress| {
             self.host().tell(&progress.to_string());
         })
         .await;
-        self.finish(lock, "deploy", &spec.image, &details, result).await
+        self.finish(lock, "deploy", spec.image.as_str(), &details, result).await
     }
 
     /// Makes an earlier release the one that runs: `to`, or the one before the current.
@@ -156,7 +164,9 @@ impl Infra {
                 return result;
             }
             Ok(_) => (Outcome::Done, vocabulary::DEPLOY_DONE),
-            Err(error) if error.kind() == ErrorKind::Cancelled => (Outcome::Cancelled, vocabulary::DEPLOY_CANCELLED),
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                (Outcome::Cancelled, vocabulary::DEPLOY_CANCELLED)
+            }
             Err(_) if self.serves_again().await => (Outcome::RolledBack, vocabulary::DEPLOY_ROLLED_BACK),
             Err(_) => (Outcome::Failed, vocabulary::DEPLOY_FAILED),
         };

@@ -99,7 +99,11 @@ impl Infra {
     ///
     /// # Errors
     /// `NotFound` when there is no such stack; what Terraform fails with.
-    pub async fn apply_stack<V: Serialize + Sync>(&self, name: &str, variables: &V) -> Result<Option<Applied>> {
+    pub async fn apply_stack<V: Serialize + Sync>(
+        &self,
+        name: &str,
+        variables: &V,
+    ) -> Result<Option<Applied>> {
         let (name, config) = self.stack_named(name)?;
         let stack = self.open_stack(&self.terraform().await?, name, config).await?;
         self.carry_out(name, &stack, variables).await
@@ -115,7 +119,12 @@ impl Infra {
         stack.outputs().await
     }
 
-    pub(super) async fn open_stack(&self, terraform: &Terraform, name: &Label, stack: &config::Stack) -> Result<Stack> {
+    pub(super) async fn open_stack(
+        &self,
+        terraform: &Terraform,
+        name: &Label,
+        stack: &config::Stack,
+    ) -> Result<Stack> {
         let project = &self.settings().project;
         let key = StateKey {
             owner: project.org.clone(),
@@ -155,7 +164,12 @@ impl Infra {
         })
     }
 
-    async fn carry_out<V: Serialize + Sync>(&self, name: &Label, stack: &Stack, variables: &V) -> Result<Option<Applied>> {
+    async fn carry_out<V: Serialize + Sync>(
+        &self,
+        name: &Label,
+        stack: &Stack,
+        variables: &V,
+    ) -> Result<Option<Applied>> {
         let plan = stack.plan(variables).await?;
         self.host().tell(&plan.to_string());
         if !plan.has_changes() {

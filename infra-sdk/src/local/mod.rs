@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The local provider: every port on plain files under `INFRA_HOME`, good enough to work on for weeks without an account.
 
 mod deploy;
@@ -9,21 +8,10 @@ mod registry;
 mod secrets;
 mod state;
 
-pub use deploy::{ImageSource, LocalDeploy, UnpackedImage, supervise_if_asked};
+pub use deploy::{LocalDeploy, supervise_if_asked};
 pub use events::LocalEvents;
 pub use ledger::LocalLedger;
 pub use params::LocalParameters;
 pub use registry::LocalRegistry;
 pub use secrets::LocalSecrets;
 pub use state::{LocalLocks, LocalState};
-=======
-//! The local provider: every port on plain files and processes of this machine, good enough to work on for weeks without an account.
-
-mod deploy;
-mod registry;
-mod secrets;
-
-pub use deploy::{LocalDeploy, supervise_if_asked};
-pub use registry::LocalRegistry;
-pub use secrets::LocalSecrets;
->>>>>>> deploy

@@ -25,7 +25,11 @@ pub struct DeployTasks {
 pub(super) fn register(pack: &mut Pack<'_>) -> DeployTasks {
     DeployTasks {
         status: pack.task("deploy:status").about("Show what runs and how it is").read_only().run(status),
-        history: pack.task("deploy:history").about("List the releases that are kept").read_only().run(history),
+        history: pack
+            .task("deploy:history")
+            .about("List the releases that are kept")
+            .read_only()
+            .run(history),
         rollback: pack
             .task("deploy:rollback")
             .about("Go back to the release before, or to the one named")
@@ -38,7 +42,11 @@ pub(super) fn register(pack: &mut Pack<'_>) -> DeployTasks {
             .args::<LogFlags>()
             .read_only()
             .run(logs),
-        stop: pack.task("deploy:stop").about("Stop what runs; its releases are kept").danger_unless_local().run(stop),
+        stop: pack
+            .task("deploy:stop")
+            .about("Stop what runs; its releases are kept")
+            .danger_unless_local()
+            .run(stop),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, DeployTasks, DevTasks, LedgerTasks, RefsTasks, SecretsTasks, ToolsTasks, config, deploy, dev, ledger,
-    refs, secrets, stacks, tools,
+    ConfigTasks, DeployTasks, DevTasks, LedgerTasks, RefsTasks, SecretsTasks, ToolsTasks, config, deploy,
+    dev, ledger, refs, secrets, stacks, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo

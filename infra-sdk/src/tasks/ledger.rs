@@ -18,8 +18,12 @@ pub struct LedgerTasks {
 }
 
 pub(super) fn register(pack: &mut Pack<'_>) -> LedgerTasks {
-    let show =
-        pack.task("ledger:show").about("List the organisation's changes").args::<ShowFlags>().read_only().run(show);
+    let show = pack
+        .task("ledger:show")
+        .about("List the organisation's changes")
+        .args::<ShowFlags>()
+        .read_only()
+        .run(show);
     let verify = pack
         .task("ledger:verify")
         .about("Check that no entry was edited, removed or moved")

@@ -18,8 +18,15 @@ pub struct SecretsTasks {
 pub(super) fn register(pack: &mut Pack<'_>) -> SecretsTasks {
     SecretsTasks {
         init: pack.task("secrets:init").about("Make .env.example, and a private .env to fill in").run(init),
-        setup: pack.task("secrets:setup").about("Store the values of .env, generate or ask for the rest").run(setup),
-        test: pack.task("secrets:test").about("Check that every needed secret is stored").read_only().run(test),
+        setup: pack
+            .task("secrets:setup")
+            .about("Store the values of .env, generate or ask for the rest")
+            .run(setup),
+        test: pack
+            .task("secrets:test")
+            .about("Check that every needed secret is stored")
+            .read_only()
+            .run(test),
     }
 }
 

@@ -15,8 +15,15 @@ pub struct ToolsTasks {
 
 pub(super) fn register(pack: &mut Pack<'_>) -> ToolsTasks {
     ToolsTasks {
-        check: pack.task("tools:check").about("Say which of the programs this repo needs are missing").read_only().run(check),
-        install: pack.task("tools:install").about("Fetch the pinned programs, with their checksums").run(install),
+        check: pack
+            .task("tools:check")
+            .about("Say which of the programs this repo needs are missing")
+            .read_only()
+            .run(check),
+        install: pack
+            .task("tools:install")
+            .about("Fetch the pinned programs, with their checksums")
+            .run(install),
     }
 }
 
