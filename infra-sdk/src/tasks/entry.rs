@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::app::{App, Console, Environment, exit};
 use crate::config::Config;
 use crate::env::Env;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::infra::Infra;
 use crate::tasks::handles::InfraTasks;
 use crate::tasks::services::Services;
@@ -68,7 +68,11 @@ fn app(env: &Env, tasks: impl FnOnce(&mut App, &InfraTasks)) -> App {
     let infra = InfraTasks::register(&mut app);
     app.provide(|_| Ok(Services::default()));
     app.environments_from(|env, _| {
-        let known = Config::environments_of(env)?;
+        let known = match Config::environments_of(env) {
+            // A repo without settings still has tasks; those that need settings say so.
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            known => known?,
+        };
         known
             .into_iter()
             .map(|(name, protected)| {
