@@ -154,19 +154,22 @@ impl LocalLocks {
         self.root.join(format!("{key}.json"))
     }
 
-    /// Keeps other processes from reading and changing the same lock in between.
-    fn alone(&self, key: &LockKey) -> Result<FileLock> {
-        FileLock::acquire(&self.root.join(format!("{key}.mutex")))
+    /// Keeps other processes from reading and changing a lock in between.
+    fn alone(&self) -> Result<FileLock> {
+        FileLock::acquire(&self.root.join(".lock"))
     }
 }
 
 #[async_trait]
 impl Locks for LocalLocks {
     async fn lock(&self, key: &LockKey, info: &LockInfo) -> Result<LockInfo> {
-        let _alone = self.alone(key)?;
+        let _alone = self.alone()?;
         match file::read_json::<LockInfo>(&self.path(key))? {
             Some(holder) if holder.id != info.id && !holder.is_free() => Err(locked(key, &holder)),
             _ => {
+                if let Some(folder) = self.path(key).parent() {
+                    file::sweep(folder);
+                }
                 file::write_json(&self.path(key), info, Access::Private)?;
                 Ok(info.clone())
             }
@@ -178,7 +181,7 @@ impl Locks for LocalLocks {
     }
 
     async fn renew(&self, key: &LockKey, id: &str, expires: Timestamp) -> Result<()> {
-        let _alone = self.alone(key)?;
+        let _alone = self.alone()?;
         match file::read_json::<LockInfo>(&self.path(key))? {
             Some(holder) if holder.id == id => {
                 file::write_json(&self.path(key), &LockInfo { expires, ..holder }, Access::Private)
@@ -190,7 +193,7 @@ impl Locks for LocalLocks {
     }
 
     async fn unlock(&self, key: &LockKey, id: &str) -> Result<bool> {
-        let _alone = self.alone(key)?;
+        let _alone = self.alone()?;
         let path = self.path(key);
         if file::read_json::<LockInfo>(&path)?.is_none_or(|holder| holder.id != id) {
             return Ok(false);
@@ -217,7 +220,7 @@ mod tests {
             repo: "shop".parse().unwrap(),
             env: "local".parse().unwrap(),
         };
-        let program = crate::Cmd::new("sleep").arg("60").start_detached(&root.join("log")).unwrap();
+        let program = crate::process::Cmd::new("sleep").arg("60").start_detached(&root.join("log")).unwrap();
         let mut first = LockInfo::new("ada", "deploy", Duration::from_secs(900)).unwrap();
         first.process = crate::state::ProcessMark::of(program.pid);
         assert!(first.process.is_some());
