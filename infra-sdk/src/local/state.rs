@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -114,14 +115,18 @@ impl StateBackend for LocalState {
     async fn snapshot(&self, key: &StateKey) -> Result<Option<SnapshotId>> {
         let Some(content) = self.read(key).await? else { return Ok(None) };
         let digest = Digest::of(&content);
-        if let Some(newest) = self.copies(key)?.pop()
+        let newest = self.copies(key)?.pop();
+        if let Some(newest) = &newest
             && newest.id.as_str().ends_with(digest.short())
             && self.read_snapshot(key, &newest.id).await?.as_ref() == Some(&content)
         {
-            return Ok(Some(newest.id));
+            return Ok(Some(newest.id.clone()));
         }
+        // Later than the newest even when the clock was set back, since copies are ordered by their time.
+        let after = newest.map(|newest| newest.time.plus(Duration::from_millis(1)));
+        let time = after.map_or_else(Timestamp::now, |after| after.max(Timestamp::now()));
         // Windows allows no `:` in the name of a file.
-        let id = format!("{}-{}", Timestamp::now().to_string().replace(':', "_"), digest.short());
+        let id = format!("{}-{}", time.to_string().replace(':', "_"), digest.short());
         file::write(&self.snapshots_of(key).join(format!("{id}.tfstate")), &content, Access::Private)?;
         Ok(Some(SnapshotId::new(id)))
     }
@@ -205,8 +210,6 @@ impl Locks for LocalLocks {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[cfg(target_os = "linux")]
