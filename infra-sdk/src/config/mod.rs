@@ -1,8 +1,27 @@
 //! `infra.toml`: layers of settings, each value with its origin.
 
+mod check;
+mod choose;
+mod document;
+mod extends;
+mod find;
+mod layers;
+mod load;
+mod lock;
+mod pin;
+mod remote;
 mod schema;
+mod show;
+mod values;
+mod variables;
 
+pub use extends::Extends;
+pub use load::{Config, Flags};
+pub use lock::{Lock, LockedExtends};
+pub use pin::Pin;
 pub use schema::{
-    Deploy, Environment, Export, Generate, Image, Kind, Project, Provider, SecretSpec, Settings, Span, Stack,
-    State, StateKind, Target, Tool,
+    Deploy, Environment, Export, Image, Kind, Project, Provider, SecretSpec, Settings, Stack, State,
+    StateKind, Target, Tool,
 };
+pub use show::{Shown, ShownValue};
+pub use values::{Generate, Span};

@@ -3,15 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+use crate::config::extends::Extends;
+use crate::config::values::{self, Generate, Span};
 use crate::digest::Digest;
-use crate::error::{Error, Result};
 use crate::names::{EnvName, Label, OrgName, ParamPath, RepoName, SecretName};
 
 /// One repo's settings for one environment, after all layers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Settings {
+    /// The organisation's file whose settings lie under these.
+    #[serde(default)]
+    pub extends: Option<Extends>,
     /// Who this repo is.
     pub project: Project,
     /// The environments, by name; `local` is always among them.
@@ -77,7 +81,7 @@ pub struct Environment {
     #[serde(default)]
     pub protected: bool,
     /// The cloud region, for providers that have them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "values::plain_word")]
     pub region: Option<String>,
     /// Where Terraform keeps its state; default: with the provider.
     #[serde(default)]
@@ -103,7 +107,7 @@ pub struct State {
     /// The kind of store.
     pub backend: StateKind,
     /// The bucket, for `s3` and `r2`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "values::plain_word")]
     pub bucket: Option<String>,
 }
 
@@ -142,68 +146,6 @@ pub struct SecretSpec {
     pub optional: bool,
 }
 
-/// How a secret is made: `random:32` is 32 random bytes as URL-safe base64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Generate {
-    /// How many random bytes.
-    pub bytes: u16,
-}
-
-impl std::str::FromStr for Generate {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        let bytes =
-            text.strip_prefix("random:").and_then(|n| n.parse().ok()).filter(|n| (16..=512).contains(n));
-        bytes.map(|bytes| Generate { bytes }).ok_or_else(|| {
-            Error::invalid(format!("{} is not a way to generate a secret", crate::names::quoted(text)))
-                .hint("write `random:BYTES` with 16 to 512 bytes, such as `random:32`")
-        })
-    }
-}
-
-/// A length of time written as people do: `90d`, `12h`, `30s`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-impl std::str::FromStr for Span {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        humantime::parse_duration(text).map(Span).map_err(|error| {
-            Error::invalid(format!("{} is not a length of time", crate::names::quoted(text)))
-                .because(error)
-                .hint("write it like `90d`, `12h` or `30s`")
-        })
-    }
-}
-
-impl std::fmt::Display for Span {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", humantime::format_duration(self.0))
-    }
-}
-
-impl std::fmt::Display for Generate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "random:{}", self.bytes)
-    }
-}
-
-macro_rules! serde_as_text {
-    ($($name:ident),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
-}
-serde_as_text!(Generate, Span);
-
 /// `[exports]`: what fills one exported path.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Export {
@@ -214,7 +156,8 @@ pub struct Export {
 /// `[stack.NAME]`: one folder of Terraform code with its own state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Stack {
-    /// The folder, relative to the repo.
+    /// The folder, relative to the repo; it never leaves it.
+    #[serde(deserialize_with = "values::inside_repo")]
     pub dir: String,
     /// The environments it exists in; default: all.
     #[serde(default)]
@@ -227,7 +170,8 @@ pub struct Stack {
 /// `[image.NAME]`: one container image, made from files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Image {
-    /// A folder of this repo whose files become the image, relative to the repo.
+    /// A folder of this repo whose files become the image, relative to the repo; it never leaves it.
+    #[serde(deserialize_with = "values::inside_repo")]
     pub files: String,
     /// Where the files stand in the image; default `/app`.
     #[serde(default = "app_dir")]
@@ -308,6 +252,7 @@ pub enum Target {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tool {
     /// The exact version.
+    #[serde(deserialize_with = "values::version")]
     pub version: String,
     /// The archive's digest, by platform such as `linux_amd64`; what is missing
     /// here is taken from the publisher's list once and kept in `infra.lock`.

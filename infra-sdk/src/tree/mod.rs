@@ -9,5 +9,6 @@ mod reader;
 mod walk;
 
 pub use node::{Node, Origin, Value};
+pub(crate) use node::{child, item};
 pub use problem::{Problem, ProblemKind, refused};
 pub use read::{Keys, ReadOptions, Unknown, read};

@@ -119,10 +119,14 @@ impl Node {
         self.entries()?.get(key)
     }
 
-    /// Lays `over` on top: tables are merged key by key, everything else is replaced.
+    /// Lays `over` on top: tables are merged key by key, everything else is replaced. A table that several files
+    /// write has its place in the last of them.
     pub fn merge(&mut self, over: Node) {
         match (&mut self.value, over) {
-            (Value::Table(under), Node { value: Value::Table(over), .. }) => {
+            (Value::Table(under), Node { value: Value::Table(over), origin }) => {
+                if origin.place.0 > 0 {
+                    self.origin = origin;
+                }
                 for (key, node) in over {
                     match under.get_mut(&key) {
                         Some(under) => under.merge(node),
@@ -208,6 +212,17 @@ pub(crate) fn item(parent: &str, at: usize) -> String {
     format!("{parent}[{at}]")
 }
 
+/// The path of the table or list that holds the value at `path`.
+pub(crate) fn parent(path: &str) -> &str {
+    let end = match path.chars().next_back() {
+        Some(']') => path.rfind('['),
+        // A quote inside a quoted key is escaped, so that a dot and a quote are always its start.
+        Some('"') => path.rfind(".\""),
+        _ => path.rfind('.'),
+    };
+    &path[..end.unwrap_or(0)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,6 +257,11 @@ mod tests {
         assert_eq!(child("a", "b.c"), "a.\"b.c\"");
         assert_eq!(child("", "b\n"), "\"b\\n\"");
         assert_ne!(child("", &"x".repeat(300)), child("", &"x".repeat(301)));
+        for path in ["a", "a.b-c", "\"x.y\"", "\"x\\\".\\\"\""] {
+            assert_eq!((parent(&child(path, "k")), parent(&child(path, "k.\"l"))), (path, path));
+            assert_eq!(parent(&item(path, 12)), path);
+        }
+        assert_eq!((parent("a"), parent("\"a.b\"")), ("", ""));
         assert_eq!(Origin::file("infra.toml", 3, 7).to_string(), "infra.toml:3:7");
     }
 }
