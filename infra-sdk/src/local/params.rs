@@ -146,6 +146,9 @@ impl ParameterStore for LocalParameters {
         }
         let _alone = self.alone()?;
         let mut staged = Vec::new();
+        let folders: BTreeSet<PathBuf> =
+            writes.iter().filter_map(|write| self.file(&write.path).parent().map(Path::to_owned)).collect();
+        folders.iter().for_each(|folder| file::sweep(folder));
         for write in writes {
             staged.push(self.stage(write)?);
         }
@@ -155,6 +158,7 @@ impl ParameterStore for LocalParameters {
             temporary.persist(&path)?;
             versions.push(version);
         }
+        folders.iter().for_each(|folder| file::sync_dir(folder));
         Ok(versions)
     }
 
@@ -246,6 +250,10 @@ mod tests {
             std::fs::write(folder.join(name), "x").unwrap();
         }
         assert_eq!(store.names().await.unwrap(), []);
+        let value = ParameterValue::Plain("x".into());
+        store.put(&[ParameterWrite { path: "/a/b".parse().unwrap(), value }]).await.unwrap();
+        assert!(!folder.join(".@b.json.1234.tmp").exists(), "what a killed process left is cleaned up");
+        assert!(folder.join("notes.txt").exists());
         std::fs::remove_dir_all(&store.root).unwrap();
     }
 }

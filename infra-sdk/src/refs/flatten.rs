@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn empty_lists_and_tables_are_kept_and_secrets_in_lists_stay_secret() {
-        let secret = |text: &str| node(Value::Secret(crate::SecretValue::new(text)));
+        let secret = |text: &str| node(Value::Secret(crate::secret::SecretValue::new(text)));
         let value = Value::Table(
             [
                 ("none", node(Value::List(Vec::new()))),
