@@ -113,7 +113,22 @@ impl Drop for Temporary {
     }
 }
 
-fn sync_dir(path: &Path) {
+/// Removes the temporary files that killed processes left in a folder. Only for a caller that holds the lock
+/// all writers of this folder take: else one of them may be at work.
+pub(crate) fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(".tmp") {
+            // What cannot be removed costs only its place.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Makes the renames in a folder durable.
+pub(crate) fn sync_dir(path: &Path) {
     // A rename is durable only once its folder is: Linux and macOS allow opening one, Windows does not need it.
     if cfg!(unix) {
         if let Ok(folder) = File::open(path) {

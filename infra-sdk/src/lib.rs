@@ -13,6 +13,7 @@ pub mod local;
 pub mod mask;
 pub mod names;
 pub mod process;
+pub mod refs;
 pub mod retry;
 pub mod secret;
 pub mod state;

@@ -4,12 +4,16 @@
 mod events;
 #[path = "../../tests/contract/ledger.rs"]
 mod ledger;
+#[path = "../../tests/contract/refs.rs"]
+mod refs;
 #[path = "../../tests/contract/state.rs"]
 mod state;
+#[path = "../../tests/contract/types.rs"]
+mod types;
 
 use std::path::PathBuf;
 
-use infra_sdk::local::{LocalEvents, LocalLedger, LocalLocks, LocalState};
+use infra_sdk::local::{LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalState};
 
 struct Scratch(PathBuf);
 
@@ -37,6 +41,18 @@ async fn events_hold() {
 async fn the_ledger_holds() {
     let scratch = Scratch::new();
     ledger::holds(&LocalLedger::new(scratch.0.join("ledger.jsonl"))).await;
+}
+
+#[tokio::test]
+async fn parameters_hold() {
+    let scratch = Scratch::new();
+    refs::holds(&LocalParameters::new(&scratch.0)).await;
+}
+
+#[tokio::test]
+async fn types_hold() {
+    let scratch = Scratch::new();
+    types::hold(&LocalParameters::new(&scratch.0)).await;
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ impl LocalEvents {
             .map_err(|error| Error::new(ErrorKind::Bug, "write an event's id").because(error))?;
         for line in lines::read(&self.path, 0)? {
             let line = line?;
-            if line.bytes.windows(id.len()).any(|window| window == id.as_bytes()) {
+            if std::str::from_utf8(&line.bytes).is_ok_and(|text| text.contains(&id)) {
                 let known = self.parse(&line)?;
                 if known.id == event.id && known.source == event.source {
                     return Ok(true);

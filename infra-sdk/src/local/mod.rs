@@ -2,8 +2,10 @@
 
 mod events;
 mod ledger;
+mod params;
 mod state;
 
 pub use events::LocalEvents;
 pub use ledger::LocalLedger;
+pub use params::LocalParameters;
 pub use state::{LocalLocks, LocalState};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -114,15 +115,18 @@ impl StateBackend for LocalState {
     async fn snapshot(&self, key: &StateKey) -> Result<Option<SnapshotId>> {
         let Some(content) = self.read(key).await? else { return Ok(None) };
         let digest = Digest::of(&content);
-        if let Some(newest) = self.copies(key)?.pop() {
-            if newest.id.as_str().ends_with(digest.short())
-                && self.read_snapshot(key, &newest.id).await?.as_ref() == Some(&content)
-            {
-                return Ok(Some(newest.id));
-            }
+        let newest = self.copies(key)?.pop();
+        if let Some(newest) = &newest
+            && newest.id.as_str().ends_with(digest.short())
+            && self.read_snapshot(key, &newest.id).await?.as_ref() == Some(&content)
+        {
+            return Ok(Some(newest.id.clone()));
         }
+        // Later than the newest even when the clock was set back, since copies are ordered by their time.
+        let after = newest.map(|newest| newest.time.plus(Duration::from_millis(1)));
+        let time = after.map_or_else(Timestamp::now, |after| after.max(Timestamp::now()));
         // Windows allows no `:` in the name of a file.
-        let id = format!("{}-{}", Timestamp::now().to_string().replace(':', "_"), digest.short());
+        let id = format!("{}-{}", time.to_string().replace(':', "_"), digest.short());
         file::write(&self.snapshots_of(key).join(format!("{id}.tfstate")), &content, Access::Private)?;
         Ok(Some(SnapshotId::new(id)))
     }
@@ -155,19 +159,22 @@ impl LocalLocks {
         self.root.join(format!("{key}.json"))
     }
 
-    /// Keeps other processes from reading and changing the same lock in between.
-    fn alone(&self, key: &LockKey) -> Result<FileLock> {
-        FileLock::acquire(&self.root.join(format!("{key}.mutex")))
+    /// Keeps other processes from reading and changing a lock in between.
+    fn alone(&self) -> Result<FileLock> {
+        FileLock::acquire(&self.root.join(".lock"))
     }
 }
 
 #[async_trait]
 impl Locks for LocalLocks {
     async fn lock(&self, key: &LockKey, info: &LockInfo) -> Result<LockInfo> {
-        let _alone = self.alone(key)?;
+        let _alone = self.alone()?;
         match file::read_json::<LockInfo>(&self.path(key))? {
             Some(holder) if holder.id != info.id && !holder.is_free() => Err(locked(key, &holder)),
             _ => {
+                if let Some(folder) = self.path(key).parent() {
+                    file::sweep(folder);
+                }
                 file::write_json(&self.path(key), info, Access::Private)?;
                 Ok(info.clone())
             }
@@ -179,7 +186,7 @@ impl Locks for LocalLocks {
     }
 
     async fn renew(&self, key: &LockKey, id: &str, expires: Timestamp) -> Result<()> {
-        let _alone = self.alone(key)?;
+        let _alone = self.alone()?;
         match file::read_json::<LockInfo>(&self.path(key))? {
             Some(holder) if holder.id == id => {
                 file::write_json(&self.path(key), &LockInfo { expires, ..holder }, Access::Private)
@@ -191,9 +198,9 @@ impl Locks for LocalLocks {
     }
 
     async fn unlock(&self, key: &LockKey, id: &str) -> Result<bool> {
-        let _alone = self.alone(key)?;
+        let _alone = self.alone()?;
         let path = self.path(key);
-        if !file::read_json::<LockInfo>(&path)?.is_some_and(|holder| holder.id == id) {
+        if file::read_json::<LockInfo>(&path)?.is_none_or(|holder| holder.id != id) {
             return Ok(false);
         }
         std::fs::remove_file(&path).map_err(|error| failed("free a lock", &path, error))?;
@@ -203,12 +210,11 @@ impl Locks for LocalLocks {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[tokio::test]
-    async fn the_lock_of_a_process_that_is_gone_is_taken_at_once() {
+    async fn the_lock_of_a_killed_process_is_taken_at_once() {
         let root = std::env::temp_dir().join(format!("infra-sdk-locks-{}", crate::id::short().unwrap()));
         let locks = LocalLocks::new(&root);
         let key = LockKey {
@@ -217,16 +223,17 @@ mod tests {
             repo: "shop".parse().unwrap(),
             env: "local".parse().unwrap(),
         };
-        let mut dead = LockInfo::new("ada", "deploy", Duration::from_secs(900)).unwrap();
+        let program = crate::process::Cmd::new("sleep").arg("60").start_detached(&root.join("log")).unwrap();
+        let mut first = LockInfo::new("ada", "deploy", Duration::from_secs(900)).unwrap();
+        first.process = crate::state::ProcessMark::of(program.pid);
+        assert!(first.process.is_some());
         let next = LockInfo::new("bob", "deploy", Duration::from_secs(900)).unwrap();
-        locks.lock(&key, &dead).await.unwrap();
-        assert!(locks.lock(&key, &next).await.is_err());
-        if let Some(process) = dead.process.as_mut() {
-            process.started += 1;
-            locks.lock(&key, &dead).await.unwrap();
-            assert_eq!(locks.holder(&key).await.unwrap(), None);
-            assert_eq!(locks.lock(&key, &next).await.unwrap().who, "bob");
-        }
+        locks.lock(&key, &first).await.unwrap();
+        assert!(locks.lock(&key, &next).await.is_err(), "the first still runs");
+        program.stop(Duration::ZERO).await.unwrap();
+        assert_eq!(locks.holder(&key).await.unwrap(), None);
+        assert_eq!(locks.lock(&key, &next).await.unwrap(), next);
+        assert!(!locks.unlock(&key, &first.id).await.unwrap());
         std::fs::remove_dir_all(root).unwrap();
     }
 

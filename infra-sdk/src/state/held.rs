@@ -35,8 +35,10 @@ pub async fn hold(locks: Arc<dyn Locks>, key: LockKey, info: LockInfo) -> Result
 
 async fn renew(locks: Arc<dyn Locks>, key: LockKey, id: String, length: Duration, lost: CancelToken) {
     let mut expires = Timestamp::now().plus(length);
+    // A lock of no length at all must not keep the process busy.
+    let pause = (length / 3).max(Duration::from_millis(10));
     loop {
-        tokio::time::sleep(length / 3).await;
+        tokio::time::sleep(pause).await;
         let next = Timestamp::now().plus(length);
         match locks.renew(&key, &id, next).await {
             Ok(()) => expires = next,

@@ -1,5 +1,7 @@
 //! One place of a tree as a walk reads it: the value there, or a stand-in for it.
 
+use std::collections::BTreeMap;
+
 use crate::names::{nearest, quoted};
 use crate::tree::access::{Elements, Entries, Variant};
 use crate::tree::node::{child, item};
@@ -145,6 +147,10 @@ impl<'a> Reader<'a> {
             Source::Tree(Value::List(items)) => {
                 Some(items.iter().map(|node| (Source::from(node), node.origin.clone())).collect())
             }
+            Source::Tree(Value::Table(entries)) => {
+                let items = numbered(entries)?;
+                Some(items.into_iter().map(|node| (Source::from(node), node.origin.clone())).collect())
+            }
             Source::Loose(text) if text.trim().is_empty() => Some(Vec::new()),
             Source::Loose(text) => {
                 Some(text.split(',').map(|part| (Source::Loose(part.trim()), origin.clone())).collect())
@@ -163,6 +169,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn fixed_items(mut self, length: usize) -> Elements<'a> {
         let found = match self.source {
             Source::Tree(Value::List(items)) => items.len(),
+            Source::Tree(Value::Table(entries)) => numbered(entries).map_or(length, |items| items.len()),
             Source::Loose(text) => text.split(',').count(),
             _ => length,
         };
@@ -174,10 +181,14 @@ impl<'a> Reader<'a> {
 
     fn table(&mut self) -> Vec<(&'a str, &'a Node)> {
         let entries = self.pick("a table", |source| match source {
-            Source::Tree(Value::Table(entries)) => Some(entries),
+            Source::Tree(Value::Table(entries)) => {
+                Some(entries.iter().map(|(key, node)| (key.as_str(), node)).collect())
+            }
+            // Stores of single texts write nothing else for a table without entries.
+            Source::Loose("") => Some(Vec::new()),
             _ => None,
         });
-        entries.map(|entries| entries.iter().map(|(k, v)| (k.as_str(), v)).collect()).unwrap_or_default()
+        entries.unwrap_or_default()
     }
 
     /// The entries of a table as they stand.
@@ -269,6 +280,13 @@ impl<'a> Reader<'a> {
     fn with_variant(self, name: &'static str, content: Option<Source<'a>>) -> Variant<'a> {
         Variant { name, content, reader: self }
     }
+}
+
+/// The elements of a list that stands as a table with the keys `0`, `1` and so on, as in variables and parameter
+/// stores, which have no other way to write a list of tables.
+fn numbered(entries: &BTreeMap<String, Node>) -> Option<Vec<&Node>> {
+    let items = (0..entries.len()).map(|at| entries.get(&at.to_string())).collect::<Option<Vec<_>>>()?;
+    (!items.is_empty()).then_some(items)
 }
 
 /// Messages of validated types quote what they refuse: fine for what stands in a file, not for the rest.

@@ -1,0 +1,71 @@
+//! References as environment variables, for a service that reads no parameters itself.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::names::{Label, ParamPath};
+use crate::refs::{Parameter, ParameterStore, ParameterValue};
+use crate::secret::SecretValue;
+
+/// The values a repo reads of others, by the names of environment variables.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Variables {
+    /// Those anyone may see.
+    pub plain: BTreeMap<String, String>,
+    /// Those nobody may see.
+    pub secret: BTreeMap<String, SecretValue>,
+}
+
+/// Reads everything at and below the paths of `[refs]`.
+///
+/// The parameter `vpc-id` below the reference `network` becomes `NETWORK_VPC_ID`, a value at the path of the
+/// reference itself `NETWORK`; a list becomes its elements with commas between. A reference that leads nowhere
+/// gives nothing: [`check`](crate::refs::check) tells.
+///
+/// # Errors
+/// `Invalid` when two values would get the same name; what the store fails with otherwise.
+pub async fn variables(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>) -> Result<Variables> {
+    let mut variables = Variables::default();
+    let mut taken: BTreeMap<String, ParamPath> = BTreeMap::new();
+    for (label, path) in refs {
+        let mut parameters: Vec<Parameter> =
+            store.get(std::slice::from_ref(path)).await?.into_values().collect();
+        parameters.extend(store.under(path).await?);
+        for Parameter { path: at, value, .. } in parameters {
+            let name = match at.below(path) {
+                Some(below) => variable(&format!("{label}_{below}")),
+                None => variable(label.as_str()),
+            };
+            if let Some(other) = taken.insert(name.clone(), at.clone()) {
+                return Err(Error::invalid(format!("two references would both be the variable {name}"))
+                    .with("one", other)
+                    .with("other", at)
+                    .hint("give one of them another name in `[refs]` of infra.toml"));
+            }
+            match value {
+                ParameterValue::Plain(text) => drop(variables.plain.insert(name, text)),
+                ParameterValue::List(items) => drop(variables.plain.insert(name, items.join(","))),
+                ParameterValue::Secret(secret) => drop(variables.secret.insert(name, secret)),
+            }
+        }
+    }
+    Ok(variables)
+}
+
+fn variable(text: &str) -> String {
+    let name: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
+    // A variable may not start with a digit, a reference may.
+    if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_always_one_a_shell_accepts() {
+        assert_eq!(variable("network_zones/0/cidr-block"), "NETWORK_ZONES_0_CIDR_BLOCK");
+        assert_eq!(variable("2nd_host.name"), "_2ND_HOST_NAME");
+    }
+}
