@@ -1,7 +1,7 @@
 //! What must hold between settings: names that point at something, stacks without a circle, paths of a shape.
 
-use crate::config::{Settings, Stack, StateKind};
-use crate::names::{Label, nearest, quoted};
+use crate::config::{Provider, Settings, Stack, StateKind};
+use crate::names::{EnvName, Label, nearest, quoted};
 use crate::tree::{Node, Problem, ProblemKind};
 
 /// Everything in `settings` that does not fit together, with its place in `tree`.
@@ -99,6 +99,12 @@ impl Check<'_> {
 
     fn shapes(&mut self, settings: &Settings) {
         for (name, environment) in &settings.env {
+            if *name == EnvName::local() && environment.provider != Provider::Local {
+                self.refuse(
+                    &["env", "local", "provider"],
+                    "must be `local`: this environment needs no account",
+                );
+            }
             let Some(state) = &environment.state else { continue };
             if state.backend != StateKind::Local && state.bucket.is_none() {
                 self.problem(&["env", name.as_str(), "state", "bucket"], ProblemKind::Missing);
@@ -108,6 +114,17 @@ impl Check<'_> {
             if image.entrypoint.first().is_none_or(String::is_empty) {
                 self.refuse(&["image", name.as_str(), "entrypoint"], "must name a program");
             }
+            if image.entrypoint.iter().any(|part| part.contains('\0')) {
+                self.refuse(
+                    &["image", name.as_str(), "entrypoint"],
+                    "contains a zero byte, which ends an argument",
+                );
+            }
+            for (key, value) in &image.env {
+                if key.is_empty() || key.contains(['=', '\0']) || value.contains('\0') {
+                    self.refuse(&["image", name.as_str(), "env", key], "is no name and value of a variable");
+                }
+            }
             if !image.dir.starts_with('/') || image.dir.split('/').any(|part| part == "..") {
                 self.refuse(
                     &["image", name.as_str(), "dir"],
@@ -115,8 +132,12 @@ impl Check<'_> {
                 );
             }
         }
-        if !settings.deploy.health.starts_with('/') || settings.deploy.health.contains(char::is_whitespace) {
+        let odd = |c: char| c.is_whitespace() || c.is_control();
+        if !settings.deploy.health.starts_with('/') || settings.deploy.health.contains(odd) {
             self.refuse(&["deploy", "health"], "must be the path of a URL that starts with `/`");
+        }
+        if settings.deploy.wait.0.is_zero() {
+            self.refuse(&["deploy", "wait"], "must be longer than nothing");
         }
         if settings.deploy.keep == 0 {
             self.refuse(&["deploy", "keep"], "must be at least 1, or there is nothing to roll back to");

@@ -19,7 +19,7 @@ pub(crate) fn read(path: &Path, name: &str) -> Result<Option<Node>> {
 
 /// Reads TOML text; `name` stands for it in messages.
 pub(crate) fn parse(text: &str, name: &str) -> Result<Node> {
-    let mut source = Source { name: name.into(), text, problems: Vec::new() };
+    let mut source = Source::new(text, name);
     let (table, errors) = DeTable::parse_recoverable(text);
     // The first error in the text is the cause; those behind it are often its consequences.
     if let Some(error) = errors.iter().min_by_key(|error| error.span().map_or(0, |span| span.start)) {
@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &str, name: &str) -> Result<Node> {
             .because(format!("{origin}: {message}"))
             .hint("correct the syntax at this place (https://toml.io shows it in one page)"));
     }
-    let root = Origin::file(source.name.clone(), 1, 1);
+    let root = source.origin(0);
     let node = Node::new(source.table(table.get_ref(), ""), root);
     if source.problems.is_empty() {
         return Ok(node);
@@ -41,16 +41,24 @@ pub(crate) fn parse(text: &str, name: &str) -> Result<Node> {
 struct Source<'a> {
     name: Arc<str>,
     text: &'a str,
+    /// Where each line starts, in bytes.
+    lines: Vec<usize>,
     problems: Vec<Problem>,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn new(text: &'a str, name: &str) -> Self {
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Source { name: name.into(), text, lines, problems: Vec::new() }
+    }
+
     fn origin(&self, offset: usize) -> Origin {
-        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
-        Origin::file(self.name.clone(), line as u32, column as u32)
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let before = self.text.get(self.lines[line - 1]..offset).unwrap_or_default();
+        // A column counts characters; in a line that no person reads bytes do, which costs nothing.
+        let column = if before.len() < 4096 { before.chars().count() } else { before.len() };
+        Origin::file(self.name.clone(), line as u32, column as u32 + 1)
     }
 
     fn table(&mut self, table: &DeTable<'_>, path: &str) -> Value {

@@ -99,6 +99,11 @@ fn check_url(url: &str) -> Result<()> {
     }
 }
 
+/// A commit id is given to git as an argument: it must be one.
+pub(crate) fn is_commit(text: &str) -> bool {
+    (40..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 fn check_tag(tag: &str) -> Result<()> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+".contains(c);
     let good = (1..=200).contains(&tag.len())

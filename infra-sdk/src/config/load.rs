@@ -3,20 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
-use crate::config::extends::Extends;
+use crate::config::find::{NAME, SMALLEST, extends, open};
 use crate::config::layers::{self, Layers};
 use crate::config::lock::{Lock, LockedExtends};
 use crate::config::{Environment, Pin, Settings, Shown, check, document, pin, variables};
 use crate::env::{Env, INFRA_ENV};
 use crate::error::{Error, Result};
 use crate::names::{EnvName, nearest};
-use crate::tree::{Keys, Node, Problem, ProblemKind, ReadOptions, Unknown, child, read, refused};
-
-const NAME: &str = "infra.toml";
-const SMALLEST: &str = "the smallest infra.toml is three lines: `[project]`, `name = \"shop\"`, `kind = \"api\"`, \
-                        and `org = \"acme\"` unless the file in `extends` says it";
+use crate::tree::{Node, Problem, ProblemKind, ReadOptions, child, read, refused};
 
 /// What the command line says of the settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,42 +188,6 @@ impl Config {
         };
         pin::take_anew(env, Lock::load(&root)?, &extends).await.map(|(_, locked)| locked)
     }
-}
-
-/// Finds and reads `infra.toml`, from `start` upwards to the root of the repo.
-fn open(start: &Path) -> Result<(PathBuf, Node)> {
-    for folder in start.ancestors() {
-        let path = folder.join(NAME);
-        if let Some(text) = crate::file::read_text(&path, document::MAX_BYTES)? {
-            if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-                return Err(Error::invalid("infra.toml says nothing")
-                    .with("path", path.display())
-                    .hint(SMALLEST));
-            }
-            return Ok((folder.to_owned(), document::parse(&text, NAME)?));
-        }
-        if folder.join(".git").exists() {
-            break;
-        }
-    }
-    Err(Error::not_found("there is no infra.toml here or above, up to the root of the repo")
-        .with("folder", start.display())
-        .hint("change into a repo that has one, or create it")
-        .hint(SMALLEST))
-}
-
-/// What `infra.toml` extends; the rest of the file is read later, on top of it.
-fn extends(file: &Node) -> Result<Option<Extends>> {
-    #[derive(Deserialize)]
-    struct Head {
-        extends: Option<Extends>,
-    }
-    let options = ReadOptions { unknown: Unknown::Ignore, keys: Keys::default() };
-    let head: Head = read(file, options).map_err(|problems| {
-        refused("infra.toml names a file to extend that cannot be used", &problems)
-            .hint("write it like `extends = { git = \"https://github.com/acme/infrastructure\", tag = \"v1.4.0\" }`")
-    })?;
-    Ok(head.extends)
 }
 
 fn choose(asked: &str, by: &str, layers: &Layers) -> Result<EnvName> {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::config::document;
+use crate::config::extends::is_commit;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
@@ -67,8 +68,7 @@ impl Lock {
             Some(tree) => read(&tree, ReadOptions::default())
                 .map_err(|problems| damaged(refused("infra.lock is damaged", &problems)))?,
         };
-        let commit = content.extends.as_ref().map(|locked| locked.commit.as_str()).unwrap_or_default();
-        if !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if content.extends.as_ref().is_some_and(|locked| !is_commit(&locked.commit)) {
             return Err(damaged(Error::invalid("infra.lock holds a commit that is not one")));
         }
         Ok(Lock { file, content })

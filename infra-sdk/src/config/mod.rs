@@ -4,6 +4,7 @@ mod check;
 mod choose;
 mod document;
 mod extends;
+mod find;
 mod layers;
 mod load;
 mod lock;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::document::MAX_BYTES;
-use crate::config::extends::Extends;
+use crate::config::extends::{Extends, is_commit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
 use crate::names::nearest;
@@ -31,7 +31,11 @@ pub(crate) async fn commit_of_tag(extends: &Extends) -> Result<String> {
     };
     // An annotated tag is an object of its own; its commit stands behind `^{}`.
     if let Some(commit) = commit(&peeled).or_else(|| commit(&full)) {
-        return checked(&commit);
+        if is_commit(&commit) {
+            return Ok(commit);
+        }
+        return Err(Error::invalid("the remote names a commit that is not one")
+            .hint("check the address in `extends.git`"));
     }
     let all = ask(extends, &["ls-remote", "--tags", "--refs", "--", &extends.git]).await?;
     let tags: Vec<&str> =
@@ -158,15 +162,6 @@ fn not_here(error: Error, extends: &Extends) -> Error {
             .hint("check the network, the address and your access: `git ls-remote` with it must work")
             .retryable(),
     }
-}
-
-/// A commit id is given to git as an argument: it must be one.
-fn checked(commit: &str) -> Result<String> {
-    if (40..=64).contains(&commit.len()) && commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(commit.to_owned());
-    }
-    Err(Error::invalid("the remote named a commit that is not one")
-        .hint("check the address in `extends.git`"))
 }
 
 /// A folder that is removed again.

@@ -81,7 +81,7 @@ pub struct Environment {
     #[serde(default)]
     pub protected: bool,
     /// The cloud region, for providers that have them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "values::plain_word")]
     pub region: Option<String>,
     /// Where Terraform keeps its state; default: with the provider.
     #[serde(default)]
@@ -107,7 +107,7 @@ pub struct State {
     /// The kind of store.
     pub backend: StateKind,
     /// The bucket, for `s3` and `r2`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "values::plain_word")]
     pub bucket: Option<String>,
 }
 
@@ -252,6 +252,7 @@ pub enum Target {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tool {
     /// The exact version.
+    #[serde(deserialize_with = "values::version")]
     pub version: String,
     /// The archive's digest, by platform such as `linux_amd64`; what is missing
     /// here is taken from the publisher's list once and kept in `infra.lock`.

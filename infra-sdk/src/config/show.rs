@@ -48,6 +48,7 @@ impl Shown {
 
 fn shown(node: &Node) -> String {
     match &node.value {
+        Value::Loose(text) if text.parse::<i64>().is_ok() || text.parse::<bool>().is_ok() => text.clone(),
         Value::Text(text) | Value::Loose(text) => toml::Value::String(text.clone()).to_string(),
         Value::Integer(number) => number.to_string(),
         Value::Float(number) => number.to_string(),

@@ -76,6 +76,36 @@ pub(crate) fn inside_repo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     Ok(text)
 }
 
+/// Reads a region or bucket: it becomes part of host names and of Terraform's settings.
+pub(crate) fn plain_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    match &text {
+        Some(text) if !is_word(text, plain) => Err(serde::de::Error::custom(format!(
+            "{} is not accepted; use lower-case letters, digits, `-` and `.`, at most 63",
+            quoted(text)
+        ))),
+        _ => Ok(text),
+    }
+}
+
+/// Reads an exact version: it becomes part of URLs and file names.
+pub(crate) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if !is_word(&text, |c| c.is_ascii_alphanumeric() || ".-+".contains(c)) {
+        let message = format!("{} is not an exact version; write it like `1.9.8`", quoted(&text));
+        return Err(serde::de::Error::custom(message));
+    }
+    Ok(text)
+}
+
+fn is_word(text: &str, plain: fn(char) -> bool) -> bool {
+    (1..=63).contains(&text.len())
+        && text.chars().all(plain)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !text.contains("..")
+}
+
 /// Checks that a path is relative, on every platform, and never goes up.
 pub(crate) fn relative(text: &str) -> Result<()> {
     let refuse = |why: &str| {
@@ -105,6 +135,17 @@ mod tests {
         }
         for good in [".", "dist/", "terraform/network", "a..b"] {
             assert!(relative(good).is_ok(), "{good:?} was refused");
+        }
+    }
+
+    #[test]
+    fn a_word_that_goes_into_a_url_is_plain() {
+        for bad in ["", "../x", "a/b", "a b", "-a", "a..b", ">=1", "1.9.8\n", &"a".repeat(300)] {
+            assert!(!is_word(bad, |_| true) || bad.contains(['/', ' ', '>', '\n']), "{bad:?}");
+            assert!(
+                version(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(bad)).is_err(),
+                "{bad:?}"
+            );
         }
     }
 

@@ -57,6 +57,12 @@ fn setting(keys: Vec<String>, value: &str, origin: Origin, form: &str) -> Result
         ))
         .hint("change `extends` in infra.toml instead"));
     }
+    if keys[0].eq_ignore_ascii_case("env")
+        && keys.last().is_some_and(|key| key.eq_ignore_ascii_case("protected"))
+    {
+        return Err(Error::invalid(format!("{} would change what is protected", quoted(origin.name())))
+            .hint("change `protected` in infra.toml instead"));
+    }
     Ok(Setting { keys, value: Node::loose(value, origin) })
 }
 
@@ -66,9 +72,13 @@ mod tests {
 
     #[test]
     fn a_variable_or_flag_that_names_no_setting_is_refused() {
-        for bad in
-            ["INFRA_CONFIG__", "INFRA_CONFIG__A____B", "INFRA_CONFIG__EXTENDS__TAG", "INFRA_CONFIG__A B"]
-        {
+        for bad in [
+            "INFRA_CONFIG__",
+            "INFRA_CONFIG__A____B",
+            "INFRA_CONFIG__EXTENDS__TAG",
+            "INFRA_CONFIG__A B",
+            "INFRA_CONFIG__ENV__LIVE__PROTECTED",
+        ] {
             assert!(of_env(&Env::of([(bad, "x")], "/")).is_err(), "{bad}");
         }
         for bad in ["", "deploy.port", "=1", "a..b=1", "extends.tag=v1"] {

@@ -6,6 +6,7 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+use crate::tree::Node;
 use crate::tree::node::child;
 use crate::tree::reader::{Reader, Source};
 use crate::tree::walk::Stop;
@@ -53,19 +54,20 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
 pub(crate) struct Variant<'a> {
     pub(crate) name: &'static str,
-    pub(crate) content: Option<Source<'a>>,
+    pub(crate) content: Option<&'a Node>,
     pub(crate) reader: Reader<'a>,
 }
 
 impl<'a> Variant<'a> {
     /// The content of a variant that has one.
     fn content(mut self) -> Reader<'a> {
-        let source = self.content.unwrap_or_else(|| {
-            let wanted = format!("a table with the key `{}`", self.reader.walk.shown(self.name));
-            Source::StandIn(self.reader.wrong_type(&wanted))
-        });
-        let path = child(&self.reader.place.path, &self.reader.walk.shown(self.name));
-        self.reader.below(source, path, &self.reader.place.origin)
+        let name = self.reader.walk.shown(self.name);
+        let path = child(&self.reader.place.path, &name);
+        if let Some(node) = self.content {
+            return self.reader.below(node.into(), path, &node.origin);
+        }
+        let level = self.reader.wrong_type(&format!("a table with the key `{name}`"));
+        self.reader.below(Source::StandIn(level), path, &self.reader.place.origin)
     }
 }
 
@@ -82,7 +84,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     type Error = Stop;
 
     fn unit_variant(mut self) -> Result<(), Stop> {
-        if matches!(self.content, Some(Source::Tree(_) | Source::Loose(_))) {
+        if self.content.is_some() {
             self.reader.wrong_type("a text");
         }
         Ok(())

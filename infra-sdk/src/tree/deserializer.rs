@@ -45,7 +45,7 @@ impl<'de, 'a> Deserializer<'de> for Reader<'a> {
         deserialize_identifier => |reader, visitor| visitor.visit_str(reader.text("a text"));
         deserialize_bytes => |reader, visitor| visitor.visit_bytes(reader.text("a text").as_bytes());
         deserialize_byte_buf => |reader, visitor| visitor.visit_bytes(reader.text("a text").as_bytes());
-        deserialize_seq => |reader, visitor| visitor.visit_seq(reader.items(0));
+        deserialize_seq => |reader, visitor| visitor.visit_seq(reader.items());
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
@@ -53,7 +53,7 @@ impl<'de, 'a> Deserializer<'de> for Reader<'a> {
             Source::Tree(Value::Integer(number)) => visitor.visit_i64(*number),
             Source::Tree(Value::Float(number)) => visitor.visit_f64(*number),
             Source::Tree(Value::Boolean(yes)) => visitor.visit_bool(*yes),
-            Source::Tree(Value::List(_)) => visitor.visit_seq(reader.items(0)),
+            Source::Tree(Value::List(_)) => visitor.visit_seq(reader.items()),
             Source::Tree(Value::Table(_)) => visitor.visit_map(reader.entries()),
             Source::Tree(Value::Text(_) | Value::Loose(_) | Value::Secret(_))
             | Source::Loose(_)

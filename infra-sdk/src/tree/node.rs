@@ -212,6 +212,17 @@ pub(crate) fn item(parent: &str, at: usize) -> String {
     format!("{parent}[{at}]")
 }
 
+/// The path of the table or list that holds the value at `path`.
+pub(crate) fn parent(path: &str) -> &str {
+    let end = match path.chars().next_back() {
+        Some(']') => path.rfind('['),
+        // A quote inside a quoted key is escaped, so that a dot and a quote are always its start.
+        Some('"') => path.rfind(".\""),
+        _ => path.rfind('.'),
+    };
+    &path[..end.unwrap_or(0)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,6 +257,11 @@ mod tests {
         assert_eq!(child("a", "b.c"), "a.\"b.c\"");
         assert_eq!(child("", "b\n"), "\"b\\n\"");
         assert_ne!(child("", &"x".repeat(300)), child("", &"x".repeat(301)));
+        for path in ["a", "a.b-c", "\"x.y\"", "\"x\\\".\\\"\""] {
+            assert_eq!((parent(&child(path, "k")), parent(&child(path, "k.\"l"))), (path, path));
+            assert_eq!(parent(&item(path, 12)), path);
+        }
+        assert_eq!((parent("a"), parent("\"a.b\"")), ("", ""));
         assert_eq!(Origin::file("infra.toml", 3, 7).to_string(), "infra.toml:3:7");
     }
 }

@@ -58,8 +58,14 @@ impl fmt::Display for Problem {
     }
 }
 
-/// One error that shows all problems, one per line; `operation` says what could not be done.
+/// More than a person corrects in one go.
+const SHOWN: usize = 50;
+
+/// One error that shows the problems, one per line, the first fifty of them; `operation` says what could not be done.
 pub fn refused(operation: impl Into<String>, problems: &[Problem]) -> Error {
-    let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    let mut lines: Vec<String> = problems.iter().take(SHOWN).map(Problem::to_string).collect();
+    if problems.len() > SHOWN {
+        lines.push(format!("and {} more", problems.len() - SHOWN));
+    }
     Error::invalid(operation).because(lines.join("\n"))
 }

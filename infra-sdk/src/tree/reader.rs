@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The elements of a list; a stand-in has `length` of them.
-    pub(crate) fn items(&mut self, length: usize) -> Elements<'a> {
+    fn all_items(&mut self, length: usize) -> Vec<Reader<'a>> {
         let origin = self.place.origin.clone();
         let items = self.pick("a list", |source| match source {
             Source::Tree(Value::List(items)) => {
@@ -158,14 +158,19 @@ impl<'a> Reader<'a> {
             _ => None,
         });
         let items = items.unwrap_or_else(|level| vec![(Source::StandIn(level), origin.clone()); length]);
-        let readers = items
-            .iter()
-            .enumerate()
-            .map(|(at, (source, origin))| self.below(*source, item(&self.place.path, at), origin));
-        let left_out = |reader: &Reader<'_>| self.walk.is_left_out(&reader.place.path);
-        Elements(readers.filter(|reader| !left_out(reader)).collect::<Vec<_>>().into_iter())
+        let below = |(at, (source, origin)): (usize, &(Source<'a>, Origin))| {
+            self.below(*source, item(&self.place.path, at), origin)
+        };
+        items.iter().enumerate().map(below).collect()
     }
 
+    pub(crate) fn items(&mut self) -> Elements<'a> {
+        let mut items = self.all_items(0);
+        items.retain(|reader| !self.walk.is_left_out(&reader.place.path));
+        Elements(items.into_iter())
+    }
+
+    /// The elements of a tuple; none is left out, or those behind it would be read as another type.
     pub(crate) fn fixed_items(mut self, length: usize) -> Elements<'a> {
         let found = match self.source {
             Source::Tree(Value::List(items)) => items.len(),
@@ -176,7 +181,7 @@ impl<'a> Reader<'a> {
         if found != length {
             self.refuse(ProblemKind::Refused(format!("must have {length} entries, not {found}")));
         }
-        self.items(length)
+        Elements(self.all_items(length).into_iter())
     }
 
     fn table(&mut self) -> Vec<(&'a str, &'a Node)> {
@@ -242,43 +247,36 @@ impl<'a> Reader<'a> {
 
     /// The variant of an enum, and its content where it has one.
     pub(crate) fn variant(mut self, variants: &'static [&'static str]) -> Variant<'a> {
-        let stand_in =
-            |level: usize| variants.get(level % variants.len().max(1)).copied().unwrap_or_default();
-        let (name, content) = match self.source {
-            Source::StandIn(level) => {
-                return self.with_variant(stand_in(level), Some(Source::StandIn(level)));
+        let given = self.pick("a text or a table with one key", |source| match source {
+            Source::Tree(Value::Text(text)) => Some((text.as_str(), None)),
+            Source::Loose(text) => Some((text, None)),
+            Source::Tree(Value::Table(entries)) if entries.len() == 1 => {
+                entries.iter().next().map(|(name, node)| (name.as_str(), Some(node)))
             }
-            Source::Tree(Value::Text(text)) => (text.as_str(), None),
-            Source::Loose(text) => (text, None),
-            Source::Tree(Value::Table(entries)) if entries.len() == 1 => match entries.iter().next() {
-                Some((name, node)) => (name.as_str(), Some(node)),
-                None => ("", None),
+            _ => None,
+        });
+        let level = match given {
+            Err(level) => level,
+            Ok((name, content)) => match variants.iter().find(|variant| self.walk.matches(variant, name)) {
+                Some(name) => return Variant { name, content, reader: self },
+                None => self.unknown_variant(name, variants),
             },
-            Source::Tree(_) => {
-                let level = self.wrong_type("a text or a table with one key");
-                return self.with_variant(stand_in(level), Some(Source::StandIn(level)));
-            }
         };
-        match variants.iter().find(|variant| self.walk.matches(variant, name)) {
-            Some(variant) => self.with_variant(variant, content.map(Source::from)),
-            None => {
-                let shown: Vec<String> = variants.iter().map(|name| quoted(&self.walk.shown(name))).collect();
-                let what = match self.source {
-                    Source::Loose(_) => "the value".to_owned(),
-                    _ => quoted(name),
-                };
-                let mut message = format!("{what} is none of {}", shown.join(", "));
-                if let Some(near) = nearest(name, variants.iter().copied()) {
-                    message.push_str(&format!("; did you mean `{}`?", self.walk.shown(near)));
-                }
-                let level = self.refuse(ProblemKind::Refused(message));
-                self.with_variant(stand_in(level), Some(Source::StandIn(level)))
-            }
-        }
+        let name = variants.get(level % variants.len().max(1)).copied().unwrap_or_default();
+        Variant { name, content: None, reader: self }
     }
 
-    fn with_variant(self, name: &'static str, content: Option<Source<'a>>) -> Variant<'a> {
-        Variant { name, content, reader: self }
+    fn unknown_variant(&mut self, name: &str, variants: &[&str]) -> usize {
+        let shown: Vec<String> = variants.iter().map(|name| quoted(&self.walk.shown(name))).collect();
+        let what = match self.source {
+            Source::Loose(_) => "the value".to_owned(),
+            _ => quoted(name),
+        };
+        let mut message = format!("{what} is none of {}", shown.join(", "));
+        if let Some(near) = nearest(name, variants.iter().copied()) {
+            message.push_str(&format!("; did you mean `{}`?", self.walk.shown(near)));
+        }
+        self.refuse(ProblemKind::Refused(message))
     }
 }
 

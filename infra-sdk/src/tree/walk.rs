@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de;
 
-use crate::tree::node::child;
+use crate::tree::node::{child, parent};
 use crate::tree::{Keys, Node, Origin, Problem, ProblemKind, ReadOptions, Unknown};
 
 /// Deeper than any settings; shallow enough for the stack of a thread.
@@ -77,8 +77,7 @@ impl Walk {
             Why::Missing(field) => {
                 let path = child(&place.path, &self.shown(field));
                 if self.stand_in(&path).is_some() {
-                    // Already left out: only leaving out the whole struct remains.
-                    return !place.path.is_empty() && self.replace(place.path, LEFT_OUT);
+                    return self.leave_out(path);
                 }
                 let missing = Place { path: path.clone(), origin: place.origin };
                 self.record(&missing, ProblemKind::Missing);
@@ -86,14 +85,27 @@ impl Walk {
             }
             Why::Key(kind) => {
                 self.record(&place, kind);
-                self.replace(place.path, LEFT_OUT)
+                self.leave_out(place.path)
             }
             Why::Problem(kind) => {
                 self.record(&place, kind);
-                let next = self.stand_in(&place.path).map_or(0, |level| level + 1);
-                next <= LEFT_OUT && self.replace(place.path, next)
+                match self.stand_in(&place.path).map_or(0, |level| level + 1) {
+                    LEFT_OUT.. => self.leave_out(place.path),
+                    next => self.replace(place.path, next),
+                }
             }
         }
+    }
+
+    /// Leaves out a value for which there is no stand-in; where that was tried already, what holds it.
+    fn leave_out(&self, mut path: String) -> bool {
+        while !path.is_empty() {
+            if self.replace(path.clone(), LEFT_OUT) {
+                return true;
+            }
+            path.truncate(parent(&path).len());
+        }
+        false
     }
 
     /// Notes a problem, unless it may be the consequence of a stand-in at, above or below its place.
