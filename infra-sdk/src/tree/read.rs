@@ -41,7 +41,9 @@ const MAX_RUNS: usize = 400;
 /// Reads a tree into a type.
 ///
 /// Structs with `#[serde(default)]`, `Option`, nested structs, maps, lists, tuples, newtypes, enums and
-/// [`SecretValue`](crate::SecretValue) work as in other formats. Numbers must fit their type. A value that a type
+/// [`SecretValue`](crate::SecretValue) work as in other formats. A table with the keys `0`, `1` and so on also reads
+/// as a list, and an empty [`Loose`](crate::tree::Value::Loose) text as an empty list or table.
+/// Numbers must fit their type. A value that a type
 /// refuses is a problem with the type's own message.
 ///
 /// Deserialising stops at the first error by nature. To find the next one, the value that was refused is replaced
@@ -265,6 +267,21 @@ mod tests {
         assert_eq!(problems::<Chain>(serde_json::json!({})), [": `next` is missing"]);
         let deep = (0..200).fold(serde_json::json!("x"), |inner, _| serde_json::json!([inner]));
         assert!(problems::<serde_json::Value>(deep)[0].contains("deeper than 64"));
+    }
+
+    #[test]
+    fn a_numbered_table_is_a_list_in_the_order_of_its_numbers() {
+        let numbered: serde_json::Map<String, serde_json::Value> =
+            (0..12).map(|n| (n.to_string(), n.into())).collect();
+        assert_eq!(read_json::<Vec<u8>>(numbered.into()), Ok((0..12).collect()));
+        assert_eq!(read_json::<(u8, u8)>(serde_json::json!({"0": 7, "1": 8})), Ok((7, 8)));
+        assert_eq!(
+            problems::<Vec<u8>>(serde_json::json!({"0": 7, "2": 8})),
+            [": `the whole` must be a list, not a table"]
+        );
+        assert_eq!(problems::<Vec<u8>>(serde_json::json!({"0": 7, "1": "x"})).len(), 1);
+        assert_eq!(read_json::<BTreeMap<String, u8>>("loose:".into()), Ok(BTreeMap::new()));
+        assert_eq!(read_json::<Vec<u8>>("loose:".into()), Ok(Vec::new()));
     }
 
     #[test]
