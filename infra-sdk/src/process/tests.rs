@@ -314,3 +314,18 @@ impl Detached {
         cfg!(target_os = "linux") && Detached { started: self.started + 1, ..self.clone() }.is_alive()
     }
 }
+
+#[tokio::test]
+async fn a_program_can_be_asked_to_end_by_interrupt_and_two_sinks_hear_what_it_says() {
+    let (one, two) = (Arc::new(Seen::default()), Arc::new(Seen::default()));
+    let cancel = CancelToken::new();
+    let script = "trap 'echo in order; exit 0' INT; trap 'echo torn; exit 1' TERM; echo ready; \
+                  while :; do sleep 0.02; done";
+    let cmd = sh(script).end_by_interrupt().cancel(cancel.clone()).sink(one.clone()).tee(two.clone());
+    let running = tokio::spawn(cmd.run());
+    eventually("the program", || (!two.of(Stream::Out).is_empty()).then_some(())).await;
+    cancel.cancel();
+    assert_eq!(running.await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(two.of(Stream::Out), ["ready", "in order"]);
+    assert_eq!(one.of(Stream::Out), two.of(Stream::Out));
+}

@@ -23,7 +23,8 @@ pub(super) fn block(settings: &BackendSettings) -> Value {
 /// # Errors
 /// `Invalid` with file and line.
 pub(super) fn check(code: &Path, kind: &str) -> Result<()> {
-    let mut files: Vec<_> = std::fs::read_dir(code)?.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let entries = std::fs::read_dir(code).map_err(|error| file::failed("read a folder", code, error))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     for path in files.iter().filter(|path| path.is_file()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -132,6 +132,10 @@ fn locked(attempt: &Attempt<'_>, text: &str) -> Error {
             "if that run is dead for certain, remove its lock: `{} force-unlock {id}`",
             attempt.by_hand
         )),
+        // Terraform itself cannot remove such a lock either.
+        _ if text.contains("failed to unmarshal") => error.hint(
+            "the lock does not say who holds it: if no run is at work for certain, remove the object whose name is the state's with `.tflock` at its end",
+        ),
         _ => error,
     }
 }
@@ -164,6 +168,8 @@ mod tests {
         assert!(error.to_string().contains("holder: ci@runner, since: 2026-11-20 09:34"), "{error}");
         assert!(error.hints()[1].contains("terraform -chdir=/x force-unlock 46c0-d1"));
         assert!(!error.to_string().contains("info:"));
+        let said = "Error: Error acquiring the state lock\n\n412\nfailed to unmarshal JSON data\n";
+        assert!(explained("plan", said).hints()[1].contains(".tflock"));
     }
 
     #[test]

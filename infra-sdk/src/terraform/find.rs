@@ -72,7 +72,7 @@ impl Terraform {
             let Some(found) = tools::find(name, version, env, home).await? else { continue };
             if let Some(version) = version.filter(|version| *version != found.version) {
                 return Err(Error::not_found(format!(
-                    "{name} {version} is not there, but {} is",
+                    "{name} {version} is asked for, but there is version {}",
                     found.version
                 ))
                 .with("path", found.path.display())

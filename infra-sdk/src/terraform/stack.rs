@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind, Result, ResultExt};
-use crate::file::{self, Access, FileLock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{self, Access, FileLock, failed};
 use crate::names::Label;
 use crate::process::Cmd;
 use crate::state::BackendSettings;
@@ -34,7 +34,7 @@ pub struct StackPlace {
     pub data: PathBuf,
     /// Where the state is kept, as a [`StateBackend`](crate::state::StateBackend) says.
     pub backend: BackendSettings,
-    /// How long to wait for somebody else's lock.
+    /// How long to wait for the lock of another run, of the state or of the data folder; zero to fail at once.
     pub lock_timeout: Duration,
 }
 
@@ -76,7 +76,7 @@ impl Stack {
         };
         let run = place.data.join("run");
         if run.exists() {
-            std::fs::remove_dir_all(&run).context(format!("empty {}", run.display()))?;
+            std::fs::remove_dir_all(&run).map_err(|error| failed("empty a folder", &run, error))?;
         }
         file::make_dir(&run, Access::Private)?;
         let tree = Tree::make(&place.repo, &place.dir, &place.data.join("work"), &place.backend)?;
@@ -210,11 +210,12 @@ impl Stack {
         if verb == "plan" && error.exit_code() == Some(2) {
             return error;
         }
+        let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
         let by_hand = format!(
             "TF_DATA_DIR={} {} -chdir={}",
-            self.data_dir().display(),
-            self.terraform.program().display(),
-            self.opened.tree.folder().display()
+            quoted(&self.data_dir()),
+            quoted(self.terraform.program()),
+            quoted(self.opened.tree.folder())
         );
         let attempt = Attempt {
             tool: self.terraform.name(),

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result, ResultExt};
-use crate::file::{self, Access};
+use crate::file::{self, Access, failed};
 use crate::names::quoted;
 use crate::state::BackendSettings;
 use crate::terraform::backend;
@@ -41,7 +41,7 @@ impl Tree {
         refuse_strangers(&code)?;
         backend::check(&code, &settings.kind)?;
         if work.exists() {
-            fs::remove_dir_all(work).context(format!("empty {}", work.display()))?;
+            fs::remove_dir_all(work).map_err(|error| failed("empty a folder", work, error))?;
         }
         file::make_dir(work, Access::Private)?;
         let (mut from, mut to) = (repo, work.to_path_buf());
@@ -89,7 +89,7 @@ fn locate(repo: &Path, dir: &str) -> Result<(PathBuf, PathBuf)> {
     if !Path::new(dir).components().all(plain) {
         return Err(refuse("leaves the repo"));
     }
-    let root = repo.canonicalize().context(format!("open the repo {}", repo.display()))?;
+    let root = repo.canonicalize().map_err(|error| failed("open the repo", repo, error))?;
     let code = root.join(dir).canonicalize().map_err(|error| refuse("is not there").because(error))?;
     let inside = code.strip_prefix(&root).map_err(|_| refuse("leaves the repo"))?.to_path_buf();
     if !code.is_dir() {
@@ -101,7 +101,7 @@ fn locate(repo: &Path, dir: &str) -> Result<(PathBuf, PathBuf)> {
 /// Refuses what would make Terraform do something else than the code says.
 fn refuse_strangers(code: &Path) -> Result<()> {
     let names: Vec<String> = fs::read_dir(code)
-        .context(format!("read {}", code.display()))?
+        .map_err(|error| failed("read a folder", code, error))?
         .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
         .collect();
     let is_code =
@@ -125,8 +125,9 @@ fn refuse_strangers(code: &Path) -> Result<()> {
 }
 
 fn link_all(from: &Path, to: &Path, skip: impl Fn(&std::ffi::OsStr) -> bool) -> Result<()> {
-    for entry in fs::read_dir(from).context(format!("read {}", from.display()))? {
-        let entry = entry.context(format!("read {}", from.display()))?;
+    let fail = |error| failed("read a folder", from, error);
+    for entry in fs::read_dir(from).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
         if skip(&entry.file_name()) {
             continue;
         }
