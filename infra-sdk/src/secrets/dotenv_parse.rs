@@ -3,6 +3,7 @@
 //! Eleven parsers agree on 28 of 86 cases, and some run commands while they read. This one takes what
 //! most of them mean and refuses what they read differently; the cases stand in `tests/fixtures/dotenv-vectors.json`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::names::SecretName;
@@ -78,8 +79,10 @@ impl Kind {
 pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Mistake> {
     let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1, column: 1 };
     let mut pairs: Vec<Pair> = Vec::new();
+    let mut set = BTreeMap::new();
     while !reader.rest.is_empty() {
-        if let Some(pair) = reader.line(&pairs)? {
+        if let Some(pair) = reader.line(&set)? {
+            set.insert(pair.name.clone(), pair.line);
             pairs.push(pair);
         }
     }
@@ -135,7 +138,7 @@ impl<'a> Reader<'a> {
         self.skip(line);
     }
 
-    fn line(&mut self, before: &[Pair]) -> Result<Option<Pair>, Mistake> {
+    fn line(&mut self, set: &BTreeMap<SecretName, usize>) -> Result<Option<Pair>, Mistake> {
         self.skip_blanks();
         let content = self.line_end();
         if content.is_empty() || content.starts_with('#') {
@@ -151,8 +154,8 @@ impl<'a> Reader<'a> {
         }
         let line = self.line;
         let name = self.name()?;
-        if let Some(first) = before.iter().find(|pair| pair.name == name) {
-            return Err(Mistake { line, column: 1, kind: Kind::SetBefore { line: first.line } });
+        if let Some(&first) = set.get(&name) {
+            return Err(Mistake { line, column: 1, kind: Kind::SetBefore { line: first } });
         }
         self.skip("=");
         let blanks = self.skip_blanks();
