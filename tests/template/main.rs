@@ -16,11 +16,12 @@ pub(crate) fn sdk_xtask(scratch: &Scratch, args: &[&str]) -> Run {
         .args(args)
 }
 
-/// `cargo …` in a rendered repo; all of them share one build folder.
+/// `cargo …` in a rendered repo. Each has a build folder of its own: cargo tells packages of the same name and
+/// relative path apart by nothing else, and would run the program of another repo.
 pub(crate) fn cargo(scratch: &Scratch, dir: &Path, args: &[&str]) -> Run {
     Run::new(env!("CARGO"), dir)
         .env("INFRA_HOME", scratch.join("home"))
-        .env("CARGO_BUILD_BUILD_DIR", repo().join("target/rendered"))
+        .env("CARGO_BUILD_BUILD_DIR", repo().join("target/rendered").join(dir.file_name().expect("a repo has a name")))
         .args(args)
 }
 

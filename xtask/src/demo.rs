@@ -42,7 +42,7 @@ impl Stage {
     async fn set(cx: &Cx) -> Result<Self> {
         let stage = Stage { cx: cx.clone(), folder: cx.root().join("target/demo"), started: Instant::now() };
         stage.stop_services().await?;
-        // What cargo built stays under target/rendered: a second demo then takes seconds.
+        // What cargo built stays in target/demo-build: a second demo then takes seconds.
         for part in ["home", "infrastructure", "shop-api", "shop-web"] {
             let path = stage.folder.join(part);
             if path.exists() {
@@ -129,7 +129,7 @@ impl Stage {
         }
         command
             .env("INFRA_HOME", self.folder.join("home"))
-            .env("CARGO_BUILD_BUILD_DIR", self.cx.root().join("target/rendered"))
+            .env("CARGO_BUILD_BUILD_DIR", self.cx.root().join("target/demo-build").join(repo))
             .env_remove("CI")
             .env_remove("GITHUB_ACTIONS")
     }

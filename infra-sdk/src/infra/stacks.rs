@@ -28,6 +28,9 @@ pub struct PlannedStacks {
 
 impl fmt::Display for PlannedStacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stacks.is_empty() {
+            return f.write_str("infra.toml has no stacks for this environment");
+        }
         lines(f, &self.stacks)
     }
 }
@@ -43,6 +46,9 @@ pub struct AppliedStacks {
 
 impl fmt::Display for AppliedStacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stacks.is_empty() && self.unchanged.is_empty() {
+            return f.write_str("infra.toml has no stacks for this environment");
+        }
         lines(f, &self.stacks)?;
         for (index, stack) in self.unchanged.iter().enumerate() {
             let newline = if index > 0 || !self.stacks.is_empty() { "\n" } else { "" };
