@@ -19,6 +19,7 @@ impl Place {
         let place = Place(Scratch::new(name));
         std::fs::create_dir(place.0.join("files")).expect("the scratch folder is writable");
         std::fs::copy(SERVICE, place.0.join("files/service")).expect("the service was built");
+        let _ = place.run("build", &[]).finish().expect(0);
         place
     }
 

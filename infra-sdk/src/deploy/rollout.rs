@@ -154,6 +154,10 @@ pub async fn stop(target: &dyn DeployTarget, by: &str) -> Result<Option<ReleaseI
     Ok(active)
 }
 
+fn whole_log(release: &Release) -> String {
+    format!("see its whole log with `infra:deploy:logs --release {}`", release.id)
+}
+
 fn unknown(id: &ReleaseId, status: &Status) -> Error {
     let error = Error::not_found(format!("the release {id} is not kept"));
     match crate::names::nearest(id.as_str(), status.releases.iter().map(|release| release.id.as_str())) {
@@ -257,7 +261,8 @@ impl Engine<'_> {
             Err(second) => error
                 .with("serving", "nothing")
                 .hint(format!("{good} did not come back either: {second}"))
-                .hint("look at `infra:deploy:logs`, then roll out a version that works"),
+                .hint(whole_log(failed))
+                .hint("then roll out a version that works"),
         }
     }
 
@@ -266,7 +271,8 @@ impl Engine<'_> {
         if before.current.as_ref() == Some(&failed.id) && before.active.is_some() {
             // It was good once, so what it waits for may come back; stopping it would take that chance.
             return error
-                .hint("this is the current release, so it was left running; see `infra:deploy:logs`")
+                .hint(whole_log(failed))
+                .hint("it is the current release, so it was left as it is")
                 .hint("go back to the one before it with `infra:deploy:rollback`");
         }
         let why = error.operation().to_owned();

@@ -46,6 +46,7 @@ pub(super) fn start(program: &Path, machine: &Env, folder: &Folder, active: &Act
         .arg(folder.path())
         .arg(active.release.as_str())
         .arg(&active.ticket)
+        .dir(folder.path())
         // It lives long and needs nothing of the environment it was asked from, which may hold credentials.
         .env_clear();
     for name in KEPT {

@@ -45,11 +45,13 @@ pub struct LocalDeploy {
 }
 
 impl LocalDeploy {
-    /// A target in `folder`, an absolute path. The running program is used as supervisor, so it calls
+    /// A target in `folder`. The running program is used as supervisor, so it calls
     /// [`supervise_if_asked`](crate::local::supervise_if_asked) first thing.
     pub fn new(folder: impl Into<PathBuf>, images: Arc<dyn ImageRegistry>, env: &Env) -> Self {
+        // The service lives in another folder than this process, so paths must not depend on that.
+        let folder = env.cwd().join(folder.into());
         LocalDeploy {
-            folder: Folder::new(folder.into()),
+            folder: Folder::new(folder),
             images,
             machine: env.clone(),
             supervisor: env.program().map(Path::to_owned),
