@@ -218,7 +218,7 @@ impl Engine<'_> {
                 let waited = crate::time::human(self.options.wait);
                 let what = format!("{release} did not become healthy within {waited}: {why}");
                 return Err(Error::new(ErrorKind::Failed, what)
-                    .hint("give it more time with `wait` under `[deploy]` if it only starts slowly"));
+                    .hint("if it only starts slowly or answers elsewhere, set `wait` or `health` under `[deploy]`"));
             }
             if why != told {
                 (self.progress)(Progress::Waiting { why: why.clone() });
@@ -255,9 +255,8 @@ impl Engine<'_> {
             self.target.accept(&good.id, self.options.keep).await
         };
         match back.await {
-            Ok(()) => error
-                .with("serving again", good)
-                .hint("correct it and roll out again; see `infra:deploy:logs`"),
+            Ok(()) if error.kind() == ErrorKind::Cancelled => error.with("serving again", good),
+            Ok(()) => error.with("serving again", good).hint(whole_log(failed)),
             Err(second) => error
                 .with("serving", "nothing")
                 .hint(format!("{good} did not come back either: {second}"))
