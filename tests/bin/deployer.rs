@@ -1,7 +1,7 @@
 //! A program that builds an image, rolls it out and is its own supervisor, to be killed at any moment.
 //!
-//! `deployer DIR rollout [NAME=VALUE…]` makes an image of `DIR/files` and runs it with these variables; `wait` and
-//! `port` set what `[deploy]` would. `deployer DIR stop`, `rollback` and `status` do so.
+//! `deployer DIR build` makes an image of `DIR/files`, `deployer DIR rollout [NAME=VALUE…]` runs it with these variables;
+//! `wait`, `port` and `health` set what `[deploy]` would. `deployer DIR stop`, `rollback` and `status` do so.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -41,12 +41,16 @@ async fn work(args: Vec<String>) -> Result<String> {
     let mut options = RolloutOptions::new(&Deploy::default(), "deployer");
     let tell = |step| println!("{step}");
     match verb.as_str() {
-        "rollout" => {
+        "build" => {
             let image = ImageSpec::new("shop-api/app".parse()?, dir.join("files"), ["service"]);
             let image = images::build(&image, &dir.join("build")).await?;
             images::push(&*registry, &image, &[]).await?;
-            let name = "shop-api/app".parse()?;
-            let mut spec = ReleaseSpec::new("shop-api".parse()?, name, image.digest().clone(), "1");
+            std::fs::write(dir.join("digest"), image.digest().as_str())?;
+            Ok(image.digest().to_string())
+        }
+        "rollout" => {
+            let digest = std::fs::read_to_string(dir.join("digest"))?.parse()?;
+            let mut spec = ReleaseSpec::new("shop-api".parse()?, "shop-api/app".parse()?, digest, "1");
             for (name, value) in settings.iter().filter_map(|setting| setting.split_once('=')) {
                 match name {
                     "port" => spec.port = value.parse().ok(),

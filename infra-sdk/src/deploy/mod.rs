@@ -1,5 +1,6 @@
 //! Rolling out: releases, the port every target implements, and the engine that goes back by itself.
 
+mod engine;
 mod progress;
 mod release;
 mod report;

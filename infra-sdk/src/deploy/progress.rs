@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::deploy::release::{Release, ReleaseId};
+use crate::deploy::report::milliseconds;
 use crate::time::human;
 
 /// One step of a rollout, for a person to watch.
@@ -37,7 +38,8 @@ pub enum Progress {
     Healthy {
         /// The one that runs.
         release: Release,
-        /// How long that took.
+        /// How long that took; in milliseconds as `after_ms` where this is serialised.
+        #[serde(rename = "after_ms", serialize_with = "milliseconds")]
         after: Duration,
     },
     /// The release failed, and the last good one is started again.

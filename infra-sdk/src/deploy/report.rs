@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::deploy::release::{Release, ReleaseId};
 use crate::deploy::target::{Observation, Status};
@@ -20,8 +20,13 @@ pub struct RolloutReport {
     pub before: Option<Release>,
     /// Where it answers, if it does over HTTP.
     pub url: Option<String>,
-    /// How long it all took.
+    /// How long it all took; in milliseconds as `took_ms` where this is serialised.
+    #[serde(rename = "took_ms", serialize_with = "milliseconds")]
     pub took: Duration,
+}
+
+pub(super) fn milliseconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// What a rollout did.
@@ -136,5 +141,65 @@ impl fmt::Display for History {
             )?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::time::Timestamp;
+
+    fn release(id: &str, version: &str, accepted: bool) -> Release {
+        Release {
+            id: id.parse().unwrap(),
+            project: "shop-api".parse().unwrap(),
+            image: "shop-api/app".parse().unwrap(),
+            digest: Digest::of(b""),
+            version: version.into(),
+            by: "kim".into(),
+            created: Timestamp::now(),
+            accepted: accepted.then(Timestamp::now),
+            port: Some(8080),
+            health: "/healthz".into(),
+        }
+    }
+
+    #[test]
+    fn a_rollout_is_told_in_one_line_and_timed_in_milliseconds() {
+        let report = RolloutReport {
+            outcome: Outcome::RolledOut,
+            release: release("b", "1.1.0", true),
+            before: Some(release("a", "1.0.0", true)),
+            url: Some("http://127.0.0.1:8080".into()),
+            took: Duration::from_millis(1234),
+        };
+        let line = "shop-api now runs 1.1.0 (b) at http://127.0.0.1:8080, before: 1.0.0, took 1.2 s";
+        assert_eq!(report.to_string(), line);
+        assert_eq!(serde_json::to_value(&report).unwrap()["took_ms"], 1234);
+    }
+
+    #[test]
+    fn status_tells_a_stopped_project_from_a_running_and_an_interrupted_one() {
+        let mut report = StatusReport { current: None, candidate: None, observation: None, url: None };
+        assert_eq!(report.to_string(), "nothing was rolled out yet");
+        report.current = Some(release("a", "1.0.0", true));
+        assert!(report.to_string().starts_with("stopped; 1.0.0 (a) ran last\n  by kim, "), "{report}");
+        report.observation = Some(Observation::Healthy);
+        assert!(report.to_string().starts_with("1.0.0 (a) is healthy\n"), "{report}");
+        report.candidate = Some(release("b", "1.1.0", false));
+        assert!(report.to_string().ends_with("was interrupted; 1.0.0 (a) was good"), "{report}");
+    }
+
+    #[test]
+    fn history_aligns_its_columns_and_marks_the_current_release() {
+        let releases =
+            vec![release("c", "2.0.0-rc.1", false), release("b", "1.1", true), release("a", "1.0", true)];
+        let shown = History { current: Some("b".parse().unwrap()), releases }.to_string();
+        let starts = ["failed   c  2.0.0-rc.1  by kim", "current  b  1.1         by kim", "good     a  1.0 "];
+        for (line, start) in shown.lines().zip(starts) {
+            assert!(line.starts_with(start), "{shown}");
+        }
+        assert_eq!(shown.lines().count(), 3);
     }
 }

@@ -1,17 +1,14 @@
-//! The engine: start the new release, wait until it is healthy, or go back to the last good one.
+//! What people ask of a target: roll out, roll back, tell, stop.
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
+use crate::deploy::engine::Engine;
 use crate::deploy::progress::Progress;
-use crate::deploy::release::{Release, ReleaseId, ReleaseSpec};
+use crate::deploy::release::{ReleaseId, ReleaseSpec};
 use crate::deploy::report::{History, Outcome, RolloutReport, StatusReport};
 use crate::deploy::target::{DeployTarget, Observation, Status};
-use crate::error::{Error, ErrorKind, Result};
-
-/// The lines of a failed release's log that an error shows.
-const SHOWN_LINES: usize = 20;
+use crate::error::{Error, Result};
 
 /// How a rollout waits, and who asks for it.
 #[derive(Clone, Debug)]
@@ -159,161 +156,5 @@ fn unknown(id: &ReleaseId, status: &Status) -> Error {
     match crate::names::nearest(id.as_str(), status.releases.iter().map(|release| release.id.as_str())) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("take one from `infra:deploy:history`"),
-    }
-}
-
-/// One rollout under way.
-struct Engine<'a> {
-    target: &'a dyn DeployTarget,
-    options: &'a RolloutOptions,
-    progress: OnProgress<'a>,
-    started: Instant,
-}
-
-impl Engine<'_> {
-    /// Puts `release` in the place of what ran `before`, or goes back to that.
-    async fn switch(&self, before: &Status, release: Release, outcome: Outcome) -> Result<RolloutReport> {
-        (self.progress)(Progress::Activating { release: release.clone() });
-        let started = async {
-            self.target.activate(&release.id).await?;
-            self.healthy(&release).await?;
-            self.target.accept(&release.id, self.options.keep).await
-        };
-        let error = match self.unless_cancelled(started).await {
-            Ok(()) => {
-                let after = self.target.status().await?;
-                let release = after.release(&release.id).cloned().unwrap_or(release);
-                return Ok(self.report(outcome, release, before, after.url));
-            }
-            Err(error) => error,
-        };
-        // The log must be read before going back: that release has its own.
-        let error = self.with_log(error, &release).await;
-        Err(self.go_back(before, &release, error).await)
-    }
-
-    /// Waits until a release is healthy.
-    async fn healthy(&self, release: &Release) -> Result<()> {
-        let begun = Instant::now();
-        let mut told = String::new();
-        loop {
-            let why = match self.target.observe(&release.id).await? {
-                Observation::Healthy => {
-                    (self.progress)(Progress::Healthy { release: release.clone(), after: begun.elapsed() });
-                    return Ok(());
-                }
-                Observation::Unhealthy { why } => {
-                    return Err(Error::new(
-                        ErrorKind::Failed,
-                        format!("{release} did not become healthy: {why}"),
-                    ));
-                }
-                Observation::Starting { why } => why,
-            };
-            if begun.elapsed() >= self.options.wait {
-                let waited = crate::time::human(self.options.wait);
-                let what = format!("{release} did not become healthy within {waited}: {why}");
-                return Err(Error::new(ErrorKind::Failed, what)
-                    .hint("give it more time with `wait` under `[deploy]` if it only starts slowly"));
-            }
-            if why != told {
-                (self.progress)(Progress::Waiting { why: why.clone() });
-                told = why;
-            }
-            tokio::time::sleep(self.options.poll).await;
-        }
-    }
-
-    /// Adds the last lines a release printed.
-    async fn with_log(&self, error: Error, release: &Release) -> Error {
-        if error.kind() == ErrorKind::Cancelled || std::error::Error::source(&error).is_some() {
-            return error;
-        }
-        match self.target.logs(Some(&release.id), SHOWN_LINES).await {
-            Ok(lines) if !lines.is_empty() => {
-                error.because(format!("the last lines of its log are\n{}", lines.join("\n")))
-            }
-            Ok(_) => error.because("it printed nothing"),
-            Err(unread) => error.because(unread),
-        }
-    }
-
-    /// Starts what was good before, and adds to `error` what serves now.
-    async fn go_back(&self, before: &Status, failed: &Release, error: Error) -> Error {
-        let good = before.current.as_ref().and_then(|id| before.release(id));
-        let Some(good) = good.filter(|good| good.id != failed.id && before.active.is_some()) else {
-            return self.end(before, failed, error).await;
-        };
-        (self.progress)(Progress::GoingBack { to: good.clone(), why: error.operation().to_owned() });
-        let back = async {
-            self.target.activate(&good.id).await?;
-            self.healthy(good).await?;
-            self.target.accept(&good.id, self.options.keep).await
-        };
-        match back.await {
-            Ok(()) => error
-                .with("serving again", good)
-                .hint("correct it and roll out again; see `infra:deploy:logs`"),
-            Err(second) => error
-                .with("serving", "nothing")
-                .hint(format!("{good} did not come back either: {second}"))
-                .hint("look at `infra:deploy:logs`, then roll out a version that works"),
-        }
-    }
-
-    /// Stops a release that failed and has nothing to go back to.
-    async fn end(&self, before: &Status, failed: &Release, error: Error) -> Error {
-        if before.current.as_ref() == Some(&failed.id) && before.active.is_some() {
-            // It was good once, so what it waits for may come back; stopping it would take that chance.
-            return error
-                .hint("this is the current release, so it was left running; see `infra:deploy:logs`")
-                .hint("go back to the one before it with `infra:deploy:rollback`");
-        }
-        let why = error.operation().to_owned();
-        (self.progress)(Progress::Stopping { why });
-        let error = match self.target.stop().await {
-            Ok(()) => error.with("serving", "nothing"),
-            Err(second) => {
-                error.with("serving", "unknown").hint(format!("it could not be stopped: {second}"))
-            }
-        };
-        if before.current.is_none() {
-            error.hint(
-                "this was the first release, so there is none to go back to; correct it and roll out again",
-            )
-        } else {
-            error.hint("the project was stopped before, so it is stopped again; see `infra:deploy:history`")
-        }
-    }
-
-    /// After a failure before anything was started: takes back what a killed rollout left.
-    async fn recover(&self, before: &Status, error: Error) -> Error {
-        match before.candidate().and_then(|id| before.release(id)) {
-            Some(candidate) => self.go_back(before, candidate, error).await,
-            None => error,
-        }
-    }
-
-    /// Gives up `work` when the run is cancelled.
-    async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        tokio::select! {
-            biased;
-            () = self.options.cancel.cancelled() => {
-                Err(Error::new(ErrorKind::Cancelled, "the rollout was cancelled").exit_with(130))
-            }
-            done = work => done,
-        }
-    }
-
-    fn report(
-        &self,
-        outcome: Outcome,
-        release: Release,
-        before: &Status,
-        url: Option<String>,
-    ) -> RolloutReport {
-        let served =
-            before.current.as_ref().filter(|id| **id != release.id).and_then(|id| before.release(id));
-        RolloutReport { outcome, before: served.cloned(), release, url, took: self.started.elapsed() }
     }
 }

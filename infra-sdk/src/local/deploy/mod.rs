@@ -12,7 +12,9 @@ mod launch;
 mod log;
 mod orphans;
 mod port;
+mod prune;
 mod supervise;
+mod supervisor;
 mod target;
 
 pub use supervise::supervise_if_asked;

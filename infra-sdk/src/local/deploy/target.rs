@@ -13,7 +13,7 @@ use crate::file::{self, Access};
 use crate::images::{self, ImageRegistry};
 use crate::local::deploy::folder::{Active, Folder, Phase, State};
 use crate::local::deploy::launch::Launch;
-use crate::local::deploy::{health, log, orphans, port, supervise};
+use crate::local::deploy::{health, log, orphans, port, prune, supervise};
 use crate::process::Detached;
 use crate::time::{Timestamp, human};
 
@@ -45,11 +45,13 @@ pub struct LocalDeploy {
 }
 
 impl LocalDeploy {
-    /// A target in `folder`, an absolute path. The running program is used as supervisor, so it calls
+    /// A target in `folder`. The running program is used as supervisor, so it calls
     /// [`supervise_if_asked`](crate::local::supervise_if_asked) first thing.
     pub fn new(folder: impl Into<PathBuf>, images: Arc<dyn ImageRegistry>, env: &Env) -> Self {
+        // The service lives in another folder than this process, so paths must not depend on that.
+        let folder = env.cwd().join(folder.into());
         LocalDeploy {
-            folder: Folder::new(folder.into()),
+            folder: Folder::new(folder),
             images,
             machine: env.clone(),
             supervisor: env.program().map(Path::to_owned),
@@ -251,7 +253,7 @@ impl DeployTarget for LocalDeploy {
         self.folder.set_release(&accepted)?;
         let state = self.folder.state()?;
         self.folder.set_state(&State { current: Some(release.clone()), ..state })?;
-        for id in superseded(&self.status().await?, keep) {
+        for id in prune::superseded(&self.status().await?, keep) {
             self.folder.remove_release(&id)?;
         }
         Ok(())
@@ -296,66 +298,5 @@ impl DeployTarget for LocalDeploy {
         // Its supervisor may have been killed before, and left it running.
         orphans::end(&self.folder, supervise::GRACE).await?;
         Ok(())
-    }
-}
-
-/// What may be forgotten: good releases beyond `keep` past ones, and all failed ones but the newest, whose log
-/// somebody may still want to read. Never the current one, the active one or the good one before.
-fn superseded(status: &Status, keep: u16) -> Vec<ReleaseId> {
-    let before = status.before_current().map(|release| &release.id);
-    let (mut good, mut failed) = (0, 0);
-    let mut forgotten = Vec::new();
-    for release in &status.releases {
-        let id = Some(&release.id);
-        if id == status.current.as_ref() || id == status.active.as_ref() {
-            continue;
-        }
-        let (count, limit) = if release.accepted.is_some() { (&mut good, keep) } else { (&mut failed, 1) };
-        *count += 1;
-        if *count > limit && id != before {
-            forgotten.push(release.id.clone());
-        }
-    }
-    forgotten
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::digest::Digest;
-
-    fn status(accepted: &[bool], current: usize) -> Status {
-        let releases: Vec<Release> = accepted
-            .iter()
-            .enumerate()
-            .map(|(age, accepted)| Release {
-                id: format!("r{age}").parse().unwrap(),
-                project: "shop".parse().unwrap(),
-                image: "app".parse().unwrap(),
-                digest: Digest::of(b""),
-                version: age.to_string(),
-                by: "test".into(),
-                created: Timestamp::from(std::time::UNIX_EPOCH + Duration::from_secs(100 - age as u64)),
-                accepted: accepted.then(Timestamp::now),
-                port: None,
-                health: String::new(),
-            })
-            .collect();
-        let current = Some(releases[current].id.clone());
-        Status { active: current.clone(), current, url: None, releases }
-    }
-
-    fn forgotten(accepted: &[bool], current: usize, keep: u16) -> Vec<String> {
-        superseded(&status(accepted, current), keep).iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn old_releases_are_forgotten_but_never_the_way_back() {
-        assert_eq!(forgotten(&[true; 5], 0, 2), ["r3", "r4"]);
-        assert_eq!(forgotten(&[true; 4], 0, 0), ["r2", "r3"]);
-        // After a rollback to r2 the way back is r3.
-        assert_eq!(forgotten(&[true; 5], 2, 1), ["r1", "r4"]);
-        // Of failed ones only the newest is kept.
-        assert_eq!(forgotten(&[true, false, false, true], 0, 5), ["r2"]);
     }
 }
