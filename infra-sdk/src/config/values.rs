@@ -45,7 +45,7 @@ impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let units: [(u128, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
         let millis = self.0.as_millis();
-        match units.into_iter().find(|(unit, _)| millis % unit == 0) {
+        match units.into_iter().find(|(unit, _)| millis.is_multiple_of(*unit)) {
             Some((unit, name)) => write!(f, "{}{name}", millis / unit),
             None => write!(f, "{}", humantime::format_duration(self.0)),
         }
