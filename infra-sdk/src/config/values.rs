@@ -43,10 +43,10 @@ impl std::str::FromStr for Span {
 
 impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let units: [(u128, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")];
-        let millis = self.0.as_millis();
-        match units.into_iter().find(|(unit, _)| millis.is_multiple_of(*unit)) {
-            Some((unit, name)) => write!(f, "{}{name}", millis / unit),
+        let units: [(u128, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+        let nanos = self.0.as_nanos();
+        match units.into_iter().find(|(unit, _)| nanos.is_multiple_of(unit * 1_000_000_000)) {
+            Some((unit, name)) => write!(f, "{}{name}", nanos / unit / 1_000_000_000),
             None => write!(f, "{}", humantime::format_duration(self.0)),
         }
     }
