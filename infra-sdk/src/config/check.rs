@@ -1,6 +1,9 @@
 //! What must hold between settings: names that point at something, stacks without a circle, paths of a shape.
 
-use crate::config::{Provider, Settings, Stack, StateKind};
+use std::collections::BTreeMap;
+
+use crate::config::choose::in_order;
+use crate::config::{Provider, Settings, StateKind};
 use crate::names::{EnvName, Label, nearest, quoted};
 use crate::tree::{Node, Problem, ProblemKind};
 
@@ -40,60 +43,62 @@ impl Check<'_> {
         self.problems.push(Problem { origin: Some(node.origin.clone()), path, kind });
     }
 
-    /// Refuses `name` when it is not among `known`.
-    fn known<'b>(
+    /// Refuses `name`, which is not among `known`.
+    fn unknown<'b>(
         &mut self,
         keys: &[&str],
         what: &str,
         name: &str,
         known: impl Iterator<Item = &'b str> + Clone,
     ) {
-        if known.clone().any(|other| other == name) {
-            return;
-        }
-        let message = match (nearest(name, known.clone()), known.clone().next()) {
-            (Some(near), _) => format!("there is no {what} {}; did you mean `{near}`?", quoted(name)),
-            (None, Some(_)) => {
-                let known: Vec<String> = known.map(quoted).collect();
-                format!("there is no {what} {}, only {}", quoted(name), known.join(", "))
+        let message = match nearest(name, known.clone()) {
+            Some(near) => format!("there is no {what} {}; did you mean `{near}`?", quoted(name)),
+            None => {
+                let known: Vec<String> = known.take(20).map(quoted).collect();
+                let others = if known.is_empty() {
+                    "nor any other".into()
+                } else {
+                    format!("only {}", known.join(", "))
+                };
+                format!("there is no {what} {}, {others}", quoted(name))
             }
-            (None, None) => format!("there is no {what} {}, nor any other", quoted(name)),
         };
         self.refuse(keys, message);
     }
 
+    fn environments(&mut self, keys: [&str; 2], named: &[EnvName], settings: &Settings) {
+        for name in named.iter().filter(|name| !settings.env.contains_key(name.as_str())) {
+            let known = settings.env.keys().map(EnvName::as_str);
+            self.unknown(&[keys[0], keys[1], "envs"], "environment", name.as_str(), known);
+        }
+    }
+
     fn names(&mut self, settings: &Settings) {
-        let environments = settings.env.keys().map(|name| name.as_str());
         let stacks = settings.stack.keys().map(Label::as_str);
         for (name, stack) in &settings.stack {
-            for env in &stack.envs {
-                self.known(
-                    &["stack", name.as_str(), "envs"],
-                    "environment",
-                    env.as_str(),
-                    environments.clone(),
-                );
-            }
-            for after in &stack.after {
-                self.known(&["stack", name.as_str(), "after"], "stack", after.as_str(), stacks.clone());
+            self.environments(["stack", name.as_str()], &stack.envs, settings);
+            for after in stack.after.iter().filter(|after| !settings.stack.contains_key(after.as_str())) {
+                self.unknown(&["stack", name.as_str(), "after"], "stack", after.as_str(), stacks.clone());
             }
         }
         for (name, secret) in &settings.secrets {
-            for env in &secret.envs {
-                self.known(
-                    &["secrets", name.as_str(), "envs"],
-                    "environment",
-                    env.as_str(),
-                    environments.clone(),
+            self.environments(["secrets", name.as_str()], &secret.envs, settings);
+        }
+        for (path, export) in &settings.exports {
+            if !settings.stack.contains_key(&export.stack) {
+                self.unknown(
+                    &["exports", path.as_str(), "stack"],
+                    "stack",
+                    export.stack.as_str(),
+                    stacks.clone(),
                 );
             }
         }
-        for (path, export) in &settings.exports {
-            self.known(&["exports", path.as_str(), "stack"], "stack", export.stack.as_str(), stacks.clone());
-        }
-        if let Some(image) = &settings.deploy.image {
-            let images = settings.image.keys().map(Label::as_str);
-            self.known(&["deploy", "image"], "image", image.as_str(), images);
+        if let Some(image) =
+            settings.deploy.image.as_ref().filter(|image| !settings.image.contains_key(image.as_str()))
+        {
+            let known = settings.image.keys().map(Label::as_str);
+            self.unknown(&["deploy", "image"], "image", image.as_str(), known);
         }
     }
 
@@ -148,26 +153,17 @@ impl Check<'_> {
     }
 }
 
-/// Stacks that come after each other in a circle, the first repeated at the end.
+/// Stacks that wait for each other in a circle, the first repeated at the end.
 fn circle(settings: &Settings) -> Option<Vec<&Label>> {
-    // The stacks that stay when all that wait for nobody are taken away, again and again.
-    let mut waiting: Vec<(&Label, &Stack)> = settings.stack.iter().collect();
+    let (_, waiting) = in_order(settings.stack.iter());
+    let mut walked: Vec<&Label> = vec![waiting.keys().next()?];
+    let mut seen: BTreeMap<&Label, usize> = BTreeMap::new();
     loop {
-        let left = waiting.len();
-        let names: Vec<&Label> = waiting.iter().map(|(name, _)| *name).collect();
-        waiting.retain(|(_, stack)| stack.after.iter().any(|after| names.contains(&after)));
-        if waiting.len() == left {
-            break;
+        let here = walked.last().copied()?;
+        if let Some(first) = seen.insert(here, walked.len() - 1) {
+            return Some(walked.split_off(first));
         }
-    }
-    let mut walked: Vec<&Label> = vec![waiting.first()?.0];
-    loop {
-        let here = waiting.iter().find(|(name, _)| Some(name) == walked.last())?.1;
-        let next = here.after.iter().find(|after| waiting.iter().any(|(name, _)| name == after))?;
-        let seen = walked.iter().position(|name| *name == next);
-        walked.push(next);
-        if let Some(seen) = seen {
-            return Some(walked.split_off(seen));
-        }
+        // Each of them waits for another of them, so that the walk comes back to where it was.
+        walked.push(waiting.get(here)?.after.iter().find(|after| waiting.contains_key(after))?);
     }
 }

@@ -1,5 +1,7 @@
 //! Questions every capability asks of the settings: which image, which stacks, in which order.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::config::{Image, Settings, Stack};
 use crate::error::{Error, Result};
 use crate::names::{EnvName, Label};
@@ -32,22 +34,43 @@ impl Settings {
 
     /// The stacks of an environment, each after those it waits for, otherwise by name.
     pub fn stacks_in_order(&self, environment: &EnvName) -> Vec<(&Label, &Stack)> {
-        let mut left: Vec<(&Label, &Stack)> = self
-            .stack
-            .iter()
-            .filter(|(_, stack)| stack.envs.is_empty() || stack.envs.contains(environment))
-            .collect();
-        let mut ordered = Vec::with_capacity(left.len());
-        while !left.is_empty() {
-            let free = |(_, stack): &(&Label, &Stack)| {
-                !stack.after.iter().any(|after| left.iter().any(|(name, _)| *name == after))
-            };
-            // Loading refuses circles; settings made by hand end here all the same.
-            let next = left.iter().position(free).unwrap_or(0);
-            ordered.push(left.remove(next));
-        }
+        let here = |(_, stack): &(&Label, &Stack)| stack.envs.is_empty() || stack.envs.contains(environment);
+        let (mut ordered, circle) = in_order(self.stack.iter().filter(here));
+        // Loading refuses circles; settings made by hand still give every stack.
+        ordered.extend(circle);
         ordered
     }
+}
+
+/// Stacks after those they wait for, otherwise by name; and those that wait for each other in a circle, or for one
+/// that does. Waiting for a stack that is not among them counts for nothing.
+pub(crate) fn in_order<'a>(
+    stacks: impl Iterator<Item = (&'a Label, &'a Stack)>,
+) -> (Vec<(&'a Label, &'a Stack)>, BTreeMap<&'a Label, &'a Stack>) {
+    let mut waiting: BTreeMap<&Label, &Stack> = stacks.collect();
+    let mut missing: BTreeMap<&Label, usize> = BTreeMap::new();
+    let mut followers: BTreeMap<&Label, Vec<&Label>> = BTreeMap::new();
+    for (name, stack) in &waiting {
+        let after: BTreeSet<&Label> =
+            stack.after.iter().filter(|after| waiting.contains_key(after)).collect();
+        missing.insert(name, after.len());
+        after.into_iter().for_each(|after| followers.entry(after).or_default().push(name));
+    }
+    let mut free: BTreeSet<&Label> =
+        missing.iter().filter(|(_, left)| **left == 0).map(|(name, _)| *name).collect();
+    let mut ordered = Vec::with_capacity(waiting.len());
+    while let Some(name) = free.pop_first() {
+        ordered.extend(waiting.remove_entry(name));
+        for follower in followers.remove(name).unwrap_or_default() {
+            if let Some(left) = missing.get_mut(follower) {
+                *left -= 1;
+                if *left == 0 {
+                    free.insert(follower);
+                }
+            }
+        }
+    }
+    (ordered, waiting)
 }
 
 #[cfg(test)]

@@ -83,7 +83,8 @@ impl Layers {
 
 /// Lays one layer on top, and on top of that what it says for the environment only.
 fn lay(tree: &mut Node, mut layer: Node, environment: &EnvName) {
-    let mut only = Node::table::<String>([], layer.origin.clone());
+    let origin = layer.origin.clone();
+    let mut only = Node::table::<String>([], origin.clone());
     if let Some(sections) = table_mut(&mut layer, "env") {
         for (name, section) in sections {
             let Value::Table(section) = &mut section.value else { continue };
@@ -91,7 +92,7 @@ fn lay(tree: &mut Node, mut layer: Node, environment: &EnvName) {
                 if let Some(node) = section.remove(key)
                     && name == environment.as_str()
                 {
-                    only.merge(Node::table([(key, node.clone())], node.origin));
+                    only.merge(Node::table([(key, node)], origin.clone()));
                 }
             }
         }

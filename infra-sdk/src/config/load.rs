@@ -221,6 +221,7 @@ fn not_accepted(problems: BTreeSet<Problem>, root: &Path) -> Error {
     problems.iter_mut().for_each(layers::suggest_overrides);
     let what = match problems.len() {
         1 => "infra.toml has a problem".to_owned(),
+        count @ 200.. => format!("infra.toml has {count} problems or more"),
         count => format!("infra.toml has {count} problems"),
     };
     let error = refused(what, &problems)

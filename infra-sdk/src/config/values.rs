@@ -43,7 +43,12 @@ impl std::str::FromStr for Span {
 
 impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", humantime::format_duration(self.0))
+        let units: [(u128, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+        let nanos = self.0.as_nanos();
+        match units.into_iter().find(|(unit, _)| nanos.is_multiple_of(unit * 1_000_000_000)) {
+            Some((unit, name)) => write!(f, "{}{name}", nanos / unit / 1_000_000_000),
+            None => write!(f, "{}", humantime::format_duration(self.0)),
+        }
     }
 }
 

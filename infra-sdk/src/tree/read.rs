@@ -35,7 +35,7 @@ pub enum Keys {
     Exact,
 }
 
-/// More runs than this would mean hundreds of problems: those found so far are enough to work on.
+/// More walks than this are needed only for a tree where nearly everything is wrong.
 const MAX_RUNS: usize = 400;
 
 /// Reads a tree into a type.
@@ -51,7 +51,7 @@ const MAX_RUNS: usize = 400;
 /// with a stand-in, or because of one, is not reported.
 ///
 /// # Errors
-/// Everything that is wrong, in the order of the places.
+/// Everything that is wrong, in the order of the places; after two hundred problems it stops looking for more.
 pub fn read<T: DeserializeOwned>(node: &Node, options: ReadOptions) -> Result<T, Vec<Problem>> {
     let walk = Walk::new(options);
     for _ in 0..MAX_RUNS {
@@ -59,7 +59,7 @@ pub fn read<T: DeserializeOwned>(node: &Node, options: ReadOptions) -> Result<T,
             Ok(value) if walk.is_clean() => return Ok(value),
             Ok(_) => break,
             Err(stop) => {
-                if !walk.go_on_after(stop, node) {
+                if walk.is_enough() || !walk.go_on_after(stop, node) {
                     break;
                 }
             }

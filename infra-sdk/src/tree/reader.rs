@@ -237,7 +237,7 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown(&self, key: &str, node: &Node, fields: &[&str]) {
-        if self.walk.refuses_unknown() {
+        if self.walk.refuses_unknown() && !self.walk.is_enough() {
             let shown: Vec<String> = fields.iter().map(|field| self.walk.shown(field)).collect();
             let nearest = nearest(key, shown.iter().map(String::as_str)).map(str::to_owned);
             let place = Place { path: child(&self.place.path, key), origin: node.origin.clone() };

@@ -30,6 +30,8 @@ pub(crate) const TEXTS: [&str; 10] = [
 /// The level at which no stand-in was accepted: the value is left out, and then its parent.
 pub(crate) const LEFT_OUT: usize = TEXTS.len();
 
+const ENOUGH: usize = 200;
+
 /// What is known after some walks.
 pub(crate) struct Walk {
     options: ReadOptions,
@@ -61,6 +63,11 @@ impl Walk {
             });
         }
         problems
+    }
+
+    /// Whether there are more problems than anybody corrects in one go; those found so far are enough to work on.
+    pub(crate) fn is_enough(&self) -> bool {
+        self.problems.borrow().len() >= ENOUGH
     }
 
     /// Makes room for the next walk after one stopped; false when nothing is left to try.
@@ -122,6 +129,9 @@ impl Walk {
     }
 
     pub(crate) fn note(&self, place: &Place, kind: ProblemKind) {
+        if self.is_enough() {
+            return;
+        }
         let problem = Problem { path: place.path.clone(), origin: Some(place.origin.clone()), kind };
         self.problems.borrow_mut().insert(problem);
     }
