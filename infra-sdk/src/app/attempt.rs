@@ -125,7 +125,7 @@ impl Future for Guarded<'_> {
 
 thread_local! {
     static IN_BODY: Cell<bool> = const { Cell::new(false) };
-    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+    static PANICKED_AT: RefCell<Option<(String, Option<String>)>> = const { RefCell::new(None) };
 }
 
 /// Calls a part of a body; a panic becomes a `Bug`.
@@ -142,8 +142,11 @@ fn guarded<T>(task: &str, part: impl FnOnce() -> T) -> Result<T> {
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".into());
         let mut error = Error::new(ErrorKind::Bug, format!("the task `{task}` panicked: {message}"));
-        if let Some(place) = PANICKED_AT.take() {
+        if let Some((place, trace)) = PANICKED_AT.take() {
             error = error.with("at", place);
+            if let Some(trace) = trace {
+                return error.because(trace).hint("this is a mistake in the task's code");
+            }
         }
         error.hint(
             "this is a mistake in the task's code; run it again with RUST_BACKTRACE=1 to see the way there",
@@ -164,7 +167,16 @@ fn keep_panics_quiet() {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let trace = std::backtrace::Backtrace::capture();
             let traced = trace.status() == std::backtrace::BacktraceStatus::Captured;
-            PANICKED_AT.set(Some(if traced { format!("{place}\n{trace}") } else { place }));
+            PANICKED_AT.set(Some((place, traced.then(|| trimmed(&trace.to_string())))));
         }));
     });
+}
+
+/// The frames of a backtrace between the panic itself and this crate, which starts every body.
+fn trimmed(trace: &str) -> String {
+    let lines: Vec<&str> = trace.lines().collect();
+    let first = lines.iter().position(|line| line.contains("core::panicking::panic")).map_or(0, |at| at + 2);
+    let last =
+        lines.iter().position(|line| line.contains("infra_sdk::app::body::Body")).unwrap_or(lines.len());
+    format!("backtrace\n{}", lines.get(first..last).unwrap_or(&lines).join("\n"))
 }

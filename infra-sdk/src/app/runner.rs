@@ -78,11 +78,7 @@ impl Runner<'_> {
                 Some(Ok(ended)) => self.finish(ended, &mut now, &tasks),
                 // Panics are caught inside and nothing is aborted, so this is an end without a result.
                 Some(Err(_)) => tasks.cancel(),
-                None if tasks.is_cancelled() => break,
-                None => match now.queue.pop() {
-                    Some(index) => self.start(index, &mut now, &tasks),
-                    None => break,
-                },
+                None => break,
             }
         }
         self.shared.output.finish();
