@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use clap::builder::Resettable;
 use clap::error::ErrorKind as ClapKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -128,7 +129,7 @@ fn below(app: &App, prefix: &str) -> Vec<Command> {
         let own = app.names.get(name.as_str()).filter(|index| !app.nodes[**index as usize].settings.hidden);
         let command = match own {
             // The completions make up the full name themselves.
-            Some(index) => command(app, *index).name(part.to_owned()).bin_name(None),
+            Some(index) => command(app, *index).name(part.to_owned()).bin_name(Resettable::Reset),
             None => Command::new(part.to_owned()),
         };
         command.subcommands(below(app, &format!("{name}:")))
