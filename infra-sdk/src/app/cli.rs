@@ -45,6 +45,13 @@ pub(crate) fn parse(app: &App, args: impl IntoIterator<Item = impl Into<OsString
     request.globals.help = matches.get_flag("help");
     let mut rest = following(&matches);
     while !rest.is_empty() {
+        // What other programs understand: `help`, `help deploy`.
+        if rest[0] == "help" && !app.names.contains_key("help") {
+            rest.remove(0);
+            request.globals.help |= rest.is_empty();
+            rest.extend((!rest.is_empty()).then(|| "--help".into()));
+            continue;
+        }
         let (index, used) = resolve(app, &rest).map_err(Stop::Wrong)?;
         let command = command(app, index);
         let matches = command.try_get_matches_from(&rest[used..]).map_err(|error| stop(&error))?;

@@ -45,7 +45,10 @@ pub(crate) fn confirm(
         return Err(missing(&open, must_type, name.as_str()));
     }
     output.note(&format!("{}\n", plan_view::text(app, plan, environment)));
-    let denied = |why: &str| Err(Error::new(ErrorKind::Denied, why.to_owned()).hint("nothing was run"));
+    let denied = |why: &str| {
+        Err(Error::new(ErrorKind::Denied, why.to_owned())
+            .hint("nothing was run; start it again when you are sure"))
+    };
     if environment.is_protected() {
         output.prompt(&format!("`{name}` is protected. Type its name to run this:"));
         if asker.line()?.trim() != name.as_str() {

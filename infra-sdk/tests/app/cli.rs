@@ -165,6 +165,8 @@ fn the_help_of_a_task_shows_its_flags_first() {
     assert_eq!(ran.code, 0);
     let (own, global) = (ran.out.find("--loud").unwrap(), ran.out.find("--keep-going").unwrap());
     assert!(ran.out.starts_with("Say hello\n") && own < global, "{}", ran.out);
+    assert_eq!(run(&app(), "help greet").out, ran.out);
+    assert_eq!(run(&app(), "help").out, run(&app(), "").out);
 }
 
 #[test]

@@ -109,6 +109,17 @@ fn a_dry_run_asks_nothing_and_runs_only_what_changes_nothing() {
     assert_eq!((ran.code, runs.load(SeqCst)), (0, 0), "{}", ran.err);
     assert!(ran.out.contains("looked, dry: true") && !ran.out.contains("told"), "{}", ran.out);
     assert!(ran.out.contains("1. build") && ran.out.contains("2. wipe    Wipe  ! dangerous"), "{}", ran.out);
+    app.replace(look, |_: Cx| async { Ok::<_, Error>(8) });
+    assert!(run(&app, "look --dry-run").out.ends_with("Dry run: nothing is run.\n"));
+    app.check().unwrap();
+    let (mut app, _) = self::app();
+    let look = app.task("look").about("Look").read_only().run(nothing);
+    let build = app.task("make").about("Make").after(look).run(nothing);
+    app.task("tell")
+        .about("Tell")
+        .read_only()
+        .needs(build)
+        .run(|_: Cx, _: Arc<()>| async { Ok::<_, Error>(()) });
     let json = run(&app, "tell --dry-run --output json").out;
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(plan["plan"][0], serde_json::json!({"name": "look", "danger": false, "runs": true}));

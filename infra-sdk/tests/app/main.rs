@@ -1,5 +1,7 @@
 //! The task runtime as its users see it: an `App`, a command line, what is printed, an exit code.
 
+#![cfg(unix)]
+
 mod cli;
 mod confirm;
 mod output;

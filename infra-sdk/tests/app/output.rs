@@ -182,7 +182,7 @@ async fn a_body_can_be_tested_on_a_folder_alone() {
         Ok(cx.ask("How many").await?.parse().unwrap_or(0))
     }
     let scratch = Scratch::new();
-    let (cx, seen) = Cx::test(&scratch.0).answers(["7"]).build().unwrap();
+    let (cx, seen) = Cx::test(&scratch.0).answers(["7"]).build();
     assert_eq!(body(cx).await.unwrap(), 7);
     assert!(seen.stdout().contains(scratch.0.file_name().unwrap().to_str().unwrap()));
     assert!(seen.stderr().starts_with("warning: careful\n"));

@@ -191,6 +191,11 @@ fn services_are_made_once_and_only_when_asked_for() {
     });
     app.task("none").about("None").run(nothing);
     app.task("text").about("Not provided").run(|cx: Cx| async move { cx.service::<String>().map(drop) });
+    app.provide(|cx: &Cx| cx.service::<u8>().map(|own| *own));
+    app.task("circle")
+        .about("Asks for what asks for itself")
+        .run(|cx: Cx| async move { cx.service::<u8>().map(drop) });
+    assert!(run(&app, "circle").err.contains("asks for itself"));
     assert_eq!((run(&app, "none").code, made.load(SeqCst)), (0, 0));
     assert!(run(&app, "both").out.contains("80 80"));
     let ran = run(&app, "text");
