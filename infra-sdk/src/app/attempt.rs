@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::human;
 
 /// A body gets this much longer than its programs, to tell how they ended.
-const AFTER_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const AFTER_GRACE: Duration = Duration::from_secs(2);
 
 /// A task that is about to run.
 pub(crate) struct Work {
@@ -38,7 +38,13 @@ enum Stop {
 /// Runs a task to its end. Once it should stop, its body has the grace to end and is then dropped.
 pub(crate) async fn run(work: Work) -> Result<Output> {
     let (token, settings) = (work.token.clone(), work.settings.clone());
-    let mut attempts = pin!(attempts(work));
+    let mut attempts = pin!(async {
+        match settings.deadline {
+            // On its own, so that a body which blocks its thread does not block the clock.
+            Some(_) => Spawned(tokio::spawn(attempts(work))).await,
+            None => attempts(work).await,
+        }
+    });
     let stop = tokio::select! {
         biased;
         result = &mut attempts => return result,
@@ -65,6 +71,26 @@ pub(crate) async fn run(work: Work) -> Result<Output> {
                 format!("the task did not stop within {grace} and was dropped"),
             ))
         }
+    }
+}
+
+/// A future on the runtime that ends with whoever waits for it.
+struct Spawned(tokio::task::JoinHandle<Result<Output>>);
+
+impl Future for Spawned {
+    type Output = Result<Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|ended| {
+            // Panics of bodies were caught inside.
+            ended.unwrap_or_else(|error| Err(Error::new(ErrorKind::Bug, "a task got lost").because(error)))
+        })
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

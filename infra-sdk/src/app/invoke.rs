@@ -148,8 +148,8 @@ impl Invocation<'_> {
     fn block_on(&self, workers: usize, runner: Runner<'_>) -> Result<Summary> {
         let failed = |error| Error::new(ErrorKind::Unavailable, "start the async runtime").because(error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            // Bodies may block for a moment, so a task's worker is never the only one.
-            .worker_threads(workers.clamp(2, 16))
+            // Bodies may block their threads: one more is left to look after time and the others.
+            .worker_threads(workers.clamp(1, 16) + 1)
             .enable_all()
             .build()
             .map_err(|error: std::io::Error| {

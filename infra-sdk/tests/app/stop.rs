@@ -108,6 +108,30 @@ fn a_body_that_ignores_the_cancellation_is_dropped() {
     assert!(ran.err.contains("deaf  cancelled"), "{}", ran.err);
 }
 
+/// Blocks its thread for ever.
+async fn blocked(_: Cx) -> Result<()> {
+    let (_kept, nothing_comes) = std::sync::mpsc::channel::<()>();
+    let _ = nothing_comes.recv();
+    Ok(())
+}
+
+#[test]
+fn a_body_that_blocks_its_thread_keeps_neither_the_run_nor_the_clock() {
+    let mut app = App::new();
+    app.task("stuck").about("Blocks").grace(Duration::ZERO).run(blocked);
+    app.task("fail").about("Fails").grace(Duration::ZERO).run(broken);
+    let ran = run(&app, "stuck fail -j 2");
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("1 of the tasks did not stop") && ran.err.contains("stuck  cancelled"),
+        "{}",
+        ran.err
+    );
+    let mut app = App::new();
+    app.task("stuck").about("Blocks").grace(Duration::ZERO).deadline(Duration::from_millis(50)).run(blocked);
+    assert_eq!(run(&app, "stuck").code, 124);
+}
+
 #[test]
 fn a_task_that_takes_longer_than_its_deadline_fails_and_its_programs_end() {
     let scratch = Scratch::new();
