@@ -143,8 +143,9 @@ impl App {
     /// Puts another body in the place of a task's: same name, same output type,
     /// and everything that waits for it now waits for this one.
     ///
-    /// Its needs and flags are dropped; what it runs `after` stays, and so do
-    /// its line in the lists, danger, deadline and retries.
+    /// Its needs and flags are dropped, and so is its promise to be read-only, which
+    /// the new body has to give itself, through [`replacing`](App::replacing). What it
+    /// runs `after` stays, and so do its line in the lists, danger, deadline and retries.
     pub fn replace<T, B: Body<(), Output = T>>(&mut self, task: TaskRef<T>, body: B) {
         self.replacing(task).run(body);
     }
@@ -155,7 +156,7 @@ impl App {
     pub fn replacing<T>(&mut self, task: TaskRef<T>) -> TaskBuilder<'_, NoArgs, (), SameOutput<T>> {
         let id = task.id();
         let (about, settings) = match self.nodes.get(id.index as usize).filter(|_| id.brand == self.brand) {
-            Some(node) => (node.about.clone(), node.settings.clone()),
+            Some(node) => (node.about.clone(), Settings { read_only: false, ..node.settings.clone() }),
             None => (String::new(), Settings::default()),
         };
         TaskBuilder::new(self, Target::Replace(id), about, settings)

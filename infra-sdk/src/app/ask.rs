@@ -28,7 +28,7 @@ impl Asker {
         match self {
             Asker::Terminal => {
                 let mut line = String::new();
-                let length = std::io::stdin().lock().read_line(&mut line)?;
+                let length = std::io::stdin().lock().read_line(&mut line).map_err(unread)?;
                 if length == 0 {
                     return Err(ended());
                 }
@@ -42,15 +42,51 @@ impl Asker {
     /// The same without echo.
     pub(crate) fn secret(&self) -> Result<SecretValue> {
         match self {
-            Asker::Terminal => Ok(SecretValue::new(rpassword::read_password()?)),
+            Asker::Terminal => rpassword::read_password().map(SecretValue::new).map_err(unread),
             Asker::Nobody => Err(nobody("a secret")),
             Asker::Script(lines) => scripted(lines).map(SecretValue::new),
         }
     }
 }
 
+/// The state of the terminal before a question: a person who is asked for a
+/// secret and presses Ctrl-C would be left with a terminal that shows nothing.
+pub(crate) struct TerminalState(#[cfg(unix)] Option<rustix::termios::Termios>);
+
+impl TerminalState {
+    #[cfg(unix)]
+    pub(crate) fn remember() -> Self {
+        TerminalState(rustix::termios::tcgetattr(std::io::stdin()).ok())
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn remember() -> Self {
+        TerminalState()
+    }
+
+    pub(crate) fn restore(&self) {
+        #[cfg(unix)]
+        if let Some(state) = &self.0 {
+            let now = rustix::termios::OptionalActions::Now;
+            // All that can go wrong is that the terminal is gone.
+            let _ = rustix::termios::tcsetattr(std::io::stdin(), now, state);
+        }
+    }
+}
+
 fn scripted(lines: &Mutex<VecDeque<String>>) -> Result<String> {
     lines.lock().unwrap_or_else(PoisonError::into_inner).pop_front().ok_or_else(ended)
+}
+
+fn unread(error: std::io::Error) -> Error {
+    match error.kind() {
+        // A signal came in between: the run is about to be cancelled.
+        std::io::ErrorKind::Interrupted => Error::new(ErrorKind::Cancelled, "the question was cancelled"),
+        std::io::ErrorKind::UnexpectedEof => ended(),
+        _ => Error::new(ErrorKind::Io, "read an answer from the terminal")
+            .because(error)
+            .hint("run it in a terminal, or give the answer by a flag or a variable of the task"),
+    }
 }
 
 fn ended() -> Error {

@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::time::human;
 
 /// A body gets this much longer than its programs, to tell how they ended.
-const AFTER_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const AFTER_GRACE: Duration = Duration::from_secs(2);
 
 /// A task that is about to run.
 pub(crate) struct Work {
@@ -38,7 +38,13 @@ enum Stop {
 /// Runs a task to its end. Once it should stop, its body has the grace to end and is then dropped.
 pub(crate) async fn run(work: Work) -> Result<Output> {
     let (token, settings) = (work.token.clone(), work.settings.clone());
-    let mut attempts = pin!(attempts(work));
+    let mut attempts = pin!(async {
+        match settings.deadline {
+            // On its own, so that a body which blocks its thread does not block the clock.
+            Some(_) => Spawned(tokio::spawn(attempts(work))).await,
+            None => attempts(work).await,
+        }
+    });
     let stop = tokio::select! {
         biased;
         result = &mut attempts => return result,
@@ -65,6 +71,26 @@ pub(crate) async fn run(work: Work) -> Result<Output> {
                 format!("the task did not stop within {grace} and was dropped"),
             ))
         }
+    }
+}
+
+/// A future on the runtime that ends with whoever waits for it.
+struct Spawned(tokio::task::JoinHandle<Result<Output>>);
+
+impl Future for Spawned {
+    type Output = Result<Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|ended| {
+            // Panics of bodies were caught inside.
+            ended.unwrap_or_else(|error| Err(Error::new(ErrorKind::Bug, "a task got lost").because(error)))
+        })
+    }
+}
+
+impl Drop for Spawned {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -125,7 +151,7 @@ impl Future for Guarded<'_> {
 
 thread_local! {
     static IN_BODY: Cell<bool> = const { Cell::new(false) };
-    static PANICKED_AT: RefCell<Option<String>> = const { RefCell::new(None) };
+    static PANICKED_AT: RefCell<Option<(String, Option<String>)>> = const { RefCell::new(None) };
 }
 
 /// Calls a part of a body; a panic becomes a `Bug`.
@@ -142,8 +168,11 @@ fn guarded<T>(task: &str, part: impl FnOnce() -> T) -> Result<T> {
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".into());
         let mut error = Error::new(ErrorKind::Bug, format!("the task `{task}` panicked: {message}"));
-        if let Some(place) = PANICKED_AT.take() {
+        if let Some((place, trace)) = PANICKED_AT.take() {
             error = error.with("at", place);
+            if let Some(trace) = trace {
+                return error.because(trace).hint("this is a mistake in the task's code");
+            }
         }
         error.hint(
             "this is a mistake in the task's code; run it again with RUST_BACKTRACE=1 to see the way there",
@@ -164,7 +193,16 @@ fn keep_panics_quiet() {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let trace = std::backtrace::Backtrace::capture();
             let traced = trace.status() == std::backtrace::BacktraceStatus::Captured;
-            PANICKED_AT.set(Some(if traced { format!("{place}\n{trace}") } else { place }));
+            PANICKED_AT.set(Some((place, traced.then(|| trimmed(&trace.to_string())))));
         }));
     });
+}
+
+/// The frames of a backtrace between the panic itself and this crate, which starts every body.
+fn trimmed(trace: &str) -> String {
+    let lines: Vec<&str> = trace.lines().collect();
+    let first = lines.iter().position(|line| line.contains("core::panicking::panic")).map_or(0, |at| at + 2);
+    let last =
+        lines.iter().position(|line| line.contains("infra_sdk::app::body::Body")).unwrap_or(lines.len());
+    format!("backtrace\n{}", lines.get(first..last).unwrap_or(&lines).join("\n"))
 }

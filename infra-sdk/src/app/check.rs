@@ -50,7 +50,7 @@ impl App {
         }
         if let Some(cycle) = graph::cycle(&self.nodes) {
             let names = cycle.iter().chain(&cycle[..1]).map(|index| &*self.nodes[*index as usize].name);
-            mistakes.push(format!("a cycle: {}", names.collect::<Vec<_>>().join(" waits for ")));
+            mistakes.push(format!("a cycle: `{}`", names.collect::<Vec<_>>().join("` waits for `")));
         }
         if mistakes.is_empty() {
             return Ok(());

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use clap::builder::Resettable;
 use clap::error::ErrorKind as ClapKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
@@ -44,6 +45,13 @@ pub(crate) fn parse(app: &App, args: impl IntoIterator<Item = impl Into<OsString
     request.globals.help = matches.get_flag("help");
     let mut rest = following(&matches);
     while !rest.is_empty() {
+        // What other programs understand: `help`, `help deploy`.
+        if rest[0] == "help" && !app.names.contains_key("help") {
+            rest.remove(0);
+            request.globals.help |= rest.is_empty();
+            rest.extend((!rest.is_empty()).then(|| "--help".into()));
+            continue;
+        }
         let (index, used) = resolve(app, &rest).map_err(Stop::Wrong)?;
         let command = command(app, index);
         let matches = command.try_get_matches_from(&rest[used..]).map_err(|error| stop(&error))?;
@@ -105,10 +113,7 @@ pub(crate) fn help(app: &App) -> String {
 
 /// The script that completes tasks and flags in `shell`.
 pub(crate) fn completions(app: &App, shell: &str) -> Vec<u8> {
-    let mut all = root(app).allow_external_subcommands(false);
-    for (index, node) in app.nodes.iter().enumerate().filter(|(_, node)| !node.settings.hidden) {
-        all = all.subcommand(command(app, index as u32).name(node.name.to_string()));
-    }
+    let mut all = root(app).allow_external_subcommands(false).subcommands(below(app, ""));
     // The completed word is the program itself: an alias of cargo has no completions of its own.
     let name = app.program.rsplit(' ').next().unwrap_or_default().to_owned();
     let mut script = Vec::new();
@@ -116,6 +121,27 @@ pub(crate) fn completions(app: &App, shell: &str) -> Vec<u8> {
         clap_complete::generate(shell, &mut all, name, &mut script);
     }
     script
+}
+
+/// The tasks whose names start with `prefix`, as commands inside commands: most
+/// shells take a colon for the end of a word.
+fn below(app: &App, prefix: &str) -> Vec<Command> {
+    let visible = app.nodes.iter().filter(|node| !node.settings.hidden);
+    let rests = visible.filter_map(|node| node.name.strip_prefix(prefix));
+    let mut parts: Vec<&str> = rests.filter_map(|rest| rest.split(':').next()).collect();
+    parts.sort_unstable();
+    parts.dedup();
+    let part = |part: &str| {
+        let name = format!("{prefix}{part}");
+        let own = app.names.get(name.as_str()).filter(|index| !app.nodes[**index as usize].settings.hidden);
+        let command = match own {
+            // The completions make up the full name themselves.
+            Some(index) => command(app, *index).name(part.to_owned()).bin_name(Resettable::Reset),
+            None => Command::new(part.to_owned()),
+        };
+        command.subcommands(below(app, &format!("{name}:")))
+    };
+    parts.into_iter().map(part).collect()
 }
 
 fn root(app: &App) -> Command {
@@ -139,11 +165,6 @@ fn command(app: &App, index: u32) -> Command {
     }
     // A task with words of its own takes all that follow, so it comes last.
     let last = command.get_positionals().next().is_some() || command.has_subcommands();
-    let usage = match (node.flags.is_some(), last) {
-        (_, true) => None,
-        (true, _) => Some(format!("{} {} [OPTIONS] [TASK]…", app.program, node.name)),
-        (false, _) => Some(format!("{} {} [OPTIONS] [TASK]…", app.program, node.name)),
-    };
     command = command
         .bin_name(format!("{} {}", app.program, node.name))
         .display_name(node.name.to_string())
@@ -152,9 +173,10 @@ fn command(app: &App, index: u32) -> Command {
         .disable_help_subcommand(true)
         .allow_external_subcommands(!last)
         .args(global_args());
-    match usage {
-        Some(usage) => command.override_usage(usage),
-        None => command,
+    if last {
+        command
+    } else {
+        command.override_usage(format!("{} {} [OPTIONS] [TASK]…", app.program, node.name))
     }
 }
 

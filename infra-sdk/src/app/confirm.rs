@@ -6,6 +6,7 @@ use crate::app::environment::Environment;
 use crate::app::flags::GlobalFlags;
 use crate::app::graph::Plan;
 use crate::app::output::Output;
+use crate::app::plan_view;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
 
@@ -43,8 +44,11 @@ pub(crate) fn confirm(
     if !asker.can_ask() {
         return Err(missing(&open, must_type, name.as_str()));
     }
-    output.note(&format!("{}\n", show(app, plan, environment)));
-    let denied = |why: &str| Err(Error::new(ErrorKind::Denied, why.to_owned()).hint("nothing was run"));
+    output.note(&format!("{}\n", plan_view::text(app, plan, environment)));
+    let denied = |why: &str| {
+        Err(Error::new(ErrorKind::Denied, why.to_owned())
+            .hint("nothing was run; start it again when you are sure"))
+    };
     if environment.is_protected() {
         output.prompt(&format!("`{name}` is protected. Type its name to run this:"));
         if asker.line()?.trim() != name.as_str() {
@@ -71,20 +75,4 @@ fn missing(open: &[&str], must_type: bool, environment: &str) -> Error {
     Error::new(ErrorKind::Denied, format!("{what}, and there is no terminal to ask on"))
         .with("environment", environment)
         .hint(format!("nothing was run; to confirm, add `{}`", flags.join(" ")))
-}
-
-/// The plan in the order it runs, dangerous tasks marked.
-pub(crate) fn show(app: &App, plan: &Plan, environment: &Environment) -> String {
-    let name = environment.name();
-    let protected = if environment.is_protected() { " (protected)" } else { "" };
-    let mut text = format!("Plan for environment `{name}`{protected}:");
-    let nodes: Vec<_> = plan.order.iter().map(|index| &app.nodes[*index as usize]).collect();
-    let visible = nodes.iter().filter(|node| !node.settings.hidden || node.is_dangerous_in(name));
-    let width = visible.clone().map(|node| node.name.chars().count()).max().unwrap_or(0);
-    for (number, node) in visible.enumerate() {
-        let mark = if node.is_dangerous_in(name) { "  ! dangerous" } else { "" };
-        let line = format!("\n  {:>2}. {:<width$}  {}{mark}", number + 1, node.name, node.about);
-        text.push_str(line.trim_end_matches(' '));
-    }
-    text
 }

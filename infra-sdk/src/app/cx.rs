@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::app::ask::{self, Asker};
+use crate::app::ask::{self, Asker, TerminalState};
 use crate::app::cx_test::CxBuilder;
 use crate::app::environment::Environment;
 use crate::app::github;
@@ -67,7 +67,7 @@ impl Cx {
     /// # async fn greet(cx: Cx) -> Result<()> { cx.say("hello"); Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<()> {
-    /// let (cx, seen) = Cx::test("/tmp").build()?;
+    /// let (cx, seen) = Cx::test("/tmp").build();
     /// greet(cx).await?;
     /// assert_eq!(seen.stdout(), "hello\n");
     /// # Ok(())
@@ -198,12 +198,16 @@ impl Cx {
         let _turn = shared.asking.lock().await;
         shared.output.prompt(&format!("{question}:"));
         let asker = shared.asker.clone();
+        let terminal = TerminalState::remember();
         let answer = tokio::task::spawn_blocking(move || read(&asker));
         tokio::select! {
             answer = answer => answer.unwrap_or_else(|error| {
                 Err(Error::new(ErrorKind::Bug, "asking a question failed").because(error))
             }),
-            () = self.0.token.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the question was cancelled")),
+            () = self.0.token.cancelled() => {
+                terminal.restore();
+                Err(Error::new(ErrorKind::Cancelled, "the question was cancelled"))
+            }
         }
     }
 

@@ -4,20 +4,20 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::app::app::App;
 use crate::app::cli::{self, Request, Stop};
 use crate::app::confirm;
 use crate::app::console::Console;
 use crate::app::cx::Shared;
-use crate::app::environment::{self, Environment};
+use crate::app::environment;
 use crate::app::exit;
 use crate::app::github;
 use crate::app::graph::Plan;
 use crate::app::graph_view;
+use crate::app::layout::Layout;
 use crate::app::list::{self, TaskList};
-use crate::app::output::{Layout, Output};
+use crate::app::output::Output;
+use crate::app::plan_view;
 use crate::app::runner::Runner;
 use crate::app::signal;
 use crate::app::summary::Summary;
@@ -80,7 +80,7 @@ impl Invocation<'_> {
             output.result(&String::from_utf8_lossy(&cli::completions(app, shell)));
         } else if globals.list {
             if globals.json {
-                output.document(&json!(TaskList::of(app)));
+                output.document(&TaskList::of(app))?;
             } else {
                 output.result(&list::text(app));
             }
@@ -106,15 +106,15 @@ impl Invocation<'_> {
         let environment = environment::choose(globals.env.as_deref(), &self.env, environments)?;
         let plan = Plan::new(&app.nodes, &request.tasks);
         for &index in &plan.order {
-            if !request.flags.contains_key(&index) {
-                if let Some(matches) = cli::defaults(app, index)? {
-                    request.flags.insert(index, matches);
-                }
+            if !request.flags.contains_key(&index)
+                && let Some(matches) = cli::defaults(app, index)?
+            {
+                request.flags.insert(index, matches);
             }
         }
         let dry_run = globals.dry_run;
         if dry_run {
-            self.show_plan(&plan, &environment, globals.json);
+            plan_view::dry_run(app, &plan, &environment, globals.json, &self.output)?;
         } else {
             confirm::confirm(app, &plan, &environment, globals, &self.asker, &self.output)?;
         }
@@ -141,26 +141,24 @@ impl Invocation<'_> {
             cancel: self.cancel.clone(),
         };
         let summary = self.block_on(jobs.min(plan.order.len()), runner)?;
-        Ok(self.tell(summary, &plan, dry_run))
+        self.tell(summary, &plan, dry_run)
     }
 
     /// Runs on a runtime of its own; on a thread of its own if the caller is inside one already.
     fn block_on(&self, workers: usize, runner: Runner<'_>) -> Result<Summary> {
         let failed = |error| Error::new(ErrorKind::Unavailable, "start the async runtime").because(error);
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            // Bodies may block for a moment, so a task's worker is never the only one.
-            .worker_threads(workers.clamp(2, 16))
+            // Bodies may block their threads: one more is left to look after time and the others.
+            .worker_threads(workers.clamp(1, 16) + 1)
             .enable_all()
             .build()
             .map_err(|error: std::io::Error| {
                 failed(error).hint("the system may be out of threads or memory")
             })?;
-        let run = || {
-            if self.of_process {
-                runtime.spawn(signal::listen(self.cancel.clone(), self.output.clone()));
-            }
-            runtime.block_on(runner.run())
-        };
+        if self.of_process {
+            signal::listen(&self.cancel, &self.output)?;
+        }
+        let run = || runtime.block_on(runner.run());
         let summary = if tokio::runtime::Handle::try_current().is_ok() {
             std::thread::scope(|scope| scope.spawn(run).join()).map_err(|_| {
                 Error::new(ErrorKind::Bug, "the task runner panicked").hint("please report this")
@@ -188,43 +186,11 @@ impl Invocation<'_> {
         Ok(given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
     }
 
-    fn show_plan(&self, plan: &Plan, environment: &Environment, json: bool) {
-        let app = self.app;
-        let runs = will_run(app, plan);
-        if json {
-            let tasks: Vec<_> = plan
-                .order
-                .iter()
-                .map(|index| &app.nodes[*index as usize])
-                .zip(&runs)
-                .map(|(node, runs)| {
-                    json!({"name": &*node.name, "danger": node.is_dangerous_in(environment.name()), "runs": runs})
-                })
-                .collect();
-            return self.output.document(&json!({
-                "version": 1,
-                "environment": environment.name(),
-                "protected": environment.is_protected(),
-                "plan": tasks,
-            }));
-        }
-        self.output.result(&confirm::show(app, plan, environment));
-        let running = plan.order.iter().zip(&runs).filter(|(_, runs)| **runs);
-        let names: Vec<&str> = running.map(|(index, _)| &*app.nodes[*index as usize].name).collect();
-        self.output.result(&if names.is_empty() {
-            "Dry run: nothing is run.".to_owned()
-        } else {
-            format!("Dry run: only what changes nothing is run: {}", names.join(", "))
-        });
-    }
-
     /// Tells how it went and gives the exit code.
-    fn tell(&self, mut summary: Summary, plan: &Plan, dry_run: bool) -> u8 {
+    fn tell(&self, mut summary: Summary, plan: &Plan, dry_run: bool) -> Result<u8> {
         let code = summary.exit_code();
-        if self.output.json && !dry_run {
-            if let Some(document) = summary.document(plan) {
-                self.output.document(&document);
-            }
+        if let Some(document) = summary.document(plan).filter(|_| self.output.json && !dry_run) {
+            self.output.document(&document)?;
         }
         if !dry_run {
             if let Some(timings) = summary.timings() {
@@ -237,10 +203,18 @@ impl Invocation<'_> {
                 }
             }
         }
+        // With --keep-going there may be several; the first one, which is told last, decides.
+        for failure in summary.failures.iter().skip(1) {
+            self.output.marked(
+                "also failed:",
+                "31",
+                &format!("{}: {}", failure.task, failure.error.report()),
+            );
+        }
         if let Some((task, report)) = summary.root_failure() {
             self.fail(task, &report);
         }
-        code
+        Ok(code)
     }
 
     fn fail(&self, task: Option<&str>, report: &str) {
@@ -255,16 +229,6 @@ impl Invocation<'_> {
             self.output.marked("error:", "31", &told);
         }
     }
-}
-
-/// Which bodies a dry run runs: those that change nothing and whose needs ran as well.
-fn will_run(app: &App, plan: &Plan) -> Vec<bool> {
-    let mut runs = vec![false; app.nodes.len()];
-    for &index in &plan.order {
-        let node = &app.nodes[index as usize];
-        runs[index as usize] = node.settings.read_only && node.needs.iter().all(|need| runs[*need as usize]);
-    }
-    plan.order.iter().map(|index| runs[*index as usize]).collect()
 }
 
 fn known(app: &App, name: &str) -> Result<()> {

@@ -5,35 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::app::github::{self, Groups};
 use crate::app::lane::Lane;
+use crate::app::layout::Layout;
 use crate::app::text::clean;
 use crate::env::{CI, Env, NO_COLOR};
+use crate::error::{Error, ErrorKind, Result};
 use crate::mask::Masks;
 use crate::process::Stream;
-
-/// Prefixes are padded to the longest name, but not beyond this.
-const WIDEST: usize = 28;
-
-/// How the lines of several tasks are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
-    /// One task: its lines as they are.
-    Single,
-    /// One after another: a heading before the lines of each.
-    Headings,
-    /// At the same time: each line starts with the task's name.
-    Prefixed(usize),
-}
-
-impl Layout {
-    /// The layout for tasks with these names, of which `jobs` run at the same time.
-    pub(crate) fn of<'a>(names: impl ExactSizeIterator<Item = &'a str>, jobs: usize) -> Self {
-        match (names.len(), jobs) {
-            (0 | 1, _) => Layout::Single,
-            (_, 1) => Layout::Headings,
-            _ => Layout::Prefixed(names.map(|name| name.chars().count()).max().unwrap_or(0).min(WIDEST)),
-        }
-    }
-}
 
 /// Writes lines, one at a time, to standard output and standard error.
 pub(crate) struct Output {
@@ -156,8 +133,11 @@ impl Output {
     }
 
     /// A JSON document on standard output, as it is: its texts were masked one by one.
-    pub(crate) fn document(&self, value: &serde_json::Value) {
-        self.lock().write(To::Out, &format!("{value:#}"));
+    pub(crate) fn document<T: serde::Serialize>(&self, value: &T) -> Result<()> {
+        let text = serde_json::to_string_pretty(value)
+            .map_err(|error| Error::new(ErrorKind::Bug, "write a document as JSON").because(error))?;
+        self.lock().write(To::Out, &text);
+        Ok(())
     }
 
     fn runtime_lines(&self, to: To, text: &str) {

@@ -1,6 +1,7 @@
 //! Running a plan: what is ready starts, as many at a time as allowed; the first failure stops the rest.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,20 +70,26 @@ impl Runner<'_> {
         };
         // Tasks hear this one: a failure cancels them without cancelling the caller's token.
         let tasks = self.cancel.child();
+        let mut patience = pin!(self.patience(&tasks));
         loop {
             while now.running.len() < self.jobs && !tasks.is_cancelled() {
                 let Some(index) = now.queue.pop() else { break };
                 self.start(index, &mut now, &tasks);
             }
-            match now.running.join_next().await {
+            let next = tokio::select! {
+                biased;
+                next = now.running.join_next() => next,
+                () = &mut patience => {
+                    let left = now.running.len();
+                    self.shared.output.note(&format!("{left} of the tasks did not stop; they are left behind"));
+                    break;
+                }
+            };
+            match next {
                 Some(Ok(ended)) => self.finish(ended, &mut now, &tasks),
                 // Panics are caught inside and nothing is aborted, so this is an end without a result.
                 Some(Err(_)) => tasks.cancel(),
-                None if tasks.is_cancelled() => break,
-                None => match now.queue.pop() {
-                    Some(index) => self.start(index, &mut now, &tasks),
-                    None => break,
-                },
+                None => break,
             }
         }
         self.shared.output.finish();
@@ -93,6 +100,15 @@ impl Runner<'_> {
             took: started.elapsed(),
             cancelled: self.cancel.is_cancelled(),
         }
+    }
+
+    /// Ends when no task has a reason to be still running: the run was cancelled and
+    /// the longest grace is over. A body that blocks its thread cannot be dropped, only left.
+    async fn patience(&self, tasks: &CancelToken) {
+        tasks.cancelled().await;
+        let graces = self.plan.order.iter().map(|index| self.nodes[*index as usize].settings.grace);
+        let longest = graces.max().unwrap_or_default();
+        tokio::time::sleep(longest.saturating_add(attempt::AFTER_GRACE * 2)).await;
     }
 
     fn outcome(&self, index: u32, now: &mut Progress) -> Outcome {
@@ -119,6 +135,8 @@ impl Runner<'_> {
                 return now.queue.done(index);
             }
         };
+        // What starts and never ends was cancelled; every end overwrites this.
+        now.states[index as usize] = TaskState::Cancelled;
         let token = tasks.child();
         let requested = self.plan.is_requested(index);
         let lane = Arc::new(Lane::new(self.shared.output.clone(), index, node.name.clone(), requested));

@@ -1,6 +1,7 @@
 //! Shared values that bodies ask for by type, made when first asked for.
 
 use std::any::{Any, TypeId, type_name};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,28 @@ use crate::error::{Error, ErrorKind, Result};
 
 type Value = Arc<dyn Any + Send + Sync>;
 type Make = Arc<dyn Fn(&Cx) -> Result<Value> + Send + Sync>;
+
+thread_local! {
+    static MAKING: RefCell<Vec<TypeId>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A service that this thread is asking for: asking again would wait for ever.
+struct Making;
+
+impl Making {
+    fn start(id: TypeId) -> Option<Self> {
+        MAKING.with_borrow_mut(|all| {
+            let new = !all.contains(&id);
+            new.then(|| all.push(id)).map(|()| Making)
+        })
+    }
+}
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        MAKING.with_borrow_mut(|all| all.pop());
+    }
+}
 
 /// How to make each service of an app.
 #[derive(Clone, Default)]
@@ -50,6 +73,10 @@ impl OpenServices {
                 .hint("add it with `app.provide(…)` where the tasks are registered")
         };
         let slot = self.0.get(&TypeId::of::<T>()).ok_or_else(missing)?;
+        let _making = Making::start(TypeId::of::<T>()).ok_or_else(|| {
+            Error::new(ErrorKind::Bug, format!("making the service `{}` asks for itself", type_name::<T>()))
+                .hint("break the circle where the services are provided")
+        })?;
         // Held while it is made: two bodies that ask at once get the same one.
         let mut made = slot.made.lock().unwrap_or_else(PoisonError::into_inner);
         let value = match &*made {

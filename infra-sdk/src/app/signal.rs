@@ -5,18 +5,37 @@ use std::sync::Arc;
 use crate::app::exit;
 use crate::app::output::Output;
 use crate::cancel::CancelToken;
+use crate::error::{Error, ErrorKind, Result};
 
-/// Cancels `run` on the first signal; on the second one kills all programs and ends the process.
-pub(crate) async fn listen(run: CancelToken, output: Arc<Output>) {
-    let Ok(mut signals) = Signals::open() else { return };
-    let name = signals.next().await;
-    output.note(&format!("{name}: stopping; once more to kill at once"));
-    run.cancel();
-    let name = signals.next().await;
-    output.finish();
-    output.note(&format!("{name} again: killed"));
-    crate::process::kill_all();
-    std::process::exit(exit::CANCELLED.into());
+/// From now on the first signal cancels `run`; the second one kills all programs and ends the process.
+///
+/// It listens on a thread of its own, so that tasks which block every worker can still be ended.
+///
+/// # Errors
+/// `Unavailable` when the system has no room for another thread.
+pub(crate) fn listen(run: &CancelToken, output: &Arc<Output>) -> Result<()> {
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Unavailable, "listen for Ctrl-C")
+            .because(error)
+            .hint("the system may be out of threads or memory")
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let mut signals = {
+        let _inside = runtime.enter();
+        Signals::open().map_err(failed)?
+    };
+    let (run, output) = (run.clone(), output.clone());
+    let body = move || {
+        let name = runtime.block_on(signals.next());
+        output.note(&format!("{name}: stopping; once more to kill at once"));
+        run.cancel();
+        let name = runtime.block_on(signals.next());
+        output.finish();
+        output.note(&format!("{name} again: killed"));
+        crate::process::kill_all();
+        std::process::exit(exit::CANCELLED.into());
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(body).map(drop).map_err(failed)
 }
 
 #[cfg(unix)]

@@ -20,7 +20,7 @@ pub(crate) fn clean(line: &str, colour: bool) -> Cow<'_, str> {
                 let sequence = escape(rest);
                 if colour && is_colour(sequence) {
                     cleaned.push_str(sequence);
-                    coloured = true;
+                    coloured = !matches!(sequence, "\u{1b}[0m" | "\u{1b}[m");
                 }
                 sequence.len()
             }
