@@ -1,13 +1,20 @@
 //! The local provider against the contracts of the ports it implements.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use infra_sdk::deploy::DeployTarget;
+use infra_sdk::images::{ImageRegistry, ImageSpec, build, push};
 use infra_sdk::local::{
-    LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets, LocalState,
+    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets,
+    LocalState,
 };
+use infra_sdk::names::ImageName;
+use infra_sdk::{Env, ReleaseSpec};
 use support::Scratch;
 
-use crate::{events, images, ledger, refs, secrets, state, types};
+use crate::{deploy, events, images, ledger, refs, secrets, state, types};
 
 #[tokio::test]
 async fn secrets_hold() {
@@ -65,4 +72,31 @@ async fn state_holds() {
 async fn locks_hold() {
     let scratch = Scratch::new("locks");
     state::locks_hold(&LocalLocks::new(scratch.path())).await;
+}
+
+#[test]
+fn deploys_hold() {
+    let scratch = Scratch::new("deploy");
+    // Checks run one after the other, each on a target of its own: services of one place share a port.
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let registry: Arc<dyn ImageRegistry> = Arc::new(LocalRegistry::new(scratch.join("registry")));
+        let name: ImageName = "shop/app".parse().expect("a name");
+        let files = scratch.join("files");
+        std::fs::create_dir(&files).expect("the scratch folder is writable");
+        std::fs::copy(env!("CARGO_BIN_EXE_service"), files.join("service")).expect("the service was built");
+        let spec = ImageSpec::new(name.clone(), &files, ["service"]);
+        let image = build(&spec, &scratch.join("built")).await.expect("an image");
+        push(&*registry, &image, &[]).await.expect("a registry");
+        let good = ReleaseSpec::new("shop".parse().expect("a name"), name, image.digest().clone(), "1.0.0");
+        let broken = good.clone().env("BROKEN", "exit");
+        let env = Env::of([("PATH", "/usr/bin:/bin")], scratch.path());
+        let targets = AtomicU32::new(0);
+        let fresh = || -> Box<dyn DeployTarget> {
+            let folder = scratch.join(format!("target-{}", targets.fetch_add(1, Ordering::Relaxed)));
+            let target = LocalDeploy::new(folder, registry.clone(), &env);
+            Box::new(target.supervisor(env!("CARGO_BIN_EXE_deployer")))
+        };
+        deploy::holds(&fresh, &deploy::Specs { good, broken }).await;
+    });
 }

@@ -21,7 +21,10 @@ pub(crate) fn sdk_xtask(scratch: &Scratch, args: &[&str]) -> Run {
 pub(crate) fn cargo(scratch: &Scratch, dir: &Path, args: &[&str]) -> Run {
     Run::new(env!("CARGO"), dir)
         .env("INFRA_HOME", scratch.join("home"))
-        .env("CARGO_BUILD_BUILD_DIR", repo().join("target/rendered").join(dir.file_name().expect("a repo has a name")))
+        .env(
+            "CARGO_BUILD_BUILD_DIR",
+            repo().join("target/rendered").join(dir.file_name().expect("a repo has a name")),
+        )
         .args(args)
 }
 
