@@ -37,13 +37,18 @@ struct State {
 struct Sink {
     to: Box<dyn Write + Send>,
     closed: bool,
+    lost: Option<std::io::Error>,
 }
 
 impl Sink {
     fn write(&mut self, text: &str) {
-        if !self.closed {
-            // `| head` closes the pipe early: no reason to fail or to panic.
-            self.closed = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()).is_err();
+        if self.closed {
+            return;
+        }
+        if let Err(error) = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
+            self.closed = true;
+            // `| head` closes the pipe early: no reason to fail. A full disk is one.
+            self.lost = Some(error).filter(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
         }
     }
 }
@@ -58,7 +63,7 @@ enum To {
 impl Output {
     pub(crate) fn new(env: &Env, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, json: bool) -> Self {
         let colour = env.get(NO_COLOR).is_none() && env.get("TERM") != Some("dumb");
-        let sink = |to| Sink { to, closed: false };
+        let sink = |to| Sink { to, closed: false, lost: None };
         Output {
             masks: Masks::new(),
             json,
@@ -119,6 +124,15 @@ impl Output {
     /// Lines of the runtime itself, on standard error.
     pub(crate) fn note(&self, text: &str) {
         self.runtime_lines(To::Err, text);
+    }
+
+    /// How a task ended; in GitHub Actions inside its own group.
+    pub(crate) fn ended(&self, lane: &Lane, mark: &str, colour: &str, text: &str) {
+        if self.github {
+            self.line(lane, Stream::Err, &format!("{mark} {text}"));
+        } else {
+            self.marked(mark, colour, text);
+        }
     }
 
     /// Lines of the runtime with a coloured mark in front.
@@ -198,6 +212,19 @@ impl Output {
         state.progress = None;
         let lines = state.groups.finish();
         lines.iter().for_each(|line| state.write(To::Err, line));
+    }
+
+    /// Why results were lost, if they were.
+    ///
+    /// # Errors
+    /// `Io` when standard output could not be written.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.lock().out.lost.take() {
+            None => Ok(()),
+            Some(error) => Err(Error::new(ErrorKind::Io, "write the results to standard output")
+                .because(error)
+                .hint("make room where standard output goes, then run it again")),
+        }
     }
 
     fn colour(&self, to: To) -> bool {
