@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::app::github::{self, Groups};
 use crate::app::lane::Lane;
 use crate::app::layout::Layout;
+use crate::app::sink::Sink;
 use crate::app::text::clean;
 use crate::env::{CI, Env, NO_COLOR};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,26 +34,6 @@ struct State {
     progress: Option<(u32, String)>,
 }
 
-/// A stream that may go away: after that, lines for it are dropped.
-struct Sink {
-    to: Box<dyn Write + Send>,
-    closed: bool,
-    lost: Option<std::io::Error>,
-}
-
-impl Sink {
-    fn write(&mut self, text: &str) {
-        if self.closed {
-            return;
-        }
-        if let Err(error) = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()) {
-            self.closed = true;
-            // `| head` closes the pipe early: no reason to fail. A full disk is one.
-            self.lost = Some(error).filter(|error| error.kind() != std::io::ErrorKind::BrokenPipe);
-        }
-    }
-}
-
 /// Which of the two streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum To {
@@ -63,7 +44,7 @@ enum To {
 impl Output {
     pub(crate) fn new(env: &Env, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, json: bool) -> Self {
         let colour = env.get(NO_COLOR).is_none() && env.get("TERM") != Some("dumb");
-        let sink = |to| Sink { to, closed: false, lost: None };
+        let sink = Sink::new;
         Output {
             masks: Masks::new(),
             json,
@@ -219,12 +200,7 @@ impl Output {
     /// # Errors
     /// `Io` when standard output could not be written.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.lock().out.lost.take() {
-            None => Ok(()),
-            Some(error) => Err(Error::new(ErrorKind::Io, "write the results to standard output")
-                .because(error)
-                .hint("make room where standard output goes, then run it again")),
-        }
+        self.lock().out.check()
     }
 
     fn colour(&self, to: To) -> bool {
