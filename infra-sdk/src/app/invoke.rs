@@ -46,7 +46,9 @@ impl App {
         let Console { env, out, err, asker, cancel, of_process } = console;
         let output = Arc::new(Output::new(&env, out, err, json));
         let invocation = Invocation { app: self, env, output, asker, cancel, of_process };
-        match parsed.and_then(|request| invocation.serve(request).map_err(Stop::Wrong)) {
+        let served = parsed.and_then(|request| invocation.serve(request).map_err(Stop::Wrong));
+        let served = served.and_then(|code| invocation.output.check().map(|()| code).map_err(Stop::Wrong));
+        match served {
             Ok(code) => code,
             Err(Stop::Help(text)) => {
                 invocation.output.result(&text);

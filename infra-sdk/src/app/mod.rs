@@ -114,6 +114,7 @@ mod plan_view;
 mod runner;
 mod service;
 mod signal;
+mod sink;
 mod summary;
 mod task;
 mod text;

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::app::github::{self, Groups};
 use crate::app::lane::Lane;
 use crate::app::layout::Layout;
+use crate::app::sink::Sink;
 use crate::app::text::clean;
 use crate::env::{CI, Env, NO_COLOR};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,21 +34,6 @@ struct State {
     progress: Option<(u32, String)>,
 }
 
-/// A stream that may go away: after that, lines for it are dropped.
-struct Sink {
-    to: Box<dyn Write + Send>,
-    closed: bool,
-}
-
-impl Sink {
-    fn write(&mut self, text: &str) {
-        if !self.closed {
-            // `| head` closes the pipe early: no reason to fail or to panic.
-            self.closed = self.to.write_all(text.as_bytes()).and_then(|()| self.to.flush()).is_err();
-        }
-    }
-}
-
 /// Which of the two streams.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum To {
@@ -58,7 +44,7 @@ enum To {
 impl Output {
     pub(crate) fn new(env: &Env, out: Box<dyn Write + Send>, err: Box<dyn Write + Send>, json: bool) -> Self {
         let colour = env.get(NO_COLOR).is_none() && env.get("TERM") != Some("dumb");
-        let sink = |to| Sink { to, closed: false };
+        let sink = Sink::new;
         Output {
             masks: Masks::new(),
             json,
@@ -119,6 +105,15 @@ impl Output {
     /// Lines of the runtime itself, on standard error.
     pub(crate) fn note(&self, text: &str) {
         self.runtime_lines(To::Err, text);
+    }
+
+    /// How a task ended; in GitHub Actions inside its own group.
+    pub(crate) fn ended(&self, lane: &Lane, mark: &str, colour: &str, text: &str) {
+        if self.github {
+            self.line(lane, Stream::Err, &format!("{mark} {text}"));
+        } else {
+            self.marked(mark, colour, text);
+        }
     }
 
     /// Lines of the runtime with a coloured mark in front.
@@ -198,6 +193,14 @@ impl Output {
         state.progress = None;
         let lines = state.groups.finish();
         lines.iter().for_each(|line| state.write(To::Err, line));
+    }
+
+    /// Why results were lost, if they were.
+    ///
+    /// # Errors
+    /// `Io` when standard output could not be written.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.lock().out.check()
     }
 
     fn colour(&self, to: To) -> bool {

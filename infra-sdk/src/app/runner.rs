@@ -163,27 +163,31 @@ impl Runner<'_> {
             }
             Err(error) => result.and(Err(error)),
         };
-        lane.output.end(&lane);
         match result {
             Ok(produced) => {
                 now.states[at] = TaskState::Done;
                 now.produced[at] = Some(produced);
                 now.queue.done(index);
                 if !self.nodes[at].settings.hidden && worth_telling(&lane, took, now.single) {
-                    lane.output.marked("✓", "32", &format!("{} ({})", lane.name, human(took)));
+                    lane.output.ended(&lane, "✓", "32", &format!("{} ({})", lane.name, human(took)));
                 }
             }
             // What ends with an error after the run was cancelled ends because of that.
             Err(error) if tasks.is_cancelled() => {
                 now.states[at] = TaskState::Cancelled;
                 if error.kind() != ErrorKind::Cancelled {
-                    lane.output.marked("✗", "33", &format!("{} while it was cancelled: {error}", lane.name));
+                    lane.output.ended(
+                        &lane,
+                        "✗",
+                        "33",
+                        &format!("{} while it was cancelled: {error}", lane.name),
+                    );
                 }
             }
             Err(error) => {
                 now.states[at] = TaskState::Failed;
                 if !now.single {
-                    lane.output.marked("✗", "31", &format!("{} ({}): {error}", lane.name, human(took)));
+                    lane.output.ended(&lane, "✗", "31", &format!("{} ({}): {error}", lane.name, human(took)));
                 }
                 now.failures.push(Failure { task: lane.name.clone(), error });
                 if !self.keep_going {
@@ -191,6 +195,7 @@ impl Runner<'_> {
                 }
             }
         }
+        lane.output.end(&lane);
     }
 }
 

@@ -161,3 +161,44 @@ impl Summary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(index: u32, state: TaskState, millis: u64) -> Outcome {
+        let name = format!("task-{index}").into();
+        Outcome {
+            index,
+            name,
+            hidden: false,
+            state,
+            took: Duration::from_millis(millis),
+            reports: Vec::new(),
+        }
+    }
+
+    fn summary(outcomes: Vec<Outcome>) -> Summary {
+        Summary { outcomes, failures: Vec::new(), took: Duration::from_secs(1), cancelled: false }
+    }
+
+    #[test]
+    fn a_long_table_keeps_the_slowest_tasks_and_every_failure() {
+        let mut all: Vec<Outcome> = (0..100).map(|n| outcome(n, TaskState::Done, n.into())).collect();
+        all[0].state = TaskState::Failed;
+        let table = summary(all).timings().unwrap();
+        assert!(
+            table.contains("task-0 ") && table.contains("task-99 ") && !table.contains("task-5 "),
+            "{table}"
+        );
+        assert!(table.ends_with("and 70 more"), "{table}");
+        assert_eq!(table.matches("slowest").count(), 1);
+    }
+
+    #[test]
+    fn a_task_that_neither_ran_nor_failed_is_never_a_success() {
+        let lost = vec![outcome(0, TaskState::Done, 1), outcome(1, TaskState::NotRun, 0)];
+        assert_eq!(summary(lost).exit_code(), exit::BUG);
+        assert_eq!(summary(vec![outcome(0, TaskState::Planned, 0)]).exit_code(), exit::OK);
+    }
+}

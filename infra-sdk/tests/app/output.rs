@@ -134,18 +134,22 @@ fn github_gets_one_group_a_task_an_annotation_and_a_summary() {
 }
 
 #[test]
-fn a_reader_that_goes_away_does_not_end_the_run() {
-    struct Closed;
+fn a_reader_may_go_away_but_a_full_disk_is_a_failure() {
+    struct Closed(std::io::ErrorKind);
     impl Write for Closed {
         fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::BrokenPipe.into())
+            Err(self.0.into())
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
         }
     }
-    let console = Console::new(Env::of([("A", "b")], std::env::temp_dir()), Closed, Closed);
-    assert_eq!(app().run_with(console, ["whole"]), 0);
+    let run = |kind| {
+        let env = Env::of([("A", "b")], std::env::temp_dir());
+        app().run_with(Console::new(env, Closed(kind), Closed(kind)), ["whole"])
+    };
+    assert_eq!(run(std::io::ErrorKind::BrokenPipe), 0);
+    assert_eq!(run(std::io::ErrorKind::StorageFull), 1);
 }
 
 #[test]
