@@ -170,7 +170,7 @@ pub struct Stack {
 /// `[image.NAME]`: one container image, made from files.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Image {
-    /// A folder of this repo whose files become the image, relative to the repo; it never leaves it.
+    /// A folder of this repo whose files become the image, or one file; relative to the repo, which it never leaves.
     #[serde(deserialize_with = "values::inside_repo")]
     pub files: String,
     /// Where the files stand in the image; default `/app`.

@@ -1,5 +1,6 @@
 //! The files of a folder in the order and with the modes they get in an image, whatever the folder's own say.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -23,22 +24,17 @@ pub(super) enum EntryKind {
     Link { target: String },
 }
 
-/// Lists everything under `folder` as it will stand under `dir` in the image, sorted, with the parents of `dir` before it.
+/// Lists everything under `folder`, or the one file it is, as it will stand under `dir` in the image, sorted, with the parents of `dir` before it.
 pub(super) fn scan(folder: &Path, dir: &str) -> Result<Vec<Entry>> {
     let meta = match fs::metadata(folder) {
         Ok(meta) => meta,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::not_found("the folder of the image's files is not there")
+            return Err(Error::not_found("the image's files are not there")
                 .with("path", folder.display())
                 .hint("build the project first, or correct `files` in infra.toml"));
         }
         Err(error) => return Err(failed("read the folder of the image's files", folder, error)),
     };
-    if !meta.is_dir() {
-        return Err(Error::invalid("the image's files are not a folder")
-            .with("path", folder.display())
-            .hint("let `files` in infra.toml name a folder"));
-    }
     let root = folder
         .canonicalize()
         .map_err(|error| failed("read the folder of the image's files", folder, error))?;
@@ -48,7 +44,14 @@ pub(super) fn scan(folder: &Path, dir: &str) -> Result<Vec<Entry>> {
         entries.push(Entry { path: base[..depth].join("/"), kind: EntryKind::Folder });
     }
     let parents = entries.len();
-    walk(&root, Path::new(""), &base.join("/"), &mut entries)?;
+    if meta.is_dir() {
+        walk(&root, Path::new(""), &base.join("/"), &mut entries)?;
+    } else {
+        // A single file, such as a program: it stands in `dir` under its own name.
+        let parent = root.parent().unwrap_or(Path::new("/"));
+        let name = folder.file_name().unwrap_or_default();
+        add(parent, Path::new(""), &root, name, &base.join("/"), &mut entries)?;
+    }
     if entries.len() == parents {
         return Err(Error::invalid("the folder of the image's files is empty")
             .with("path", folder.display())
@@ -63,39 +66,51 @@ fn walk(root: &Path, below: &Path, place: &str, entries: &mut Vec<Entry>) -> Res
     let folder = root.join(below);
     for item in fs::read_dir(&folder).map_err(|error| failed("read a folder for an image", &folder, error))? {
         let item = item.map_err(|error| failed("read a folder for an image", &folder, error))?;
-        let source = item.path();
-        let name = item.file_name();
-        let Some(name) = name.to_str() else {
-            return Err(refused("a file name is not UTF-8", &source, "rename the file"));
-        };
-        let meta = fs::symlink_metadata(&source)
-            .map_err(|error| failed("read a file for an image", &source, error))?;
-        let path = if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
-        if name.starts_with(".wh.") {
-            return Err(refused(
-                "a file name starts with `.wh.`, which marks a removed file in images",
-                &source,
-                "rename the file",
-            ));
-        }
-        if meta.is_dir() {
-            entries.push(Entry { path: path.clone(), kind: EntryKind::Folder });
-            walk(root, &below.join(name), &path, entries)?;
-        } else if meta.is_file() {
-            // Opened here too, so that what cannot be read is known before anything is written.
-            fs::File::open(&source).map_err(|error| failed("read a file for an image", &source, error))?;
-            let kind = EntryKind::File { size: meta.len(), executable: is_executable(&meta), source };
-            entries.push(Entry { path, kind });
-        } else if meta.is_symlink() {
-            let target = link_target(root, below, &source)?;
-            entries.push(Entry { path, kind: EntryKind::Link { target } });
-        } else {
-            return Err(refused(
-                "only files, folders and links can stand in an image",
-                &source,
-                "remove the socket, pipe or device from the folder",
-            ));
-        }
+        add(root, below, &item.path(), &item.file_name(), place, entries)?;
+    }
+    Ok(())
+}
+
+/// Adds what stands at `source`, and all below it, as `name` in the folder `place` of the image.
+fn add(
+    root: &Path,
+    below: &Path,
+    source: &Path,
+    name: &OsStr,
+    place: &str,
+    entries: &mut Vec<Entry>,
+) -> Result<()> {
+    let Some(name) = name.to_str() else {
+        return Err(refused("a file name is not UTF-8", source, "rename the file"));
+    };
+    let meta =
+        fs::symlink_metadata(source).map_err(|error| failed("read a file for an image", source, error))?;
+    let path = if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
+    if name.starts_with(".wh.") {
+        return Err(refused(
+            "a file name starts with `.wh.`, which marks a removed file in images",
+            source,
+            "rename the file",
+        ));
+    }
+    if meta.is_dir() {
+        entries.push(Entry { path: path.clone(), kind: EntryKind::Folder });
+        walk(root, &below.join(name), &path, entries)?;
+    } else if meta.is_file() {
+        // Opened here too, so that what cannot be read is known before anything is written.
+        fs::File::open(source).map_err(|error| failed("read a file for an image", source, error))?;
+        let kind =
+            EntryKind::File { size: meta.len(), executable: is_executable(&meta), source: source.to_owned() };
+        entries.push(Entry { path, kind });
+    } else if meta.is_symlink() {
+        let target = link_target(root, below, source)?;
+        entries.push(Entry { path, kind: EntryKind::Link { target } });
+    } else {
+        return Err(refused(
+            "only files, folders and links can stand in an image",
+            source,
+            "remove the socket, pipe or device from the folder",
+        ));
     }
     Ok(())
 }

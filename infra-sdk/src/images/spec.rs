@@ -24,7 +24,7 @@ use crate::names::{ImageName, quoted};
 pub struct ImageSpec {
     /// The name it will have in registries.
     pub name: ImageName,
-    /// The folder whose files become the image.
+    /// The folder whose files become the image, or the one file.
     pub files: PathBuf,
     /// Where the files stand in the image.
     pub dir: String,

@@ -78,7 +78,11 @@ impl Infra {
         let mut stacks = Vec::new();
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
             let stack = self.open_stack(&terraform, name, config).await?;
-            stacks.push(stack.plan(&()).await?);
+            let plan = stack.plan(&()).await?;
+            if plan.has_changes() {
+                stack.show(&plan).await?;
+            }
+            stacks.push(plan);
         }
         Ok(PlannedStacks { stacks })
     }

@@ -192,6 +192,13 @@ impl Cmd {
         self
     }
 
+    /// Sends its lines nowhere; a failure still repeats the last of them.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.sink = None;
+        self
+    }
+
     /// Sends its lines to `sink` as well as to where they go already.
     #[must_use]
     pub fn tee(mut self, sink: Arc<dyn LineSink>) -> Self {

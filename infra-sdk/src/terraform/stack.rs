@@ -93,7 +93,8 @@ impl Stack {
     /// # Errors
     /// `Failed` with Terraform's words; `Conflict` when the state is kept elsewhere than before; `Cancelled`, `TimedOut`.
     pub async fn init(&self) -> Result<()> {
-        let cmd = self.command("init").args(["-input=false", "-no-color"]);
+        // What it says is the same every time; when it fails the error repeats it.
+        let cmd = self.command("init").args(["-input=false", "-no-color"]).quiet();
         self.run("init", cmd).await?;
         self.opened.tree.keep_lock_file()
     }
@@ -112,7 +113,8 @@ impl Stack {
             .args(["-input=false", "-no-color", "-detailed-exitcode"])
             .arg(self.lock_timeout())
             .arg(joined("-var-file=", variables.path()))
-            .arg(joined("-out=", &saved.path));
+            .arg(joined("-out=", &saved.path))
+            .quiet();
         let cmd = variables.secrets().iter().fold(cmd, Cmd::mask);
         // Exit code 2 says that there are changes.
         let changed = match self.run("plan", cmd).await {
@@ -124,6 +126,15 @@ impl Stack {
         let summary = PlanSummary::from_json(json.as_bytes())?;
         let secrets = variables.into_secrets();
         Ok(PlanFile::new(self.place.name.as_str(), (changed, summary), secrets, saved, self.opened.clone()))
+    }
+
+    /// Lets Terraform say in its own words, attribute by attribute, what a plan changes.
+    ///
+    /// # Errors
+    /// `Failed` with Terraform's words; `Cancelled`, `TimedOut`.
+    pub async fn show(&self, plan: &PlanFile) -> Result<()> {
+        let cmd = self.command("show").arg("-no-color").arg(plan.path());
+        self.run("show", plan.secrets().iter().fold(cmd, Cmd::mask)).await
     }
 
     /// Carries out exactly this plan. A cancelled apply begins nothing new and has 60 seconds to finish what it began
