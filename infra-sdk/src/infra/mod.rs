@@ -2,11 +2,12 @@
 
 mod home;
 mod host;
+mod images;
 mod open;
 mod programs;
 mod record;
 mod references;
-mod release;
+mod rollout;
 mod secrets;
 mod stacks;
 
@@ -14,6 +15,6 @@ pub use home::Home;
 pub use host::Host;
 pub use open::{Infra, Ports};
 pub use references::Exports;
-pub use release::{Log, Stopped};
+pub use rollout::{Log, Stopped};
 pub use secrets::SecretsSetup;
 pub use stacks::{AppliedStacks, PlannedStacks};
