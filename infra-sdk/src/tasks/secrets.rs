@@ -42,7 +42,7 @@ async fn setup(cx: Cx) -> Result<()> {
     let mut setup = infra.plan_secrets().await?;
     if cx.can_ask() {
         for missing in setup.missing().to_vec() {
-            let value = cx.ask_secret(&format!("{missing}: ")).await?;
+            let value = cx.ask_secret(&missing.to_string()).await?;
             setup.supply(missing.name, value);
         }
     }
