@@ -131,10 +131,10 @@ pub(crate) fn sweep(folder: &Path) {
 /// Makes the renames in a folder durable.
 pub(crate) fn sync_dir(path: &Path) {
     // A rename is durable only once its folder is: Linux and macOS allow opening one, Windows does not need it.
-    if cfg!(unix) {
-        if let Ok(folder) = File::open(path) {
-            let _ = folder.sync_all();
-        }
+    if cfg!(unix)
+        && let Ok(folder) = File::open(path)
+    {
+        let _ = folder.sync_all();
     }
 }
 
@@ -190,7 +190,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 /// Writes a value as indented JSON, whole or not at all.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T, access: Access) -> Result<()> {
     let mut content = serde_json::to_vec_pretty(value)
         .map_err(|error| Error::new(ErrorKind::Bug, "serialise a file").because(error))?;

@@ -64,6 +64,14 @@ fn every_inherited_task_of_this_version_is_there() {
 }
 
 #[test]
+fn the_readme_has_this_very_list() {
+    let listed = xtask(&shop(INFRA_TOML), &["--list"]).finish().expect(0);
+    let inherited = listed.stdout.split("\n\n").nth(1).expect("two groups").trim_end().to_owned();
+    let readme = std::fs::read_to_string(support::repo().join("README.md")).expect("it is there");
+    assert!(readme.contains(&inherited), "put this into README.md:\n{inherited}");
+}
+
+#[test]
 fn help_of_a_task_shows_its_flags() {
     let helped = xtask(&shop(INFRA_TOML), &["infra:deploy:logs", "--help"]).finish().expect(0);
     insta::assert_snapshot!(helped.stdout);

@@ -28,10 +28,10 @@ pub fn files(folder: &str, wanted: impl Fn(&str) -> bool) -> Vec<(String, String
             } else if path.is_file() {
                 let relative =
                     path.strip_prefix(&root).expect("it lies below").to_string_lossy().replace('\\', "/");
-                if wanted(&relative) {
-                    if let Ok(text) = std::fs::read_to_string(&path) {
-                        found.push((relative, text));
-                    }
+                if wanted(&relative)
+                    && let Ok(text) = std::fs::read_to_string(&path)
+                {
+                    found.push((relative, text));
                 }
             }
         }

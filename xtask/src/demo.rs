@@ -65,6 +65,7 @@ impl Stage {
         {
             self.make(name, kind, &pin)?;
         }
+        self.cx.say("the first task of each compiles its tasks: about 15 seconds, once");
 
         self.chapter("infrastructure builds a network and publishes it");
         self.xtask("infrastructure", &["setup"]).await?;
@@ -72,7 +73,9 @@ impl Stage {
 
         for (repo, what) in [("shop-api", "a service"), ("shop-web", "a site")] {
             self.chapter(&format!("{repo}, {what}, reads the network, builds its image and ships it"));
-            for task in ["setup", "build", "deploy"] {
+            self.xtask(repo, &["setup"]).await?;
+            self.commit(repo, "v0.1.0").await?;
+            for task in ["build", "deploy"] {
                 self.xtask(repo, &[task]).await?;
             }
             self.ask_version(repo, "0.1.0").await?;
@@ -80,11 +83,14 @@ impl Stage {
 
         self.chapter("shop-api 0.2.0 is broken on purpose: it never becomes healthy");
         self.break_health()?;
+        self.xtask("shop-api", &["build"]).await?;
+        self.commit("shop-api", "v0.2.0").await?;
+        self.cx.say("shop-api $ cargo xtask deploy");
         let refused =
             self.command("shop-api", &["deploy"]).env("INFRA_CONFIG__DEPLOY__WAIT", "3s").run().await;
         match refused {
             Err(error) if error.kind() == ErrorKind::Failed => {
-                self.cx.say("the deploy ended with a failure, as it must");
+                self.cx.say("the deploy ended with a failure, as it must\n");
             }
             Err(error) => return Err(error),
             Ok(()) => return Err(Error::new(ErrorKind::Bug, "a broken release was accepted")),
@@ -120,7 +126,11 @@ impl Stage {
 
     /// `cargo xtask …` in one of the repos, as a person there would type it, away from this repo's own settings.
     fn command(&self, repo: &str, args: &[&str]) -> Cmd {
-        let mut command = self.cx.cmd("cargo").args(["xtask"]).args(args).dir(self.folder.join(repo));
+        self.in_repo(repo, "cargo").args(["--quiet", "xtask"]).args(args)
+    }
+
+    fn in_repo(&self, repo: &str, program: &str) -> Cmd {
+        let mut command = self.cx.cmd(program).dir(self.folder.join(repo));
         for (name, _) in self.cx.env().vars() {
             let text = name.to_string_lossy();
             if text.starts_with("INFRA_") || text.starts_with("CARGO_") && text != "CARGO_HOME" {
@@ -138,8 +148,20 @@ impl Stage {
         let start = Instant::now();
         self.cx.say(format!("{repo} $ cargo xtask {}", args.join(" ")));
         self.command(repo, args).run().await?;
-        self.cx.say(format!("  took {:.1} s", start.elapsed().as_secs_f64()));
+        self.cx.say(format!("took {:.1} s\n", start.elapsed().as_secs_f64()));
         Ok(())
+    }
+
+    /// Commits a repo as it is and tags it, as its developer would; the tag is the version of its releases.
+    async fn commit(&self, repo: &str, tag: &str) -> Result<()> {
+        self.in_repo(repo, "git").args(["add", "--all"]).run().await?;
+        let commit = self.in_repo(repo, "git").args(["commit", "--quiet", "--message", tag]);
+        let author = ["GIT_AUTHOR", "GIT_COMMITTER"];
+        let commit = author.iter().fold(commit, |commit, who| {
+            commit.env(format!("{who}_NAME"), "demo").env(format!("{who}_EMAIL"), "demo@localhost")
+        });
+        commit.run().await?;
+        self.in_repo(repo, "git").args(["tag", tag]).run().await
     }
 
     async fn ask_version(&self, repo: &str, expected: &str) -> Result<()> {
@@ -147,7 +169,7 @@ impl Stage {
         let running: Running = serde_json::from_str(&status).context("read the status of a service")?;
         let url = running.url.ok_or_else(|| Error::new(ErrorKind::Bug, "no service is running"))?;
         let answer = get(&format!("{}/version", url.trim_end_matches('/')))?;
-        self.cx.say(format!("GET {url}/version → {answer}"));
+        self.cx.say(format!("GET {url}/version → {answer}\n"));
         if !answer.contains(&format!("\"version\":\"{expected}\"")) || !answer.contains("\"network\":\"vpc-")
         {
             return Err(Error::new(ErrorKind::Bug, "the service is not the one that was deployed")

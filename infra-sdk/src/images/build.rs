@@ -273,7 +273,7 @@ mod tests {
             assert!(refused("latin", &not_utf8).contains("not UTF-8"));
         }
         assert!(refused("plain", &|folder| file(&folder.join("server"), 0o644)).contains("chmod +x"));
-        assert!(refused("gone", &|folder| fs::remove_dir_all(folder).unwrap()).contains("is not there"));
+        assert!(refused("gone", &|folder| fs::remove_dir_all(folder).unwrap()).contains("not there"));
         assert!(
             refused("empty", &|folder| fs::remove_file(folder.join("server")).unwrap()).contains("is empty")
         );

@@ -82,7 +82,8 @@ impl Infra {
         let changes = !plan.is_empty();
         let published = plan.apply(&*self.ports().params).await?;
         if changes {
-            let details = [("change", published.to_string())];
+            let counts = format!("{} written, {} removed", published.written.len(), published.removed.len());
+            let details = [("parameters", counts)];
             self.record("publish", path.as_str(), Outcome::Done, &details).await?;
             self.tell_others(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": path })).await?;
         }

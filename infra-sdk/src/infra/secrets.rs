@@ -68,7 +68,8 @@ impl Infra {
             .collect();
         if !written.is_empty() {
             let details = [("names", written.join(" "))];
-            self.record("secrets.write", &report.store, Outcome::Done, &details).await?;
+            self.record("secrets.write", self.settings().project.name.as_str(), Outcome::Done, &details)
+                .await?;
             self.tell_others(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": written })).await?;
         }
         Ok(report)

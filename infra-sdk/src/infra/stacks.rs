@@ -185,10 +185,12 @@ impl Infra {
         if !plan.has_changes() {
             return Ok(None);
         }
-        let summary = plan.summary().to_string();
+        let summary = plan.summary();
+        let counts =
+            format!("{} added, {} changed, {} destroyed", summary.add, summary.change, summary.destroy);
         let applied = stack.apply(plan).await;
         let outcome = if applied.is_ok() { Outcome::Done } else { Outcome::Failed };
-        let recorded = self.record("apply", name.as_str(), outcome, &[("plan", summary)]).await;
+        let recorded = self.record("apply", name.as_str(), outcome, &[("plan", counts)]).await;
         let applied = applied.context(format!("apply the stack `{name}`"))?;
         recorded?;
         self.tell_others(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await?;

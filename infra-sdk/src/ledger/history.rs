@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::ledger::{Entry, Ledger};
 use crate::names::{EnvName, RepoName};
@@ -92,8 +93,11 @@ impl fmt::Display for History {
 
 fn row(entry: &Entry) -> [String; 9] {
     let clean = |text: &str| text.escape_debug().to_string();
+    // Whole digests stand in the file; people compare the first digits.
+    let value =
+        |text: &str| text.parse().map_or_else(|_| clean(text), |digest: Digest| digest.short().to_owned());
     let details: Vec<String> =
-        entry.details.iter().map(|(key, value)| format!("{}={}", clean(key), clean(value))).collect();
+        entry.details.iter().map(|(key, text)| format!("{}={}", clean(key), value(text))).collect();
     // Seconds are enough for people; the milliseconds stand in the file.
     let time = entry.time.to_string();
     [
