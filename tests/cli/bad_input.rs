@@ -118,5 +118,9 @@ fn a_ledger_line_edited_by_hand_is_named() {
     let edited = text.replacen("\"shop\"", "\"shap\"", 1);
     assert_ne!(text, edited);
     std::fs::write(&path, edited).expect("the home is writable");
-    xtask(&scratch, &["infra:ledger:verify"]).finish().expect(4).says(&["entry 1", "ledger.jsonl:1", "next:"]);
+    xtask(&scratch, &["infra:ledger:verify"]).finish().expect(4).says(&[
+        "entry 1",
+        "ledger.jsonl:1",
+        "next:",
+    ]);
 }
