@@ -1,10 +1,13 @@
 //! From files to a running release: build the image, push it, roll it out, go back.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::deploy::{self, Outcome as RolloutOutcome, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport};
+use crate::deploy::{
+    self, Outcome as RolloutOutcome, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport,
+};
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::images::{self, BuiltImage, ImageSpec};
@@ -115,11 +118,12 @@ impl Infra {
             serde_json::json!({ "digest": digest, "version": spec.version }),
         )
         .await?;
+        let went_back = AtomicBool::new(false);
         let result = deploy::rollout(&*self.ports().deploy, &spec, &self.rollout_options(), &|progress| {
-            self.host().tell(&progress.to_string());
+            self.follow(&progress, &went_back);
         })
         .await;
-        self.finish(lock, "deploy", spec.image.as_str(), &details, result).await
+        self.finish(lock, "deploy", spec.image.as_str(), &details, went_back.into_inner(), result).await
     }
 
     /// Makes an earlier release the one that runs: `to`, or the one before the current.
@@ -129,11 +133,12 @@ impl Infra {
     pub async fn roll_back(&self, to: Option<&ReleaseId>) -> Result<RolloutReport> {
         let lock = self.deploy_lock("rollback").await?;
         let wanted = to.map_or_else(|| "the one before".to_owned(), ToString::to_string);
+        let went_back = AtomicBool::new(false);
         let result = deploy::rollback(&*self.ports().deploy, to, &self.rollout_options(), &|progress| {
-            self.host().tell(&progress.to_string());
+            self.follow(&progress, &went_back);
         })
         .await;
-        self.finish(lock, "rollback", &wanted, &[], result).await
+        self.finish(lock, "rollback", &wanted, &[], went_back.into_inner(), result).await
     }
 
     /// Ends what runs; its releases are kept.
@@ -150,24 +155,32 @@ impl Infra {
         Ok(Stopped { release })
     }
 
+    /// Tells one step, and notes whether it goes back to the last good release: an error before anything was
+    /// touched is no roll back, although an accepted release serves after it, too.
+    fn follow(&self, progress: &Progress, went_back: &AtomicBool) {
+        if matches!(progress, Progress::GoingBack { .. }) {
+            went_back.store(true, Ordering::Relaxed);
+        }
+        self.host().tell(&progress.to_string());
+    }
+
     async fn finish(
         &self,
         lock: Held,
         action: &str,
         subject: &str,
         details: &[(&str, String)],
+        went_back: bool,
         result: Result<RolloutReport>,
     ) -> Result<RolloutReport> {
         let (outcome, event) = match &result {
-            Ok(report) if report.outcome == RolloutOutcome::Unchanged => {
-                lock.finish().await?;
-                return result;
-            }
             Ok(_) => (Outcome::Done, vocabulary::DEPLOY_DONE),
             Err(error) if error.kind() == ErrorKind::Cancelled => {
                 (Outcome::Cancelled, vocabulary::DEPLOY_CANCELLED)
             }
-            Err(_) if self.serves_again().await => (Outcome::RolledBack, vocabulary::DEPLOY_ROLLED_BACK),
+            Err(_) if went_back && self.serves_again().await => {
+                (Outcome::RolledBack, vocabulary::DEPLOY_ROLLED_BACK)
+            }
             Err(_) => (Outcome::Failed, vocabulary::DEPLOY_FAILED),
         };
         let mut details = details.to_vec();
@@ -175,7 +188,16 @@ impl Infra {
             Ok(report) => details.push(("release", report.release.id.to_string())),
             Err(error) => details.push(("why", error.operation().to_owned())),
         }
-        let recorded = self.record(action, subject, outcome, &details).await;
+        // What serves unchanged was recorded when it began to serve, unless that run was killed before it could.
+        let recorded = match &result {
+            Ok(report) if report.outcome == RolloutOutcome::Unchanged => match self.is_recorded(report).await
+            {
+                Ok(true) => Ok(()),
+                Ok(false) => self.record(action, subject, outcome, &details).await,
+                Err(error) => Err(error),
+            },
+            _ => self.record(action, subject, outcome, &details).await,
+        };
         let data: std::collections::BTreeMap<&str, String> = details.into_iter().collect();
         let told = self.tell_others(event, data).await;
         let unlocked = lock.finish().await;
@@ -183,6 +205,20 @@ impl Infra {
         let report = result?;
         recorded.and(told).and(unlocked).context("the release runs, but this could not be noted")?;
         Ok(report)
+    }
+
+    /// Whether the ledger says that this release came to serve.
+    async fn is_recorded(&self, report: &RolloutReport) -> Result<bool> {
+        let filter = ledger::Filter {
+            env: Some(self.environment().clone()),
+            project: Some(self.settings().project.name.clone()),
+            action: None,
+        };
+        let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
+        let names = |entry: &ledger::Entry| {
+            entry.details.get("release").is_some_and(|id| id == report.release.id.as_str())
+        };
+        Ok(history.entries.iter().any(|entry| entry.outcome == Outcome::Done && names(entry)))
     }
 
     /// Whether an accepted release serves now.
