@@ -2,5 +2,9 @@
 
 mod deploy;
 mod examples;
+mod interrupted;
+mod organisation;
+mod pinned;
 mod terraform;
 mod tools;
+mod world;
