@@ -67,6 +67,23 @@ fn a_deploy_killed_at_any_moment_is_completed_by_the_same_command() {
 }
 
 #[test]
+fn what_a_killed_deploy_could_not_record_is_recorded_by_the_same_command() {
+    let world = World::ready("interrupted-record");
+    world.deploy(&["VARIANT=one"], 0);
+    let path = world.home("ledger.jsonl");
+    let whole = std::fs::read_to_string(&path).expect("a ledger");
+    let (before, _) = whole.trim_end().rsplit_once('\n').expect("two entries");
+    // As a run leaves it that was killed between the switch and its entry.
+    std::fs::write(&path, format!("{before}\n")).expect("it is ours");
+    for _ in 0..2 {
+        let again = world.deploy(&["VARIANT=one"], 0);
+        assert!(again.stdout.contains("is unchanged"), "{}", again.stdout);
+        assert_eq!(world.ledger(), ["secrets.write done", "deploy done"]);
+    }
+    drop(world.shop(&["infra:ledger:verify"], 0));
+}
+
+#[test]
 fn a_second_deploy_names_the_holder_and_an_interrupted_one_goes_back() {
     let world = World::ready("interrupted-two");
     world.deploy(&["VARIANT=one"], 0);

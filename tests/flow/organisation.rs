@@ -33,6 +33,9 @@ fn infrastructure_publishes_what_it_applied_and_a_product_ships_with_it() {
     let answers = ["VPC", "ZONES", "VARIANT", "SESSION_KEY"].map(|name| world.get(&format!("/env?{name}")));
     assert_eq!(answers, ["vpc-main", "a b", "one", SESSION_KEY[0]]);
 
+    // Argument lists are for everybody on the machine to read.
+    assert!(!world.processes().join("\n").contains(SESSION_KEY[0]), "{:?}", world.processes());
+
     let promised = world.shop(&["promise"], 0);
     assert!(promised.stdout.contains("/shop/api/paths"), "{}", promised.stdout);
     assert_eq!(
