@@ -31,7 +31,17 @@ pub(crate) fn cargo(scratch: &Scratch, dir: &Path, args: &[&str]) -> Run {
 /// Renders one kind of repo into the scratch folder.
 pub(crate) fn render(scratch: &Scratch, kind: &str, name: &str) -> std::path::PathBuf {
     let dir = scratch.join(name);
-    let args = ["new", &dir.display().to_string(), "--kind", kind, "--org", "acme", "--name", name];
+    let args = [
+        "new",
+        &dir.display().to_string(),
+        "--kind",
+        kind,
+        "--org",
+        "acme",
+        "--name",
+        name,
+        "--sdk-snapshot",
+    ];
     let made = sdk_xtask(scratch, &args).finish().expect(0);
     assert!(made.stdout.contains("a snapshot of this working tree"), "{}", made.stdout);
     dir

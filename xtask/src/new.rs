@@ -32,6 +32,9 @@ pub(crate) struct Flags {
     /// The tag to pin, with --sdk-git
     #[arg(long, value_name = "TAG", requires = "sdk_git")]
     sdk_tag: Option<String>,
+    /// Pin the SDK as it is in this working tree, whatever the origin carries
+    #[arg(long, conflicts_with = "sdk_git")]
+    sdk_snapshot: bool,
 }
 
 /// What a new repo is to be.
@@ -80,6 +83,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
     let (org, name) = (OrgName::new(flags.org)?, RepoName::new(flags.name)?);
     let pin = match (flags.sdk_git, flags.sdk_tag) {
         (Some(git), Some(tag)) => Pin { git, tag, why: Why::Asked },
+        _ if flags.sdk_snapshot => snapshot::snapshot(cx.root(), &cx.env().infra_home()?)?,
         _ => snapshot::pin(cx.root(), &cx.env().infra_home()?)?,
     };
     let dir = cx.env().cwd().join(flags.dir);

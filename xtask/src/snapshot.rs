@@ -53,23 +53,40 @@ pub(crate) fn pin(root: &Path, home: &Path) -> Result<Pin> {
     shell.change_dir(root);
     let tag = tag();
     let origin = cmd!(shell, "git remote get-url origin").quiet().ignore_stderr().read();
-    if let Ok(origin) = origin {
+    if let Some(origin) = origin.ok().and_then(|origin| as_url(root, origin.trim())) {
         let reference = format!("refs/tags/{tag}");
         let listed = cmd!(shell, "git ls-remote --tags {origin} {reference}")
             .env("GIT_TERMINAL_PROMPT", "0")
             .quiet()
             .ignore_stderr()
             .read();
-        // A path means nothing on another machine, so an origin on disk counts as a snapshot does: only if asked.
-        if listed.is_ok_and(|found| !found.is_empty())
-            && origin.contains("://")
-            && !origin.starts_with("file:")
-        {
+        if listed.is_ok_and(|found| !found.is_empty()) {
             return Ok(Pin { git: origin, tag, why: Why::Origin });
         }
     }
+    snapshot(root, home)
+}
+
+/// A pin to the working tree as it is now, committed and tagged in a repository under `home`.
+///
+/// # Errors
+/// `Failed` when git fails.
+pub(crate) fn snapshot(root: &Path, home: &Path) -> Result<Pin> {
     let git = take(root, &home.join("snapshots/infra-sdk.git"))?;
-    Ok(Pin { git, tag, why: Why::Snapshot })
+    Ok(Pin { git, tag: tag(), why: Why::Snapshot })
+}
+
+/// A remote as cargo wants it in a manifest: always a URL. git also takes paths and `user@host:path`.
+fn as_url(root: &Path, remote: &str) -> Option<String> {
+    if remote.contains("://") {
+        return Some(remote.to_owned());
+    }
+    let path = root.join(remote);
+    if path.exists() {
+        return Some(format!("file://{}", path.canonicalize().ok()?.display()));
+    }
+    let (host, path) = remote.split_once(':')?;
+    Some(format!("ssh://{host}/{}", path.trim_start_matches('/')))
 }
 
 /// Commits the working tree (without what git ignores) to the bare repository at `bare`, tagged with
@@ -112,5 +129,20 @@ struct RemoveFile(PathBuf);
 impl Drop for RemoveFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_remote_becomes_a_url() {
+        let root = Path::new("/");
+        let url = |remote: &str| as_url(root, remote);
+        assert_eq!(url("https://git.example/a/b").as_deref(), Some("https://git.example/a/b"));
+        assert_eq!(url("git@git.example:a/b.git").as_deref(), Some("ssh://git@git.example/a/b.git"));
+        assert_eq!(url("/").as_deref(), Some("file:///"));
+        assert_eq!(url("no-such-folder"), None);
     }
 }

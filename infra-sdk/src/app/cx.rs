@@ -162,7 +162,9 @@ impl Cx {
         &self.0.token
     }
 
-    /// Whether this is a `--dry-run`: then only bodies marked read-only run at all.
+    /// Whether this is a `--dry-run`: then only bodies run that
+    /// promised to change nothing ([`read_only`](crate::app::TaskBuilder::read_only)) or to plan
+    /// ([`plans`](crate::app::TaskBuilder::plans)).
     pub fn is_dry_run(&self) -> bool {
         self.0.shared.dry_run
     }

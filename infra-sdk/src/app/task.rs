@@ -140,6 +140,12 @@ impl<A, N, O> TaskBuilder<'_, A, N, O> {
         self.settings.read_only = true;
         self
     }
+
+    /// Promises that the body looks at [`Cx::is_dry_run`](crate::Cx::is_dry_run): it also runs in a `--dry-run`, and
+    /// then only shows what it would change.
+    pub fn plans(self) -> Self {
+        self.read_only()
+    }
 }
 
 impl<A: Arguments, N: Needs> TaskBuilder<'_, A, N, NewOutput> {

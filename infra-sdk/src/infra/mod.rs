@@ -13,7 +13,7 @@ mod stacks;
 pub use home::Home;
 pub use host::Host;
 pub use open::{Infra, Ports};
-pub use references::PublishedExports;
+pub use references::Exports;
 pub use release::{Log, Stopped};
 pub use secrets::SecretsSetup;
 pub use stacks::{AppliedStacks, PlannedStacks};

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::Lock;
 use crate::error::Result;
 use crate::infra::open::Infra;
-use crate::tools::{self, InstallStep, Installed, ToolsReport};
+use crate::tools::{self, InstallPlan, InstallStep, Installed, ToolsReport};
 
 impl Infra {
     /// Looks for every program of `[tools]`; a repo with stacks needs terraform or tofu, pinned or not.
@@ -20,19 +20,26 @@ impl Infra {
         Ok(report)
     }
 
-    /// Fetches what `[tools]` pins and is not there, each checked against its checksum.
+    /// What of `[tools]` must be fetched, and from where.
+    ///
+    /// # Errors
+    /// `Invalid` when a tool can not be fetched or its version is none.
+    pub async fn plan_tools(&self) -> Result<InstallPlan> {
+        let lock = Lock::load(self.config().root())?;
+        tools::plan(&self.settings().tools, self.env(), self.home().root(), &lock).await
+    }
+
+    /// Fetches what was planned, each archive checked against its checksum.
     ///
     /// # Errors
     /// `Conflict` with both checksums when an archive is not the expected one; what the download fails with.
-    pub async fn install_tools(&self) -> Result<Installed> {
-        let mut lock = Lock::load(self.config().root())?;
-        let plan = tools::plan(&self.settings().tools, self.env(), self.home().root(), &lock).await?;
-        self.host().tell(&plan.to_string());
+    pub async fn install_tools(&self, plan: InstallPlan) -> Result<Installed> {
         let host = self.host();
+        host.tell(&plan.to_string());
         let start = |program: &Path| host.command(program);
         let progress = |step: &InstallStep, bytes: u64| {
             host.tell(&format!("{} {}: {:.1} MB", step.tool, step.version, bytes as f64 / 1e6));
         };
-        tools::apply(plan, &mut lock, self.env(), start, progress).await
+        tools::apply(plan, &mut Lock::load(self.config().root())?, self.env(), start, progress).await
     }
 }

@@ -1,6 +1,7 @@
 //! What repos read of each other: typed trees in, typed trees out, each publication recorded.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,6 +12,7 @@ use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::names::{Label, ParamPath};
 use crate::refs::{self, Check, Listing, PublishPlan, Published};
+use crate::secret::SecretValue;
 
 impl Infra {
     /// Reads what stands at a reference: a name of `[refs]`, or a path such as `/infrastructure/network`.
@@ -29,21 +31,22 @@ impl Infra {
     pub async fn publish<T: Serialize + ?Sized>(&self, path: &str, value: &T) -> Result<Published> {
         let path = ParamPath::new(path)?;
         let plan = refs::publish_plan(&*self.ports().params, &path, value).await?;
-        self.carry_out_publish(plan, &path).await
+        self.carry_out_publish(plan).await
     }
 
-    /// Publishes every path of `[exports]` from the outputs of its stack as they are now.
+    /// What publishing every path of `[exports]` would change, from the outputs of its stack as they are now.
     ///
     /// # Errors
-    /// What reading the outputs or publishing fails with; paths before the failing one stay published.
-    pub async fn publish_exports(&self) -> Result<PublishedExports> {
+    /// `NotFound` when this repo exports nothing; what reading the outputs fails with; `Invalid` with every output that
+    /// can not be published.
+    pub async fn plan_exports(&self) -> Result<Exports<PublishPlan>> {
         let exports = &self.settings().exports;
         if exports.is_empty() {
             return Err(Error::not_found("this repo exports nothing")
                 .hint("add `[exports]` to infra.toml, such as \"/infrastructure/network\" = { stack = \"network\" }"));
         }
         let terraform = self.terraform().await?;
-        let mut published = Vec::new();
+        let mut plans = Vec::new();
         for (path, export) in exports {
             let (name, config) = self.stack_named(export.stack.as_str())?;
             let stack = self.open_stack(&terraform, name, config).await?;
@@ -52,13 +55,27 @@ impl Infra {
                 .await?
                 .into_iter()
                 .map(|(name, output)| {
+                    if let (true, Some(text)) = (output.sensitive, output.value.as_str()) {
+                        self.host().masks.add(&SecretValue::new(text));
+                    }
                     (name, refs::Output { value: output.value, sensitive: output.sensitive })
                 })
                 .collect();
-            let plan = refs::publish_outputs_plan(&*self.ports().params, path, &outputs).await?;
-            published.push(self.carry_out_publish(plan, path).await?);
+            plans.push(refs::publish_outputs_plan(&*self.ports().params, path, &outputs).await?);
         }
-        Ok(PublishedExports(published))
+        Ok(Exports(plans))
+    }
+
+    /// Publishes what was planned.
+    ///
+    /// # Errors
+    /// What the store fails with; paths before the failing one stay published.
+    pub async fn publish_exports(&self, plans: Exports<PublishPlan>) -> Result<Exports<Published>> {
+        let mut published = Vec::new();
+        for plan in plans.0 {
+            published.push(self.carry_out_publish(plan).await?);
+        }
+        Ok(Exports(published))
     }
 
     /// Whether every reference of `[refs]` is there.
@@ -78,8 +95,8 @@ impl Infra {
         refs::list(&*self.ports().params, &settings.refs, settings.exports.keys()).await
     }
 
-    async fn carry_out_publish(&self, plan: PublishPlan, path: &ParamPath) -> Result<Published> {
-        let changes = !plan.is_empty();
+    async fn carry_out_publish(&self, plan: PublishPlan) -> Result<Published> {
+        let (path, changes) = (plan.path.clone(), !plan.is_empty());
         let published = plan.apply(&*self.ports().params).await?;
         if changes {
             let counts = format!("{} written, {} removed", published.written.len(), published.removed.len());
@@ -107,18 +124,18 @@ impl Infra {
     }
 }
 
-/// What was published, a path each.
+/// One item for each path of `[exports]`: its plan, or what was published.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
-pub struct PublishedExports(pub Vec<Published>);
+pub struct Exports<T>(pub Vec<T>);
 
-impl std::fmt::Display for PublishedExports {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, published) in self.0.iter().enumerate() {
+impl<T: fmt::Display> fmt::Display for Exports<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.iter().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{published}")?;
+            write!(f, "{item}")?;
         }
         Ok(())
     }

@@ -23,6 +23,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
             .task("refs:publish")
             .about("Publish the exports from the outputs of their stacks")
             .danger_unless_local()
+            .plans()
             .run(publish),
     }
 }
@@ -38,6 +39,12 @@ async fn check(cx: Cx) -> Result<()> {
 }
 
 async fn publish(cx: Cx) -> Result<()> {
-    cx.report(&cx.infra().await?.publish_exports().await?);
+    let infra = cx.infra().await?;
+    let plan = infra.plan_exports().await?;
+    if cx.is_dry_run() {
+        cx.report(&plan);
+    } else {
+        cx.report(&infra.publish_exports(plan).await?);
+    }
     Ok(())
 }

@@ -17,10 +17,15 @@ pub struct SecretsTasks {
 
 pub(super) fn register(pack: &mut Pack<'_>) -> SecretsTasks {
     SecretsTasks {
-        init: pack.task("secrets:init").about("Make .env.example, and a private .env to fill in").run(init),
+        init: pack
+            .task("secrets:init")
+            .about("Make .env.example, and a private .env to fill in")
+            .plans()
+            .run(init),
         setup: pack
             .task("secrets:setup")
             .about("Store the values of .env, generate or ask for the rest")
+            .plans()
             .run(setup),
         test: pack
             .task("secrets:test")
@@ -32,7 +37,9 @@ pub(super) fn register(pack: &mut Pack<'_>) -> SecretsTasks {
 
 async fn init(cx: Cx) -> Result<()> {
     let plan = cx.infra().await?.plan_secret_files()?;
-    plan.apply()?;
+    if !cx.is_dry_run() {
+        plan.apply()?;
+    }
     cx.report(&plan);
     Ok(())
 }
@@ -40,6 +47,10 @@ async fn init(cx: Cx) -> Result<()> {
 async fn setup(cx: Cx) -> Result<()> {
     let infra = cx.infra().await?;
     let mut setup = infra.plan_secrets().await?;
+    if cx.is_dry_run() {
+        cx.report(&setup.plan);
+        return Ok(());
+    }
     if cx.can_ask() {
         for missing in setup.missing().to_vec() {
             let value = cx.ask_secret(&missing.to_string()).await?;

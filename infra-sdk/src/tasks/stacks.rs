@@ -10,6 +10,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>) {
         .task("apply")
         .about("Apply the stacks in order, each exactly as planned")
         .danger_unless_local()
+        .plans()
         .run(apply);
     (plan, apply)
 }
@@ -20,6 +21,9 @@ async fn plan(cx: Cx) -> Result<()> {
 }
 
 async fn apply(cx: Cx) -> Result<()> {
+    if cx.is_dry_run() {
+        return plan(cx).await;
+    }
     cx.report(&cx.infra().await?.apply_stacks().await?);
     Ok(())
 }

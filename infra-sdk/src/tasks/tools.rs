@@ -34,7 +34,12 @@ async fn check(cx: Cx) -> Result<()> {
 }
 
 async fn install(cx: Cx) -> Result<()> {
-    let report = cx.infra().await?.install_tools().await?;
-    cx.report(&report);
+    let infra = cx.infra().await?;
+    let plan = infra.plan_tools().await?;
+    if cx.is_dry_run() {
+        cx.report(&plan);
+    } else {
+        cx.report(&infra.install_tools(plan).await?);
+    }
     Ok(())
 }
