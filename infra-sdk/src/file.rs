@@ -18,18 +18,23 @@ pub enum Access {
     Private,
 }
 
-/// An error of the file system with its path, and a hint where permission is missing.
+/// An error of the file system with its path, and a hint where a person can do something about it.
 pub(crate) fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
-    let denied =
-        matches!(error.kind(), std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem);
+    use std::io::ErrorKind as Io;
+    let hint = match error.kind() {
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => {
+            "make the folder writable for this user, or point INFRA_HOME elsewhere"
+        }
+        Io::NotADirectory | Io::AlreadyExists => {
+            "a file stands where a folder should be: move it away, or point INFRA_HOME elsewhere"
+        }
+        Io::StorageFull | Io::QuotaExceeded => "make room on that disk, then run the same command again",
+        _ => "",
+    };
     let error = Error::new(Error::from(std::io::Error::from(error.kind())).kind(), what.to_owned())
         .with("path", path.display())
         .because(error);
-    if denied {
-        error.hint("make the folder writable for this user, or point INFRA_HOME elsewhere")
-    } else {
-        error
-    }
+    if hint.is_empty() { error } else { error.hint(hint) }
 }
 
 /// Makes a folder and its parents.
@@ -292,6 +297,17 @@ mod tests {
         let path = std::env::temp_dir().join(format!("infra-sdk-file-{}", crate::id::short().unwrap()));
         fs::create_dir_all(&path).unwrap();
         path
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_says_what_to_do() {
+        let folder = scratch();
+        fs::write(folder.join("file"), "").unwrap();
+        for path in ["file", "file/below/it"] {
+            let error = make_dir(&folder.join(path), Access::Private).unwrap_err();
+            assert!(error.hints()[0].contains("INFRA_HOME"), "{}", error.report());
+        }
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

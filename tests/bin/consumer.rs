@@ -15,10 +15,13 @@ fn tasks(app: &mut App, infra: &InfraTasks) {
     app.task("print").about("Let a child print a secret").run(print);
     app.task("fail").about("Fail as a child does").run(fail);
     app.task("wait").about("Wait for a child and its child").run(wait);
+    let hour = std::time::Duration::from_secs(3600);
+    app.task("stubborn").about("Wait for a child that will not end").grace(hour).run(stubborn);
     app.task("both").about("Fail beside a task that waits").run(both);
 }
 
-async fn build(_: Cx) -> Result<u64> {
+async fn build(cx: Cx) -> Result<u64> {
+    cx.say("built the thing");
     Ok(42)
 }
 
@@ -37,7 +40,11 @@ async fn fail(cx: Cx) -> Result<()> {
 }
 
 async fn wait(cx: Cx) -> Result<()> {
-    cx.cmd("sh").args(["-c", "sleep 300 & echo started; wait"]).run().await
+    cx.cmd("sh").args(["-c", "sleep 300 & echo started $$ $!; wait"]).run().await
+}
+
+async fn stubborn(cx: Cx) -> Result<()> {
+    cx.cmd("sh").args(["-c", "trap '' TERM INT HUP; echo started $$; while :; do sleep 1; done"]).run().await
 }
 
 async fn both(_: Cx) -> Result<()> {

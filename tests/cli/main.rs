@@ -4,6 +4,8 @@ mod bad_input;
 mod confirm;
 mod lists;
 mod signals;
+#[cfg(unix)]
+mod terminal;
 
 use support::{Run, Scratch};
 

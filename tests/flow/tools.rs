@@ -143,7 +143,7 @@ fn pinned(digest: Option<Digest>) -> BTreeMap<Label, Tool> {
 }
 
 /// A zip archive whose members are stored as they are.
-fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
     let (mut body, mut directory) = (Vec::new(), Vec::new());
     for (name, content) in members {
         let size = (content.len() as u32).to_le_bytes();

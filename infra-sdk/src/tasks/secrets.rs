@@ -53,7 +53,7 @@ async fn setup(cx: Cx) -> Result<()> {
     }
     if cx.can_ask() {
         for missing in setup.missing().to_vec() {
-            let value = cx.ask_secret(&format!("{missing}: ")).await?;
+            let value = cx.ask_secret(&missing.to_string()).await?;
             setup.supply(missing.name, value);
         }
     }
