@@ -60,4 +60,4 @@ pub use infra::Infra;
 pub use mask::Masks;
 pub use process::Cmd;
 pub use secret::SecretValue;
-pub use tasks::{InfraCx, InfraTasks, check, main, run};
+pub use tasks::{InfraTasks, check, main};

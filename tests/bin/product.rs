@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use infra_sdk::clap::{Arg, ArgAction, ArgMatches, Command};
-use infra_sdk::{App, BuiltImage, Cx, Error, InfraCx, InfraTasks, Result, TaskArgs};
+use infra_sdk::{App, BuiltImage, Cx, Error, InfraTasks, Result, TaskArgs};
 use serde::{Deserialize, Serialize};
 
 /// What the infrastructure repo promises.

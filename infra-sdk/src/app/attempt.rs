@@ -37,7 +37,7 @@ enum Stop {
 
 /// Runs a task to its end. Once it should stop, its body has the grace to end and is then dropped.
 pub(crate) async fn run(work: Work) -> Result<Output> {
-    let (token, settings) = (work.token.clone(), work.settings.clone());
+    let (token, settings, cx) = (work.token.clone(), work.settings.clone(), work.cx.clone());
     let mut attempts = pin!(async {
         match settings.deadline {
             // On its own, so that a body which blocks its thread does not block the clock.
@@ -52,7 +52,9 @@ pub(crate) async fn run(work: Work) -> Result<Output> {
         limit = over(settings.deadline) => Stop::Deadline(limit),
     };
     token.cancel();
-    let ended = tokio::time::timeout(settings.grace.saturating_add(AFTER_GRACE), &mut attempts).await;
+    // Read now: the body may have asked for more while it ran.
+    let grace = cx.grace();
+    let ended = tokio::time::timeout(grace.saturating_add(AFTER_GRACE), &mut attempts).await;
     match (stop, ended) {
         (Stop::Deadline(limit), ended) => {
             let error =
@@ -65,11 +67,12 @@ pub(crate) async fn run(work: Work) -> Result<Output> {
         }
         (Stop::Cancelled, Ok(result)) => result,
         (Stop::Cancelled, Err(_)) => {
-            let grace = human(settings.grace);
+            let grace = human(grace);
             Err(Error::new(
                 ErrorKind::Cancelled,
                 format!("the task did not stop within {grace} and was dropped"),
-            ))
+            )
+            .hint("what it was doing may be half done: look, then run the same command again"))
         }
     }
 }
@@ -108,6 +111,8 @@ async fn attempts(work: Work) -> Result<Output> {
     let mut pauses = work.settings.retry.into_iter().flat_map(|retry| retry.delays());
     let mut number = 1;
     loop {
+        // Reports of an attempt that failed are not the task's.
+        work.cx.forget_reports();
         let error = match once(&work).await {
             Ok(output) => return Ok(output),
             Err(error) => error,

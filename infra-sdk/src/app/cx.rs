@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -39,7 +40,8 @@ struct Inner {
     shared: Arc<Shared>,
     lane: Arc<Lane>,
     token: CancelToken,
-    grace: Duration,
+    /// In milliseconds; it only grows.
+    grace: AtomicU64,
 }
 
 /// What all tasks of one invocation share.
@@ -53,10 +55,13 @@ pub(crate) struct Shared {
     /// One question at a time.
     pub(crate) asking: tokio::sync::Mutex<()>,
     pub(crate) services: OpenServices,
+    /// The longest grace any task asked for, in milliseconds.
+    pub(crate) longest_grace: AtomicU64,
 }
 
 impl Cx {
     pub(crate) fn new(shared: Arc<Shared>, lane: Arc<Lane>, token: CancelToken, grace: Duration) -> Self {
+        let grace = AtomicU64::new(millis(grace));
         Cx(Arc::new(Inner { shared, lane, token, grace }))
     }
 
@@ -107,10 +112,25 @@ impl Cx {
     pub fn cmd(&self, program: impl AsRef<std::ffi::OsStr>) -> Cmd {
         Cmd::new(program)
             .dir(self.root())
-            .grace(self.0.grace)
+            .grace(self.grace())
             .cancel(self.0.token.clone())
             .masks(self.masks().clone())
             .sink(self.0.lane.clone())
+    }
+
+    pub(crate) fn forget_reports(&self) {
+        self.0.lane.forget_reports();
+    }
+
+    /// How long this task and its programs have to end once they were told to.
+    pub fn grace(&self) -> Duration {
+        Duration::from_millis(self.0.grace.load(Ordering::Relaxed))
+    }
+
+    /// Asks for at least this much time to end from now on, for work that must not be cut off in the middle.
+    pub fn needs_grace(&self, length: Duration) {
+        self.0.grace.fetch_max(millis(length), Ordering::Relaxed);
+        self.0.shared.longest_grace.fetch_max(millis(length), Ordering::Relaxed);
     }
 
     /// Where lines of this task go, for a program that was not made by [`cmd`](Cx::cmd).
@@ -220,4 +240,8 @@ impl Cx {
     pub fn service<T: Send + Sync + 'static>(&self) -> Result<Arc<T>> {
         self.0.shared.services.get(self)
     }
+}
+
+pub(crate) fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }

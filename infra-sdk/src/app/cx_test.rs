@@ -81,6 +81,7 @@ impl CxBuilder {
             asker: console.asker,
             asking: tokio::sync::Mutex::new(()),
             services: self.services.open(),
+            longest_grace: Default::default(),
         };
         let lane = Arc::new(Lane::new(output, 0, "test".into(), true));
         (Cx::new(Arc::new(shared), lane, console.cancel, GRACE), captured)

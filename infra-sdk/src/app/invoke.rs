@@ -132,6 +132,7 @@ impl Invocation<'_> {
             asker: self.asker.clone(),
             asking: tokio::sync::Mutex::new(()),
             services: app.services.open(),
+            longest_grace: Default::default(),
         };
         let runner = Runner {
             nodes: &app.nodes,

@@ -43,6 +43,11 @@ impl Lane {
         self.printed.load(Ordering::Relaxed)
     }
 
+    /// Drops what was reported so far.
+    pub(crate) fn forget_reports(&self) {
+        *self.reports.lock().unwrap_or_else(PoisonError::into_inner) = Ok(Vec::new());
+    }
+
     pub(crate) fn report<T: serde::Serialize + std::fmt::Display + ?Sized>(&self, value: &T) {
         if self.output.json {
             if self.requested {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::ArgMatches;
@@ -107,7 +108,8 @@ impl Runner<'_> {
     async fn patience(&self, tasks: &CancelToken) {
         tasks.cancelled().await;
         let graces = self.plan.order.iter().map(|index| self.nodes[*index as usize].settings.grace);
-        let longest = graces.max().unwrap_or_default();
+        let asked = Duration::from_millis(self.shared.longest_grace.load(Ordering::Relaxed));
+        let longest = graces.max().unwrap_or_default().max(asked);
         tokio::time::sleep(longest.saturating_add(attempt::AFTER_GRACE * 2)).await;
     }
 
@@ -175,7 +177,7 @@ impl Runner<'_> {
             // What ends with an error after the run was cancelled ends because of that.
             Err(error) if tasks.is_cancelled() => {
                 now.states[at] = TaskState::Cancelled;
-                if error.kind() != ErrorKind::Cancelled {
+                if error.kind() != ErrorKind::Cancelled || !error.hints().is_empty() {
                     lane.output.ended(
                         &lane,
                         "✗",

@@ -27,12 +27,20 @@ pub(crate) fn listen(run: &CancelToken, output: &Arc<Output>) -> Result<()> {
     let (run, output) = (run.clone(), output.clone());
     let body = move || {
         let name = runtime.block_on(signals.next());
-        output.note(&format!("{name}: stopping; once more to kill at once"));
+        // Acted on before it is told: a terminal that takes no more output must not hold up the end.
         run.cancel();
+        let told = output.clone();
+        std::thread::spawn(move || told.note(&format!("{name}: stopping; once more to kill at once")));
         let name = runtime.block_on(signals.next());
-        output.finish();
-        output.note(&format!("{name} again: killed"));
         crate::process::kill_all();
+        let told = std::thread::spawn(move || {
+            output.finish();
+            output.note(&format!("{name} again: killed"));
+        });
+        let since = std::time::Instant::now();
+        while !told.is_finished() && since.elapsed() < std::time::Duration::from_millis(500) {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         std::process::exit(exit::CANCELLED.into());
     };
     std::thread::Builder::new().name("signals".into()).spawn(body).map(drop).map_err(failed)

@@ -7,9 +7,11 @@ use std::time::Duration;
 use crate::app::app::App;
 use crate::app::args::{Arguments, NoArgs, TaskArgs, WithArgs};
 use crate::app::body::Body;
+use crate::app::cx::Cx;
 use crate::app::handle::{TaskId, TaskRef};
 use crate::app::needs::{After, Needs, Output, Outputs};
 use crate::app::node::{Danger, Job, Node, Settings};
+use crate::error::Error;
 use crate::retry::Retry;
 
 /// A task being registered; nothing happens until [`run`](TaskBuilder::run) gives it its body.
@@ -145,6 +147,13 @@ impl<A, N, O> TaskBuilder<'_, A, N, O> {
     /// then only shows what it would change.
     pub fn plans(self) -> Self {
         self.read_only()
+    }
+}
+
+impl TaskBuilder<'_, NoArgs, (), NewOutput> {
+    /// Registers a task that does nothing of its own: a name for what stands in its `after`.
+    pub fn group(self) -> TaskRef<()> {
+        self.run(|_: Cx| async { Ok::<(), Error>(()) })
     }
 }
 

@@ -138,8 +138,10 @@ impl Check<'_> {
             }
         }
         let odd = |c: char| c.is_whitespace() || c.is_control();
-        if !settings.deploy.health.starts_with('/') || settings.deploy.health.contains(odd) {
-            self.refuse(&["deploy", "health"], "must be the path of a URL that starts with `/`");
+        // An empty one is for programs without HTTP: healthy when they keep running.
+        let health = &settings.deploy.health;
+        if !health.is_empty() && (!health.starts_with('/') || health.contains(odd)) {
+            self.refuse(&["deploy", "health"], "must be the path of a URL that starts with `/`, or empty");
         }
         if settings.deploy.wait.0.is_zero() {
             self.refuse(&["deploy", "wait"], "must be longer than nothing");

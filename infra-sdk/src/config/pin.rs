@@ -113,7 +113,7 @@ pub(crate) async fn resolve(env: &Env, root: &Path, extends: &Extends) -> Result
             .with("locked", &locked.sha256)
             .with("found", found)
             .hint(
-                "ask who changed infra.lock; to accept what is there now run `cargo xtask infra:config:lock`",
+                "ask who changed infra.lock; to accept what is there now run `cargo xtask infra:config:lock --accept`",
             ));
     }
     keep(&folder, &found, &content)?;
@@ -157,7 +157,7 @@ pub(crate) async fn verify(root: &Path, extends: &Extends) -> Result<Pin> {
             .with("locked", commit)
             .with("now", now)
             .hint("ask who moved it; a new version belongs under a new tag in `extends.tag`")
-            .hint("to accept the new commit run `cargo xtask infra:config:lock`")),
+            .hint("to accept the new commit run `cargo xtask infra:config:lock --accept`")),
         Err(error) if error.kind() == ErrorKind::Unavailable => {
             Ok(Pin::Unverified { tag, commit, why: error.to_string() })
         }
@@ -274,10 +274,7 @@ mod tests {
         let error = config.verify_pin().await.unwrap_err();
         let text = error.report().to_string();
         assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(
-            text.contains(&before) && text.contains(&after) && text.contains("infra:config:lock`"),
-            "{text}"
-        );
+        assert!(text.contains(&before) && text.contains(&after) && text.contains("--accept"), "{text}");
         assert_eq!(world.load().await.unwrap().settings().deploy.keep, 9);
         assert_eq!(Config::accept_pin(&world.env()).await.unwrap().commit, after);
         let config = world.load().await.unwrap();

@@ -199,7 +199,7 @@ pub struct Deploy {
     /// The port the service listens on, given to it as `PORT`; default: a free one, kept between releases.
     #[serde(default)]
     pub port: Option<u16>,
-    /// The path that answers 2xx when the service is healthy.
+    /// The path that answers 2xx when the service is healthy; empty: it is healthy when it keeps running.
     #[serde(default = "health_path")]
     pub health: String,
     /// How long a new release may take to become healthy.

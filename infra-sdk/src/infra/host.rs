@@ -1,10 +1,12 @@
 //! The program around the library: where lines go, what is masked, when to stop.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cancel::CancelToken;
 use crate::mask::Masks;
 use crate::process::{Cmd, LineSink, Stream};
+use crate::secret::SecretValue;
 
 /// What the program that uses an [`Infra`](crate::infra::Infra) gives it: a place for lines, masks, a stop signal.
 ///
@@ -17,6 +19,10 @@ pub struct Host {
     pub masks: Masks,
     /// Ends what is under way.
     pub cancel: CancelToken,
+    /// Told of each secret value as it is read, so that a CI system learns to hide it too.
+    pub on_secret: Arc<dyn Fn(&SecretValue) + Send + Sync>,
+    /// Told how long the work at hand needs to end in good order once it is cancelled.
+    pub on_grace: Arc<dyn Fn(Duration) + Send + Sync>,
 }
 
 impl Host {
@@ -26,12 +32,29 @@ impl Host {
         impl LineSink for Nowhere {
             fn line(&self, _: Stream, _: &str) {}
         }
-        Host { lines: Arc::new(Nowhere), masks: Masks::new(), cancel: CancelToken::new() }
+        Host {
+            lines: Arc::new(Nowhere),
+            masks: Masks::new(),
+            cancel: CancelToken::new(),
+            on_secret: Arc::new(|_| {}),
+            on_grace: Arc::new(|_| {}),
+        }
     }
 
     /// Tells one line about a step.
     pub(crate) fn tell(&self, line: &str) {
         self.lines.line(Stream::Err, &self.masks.apply(line));
+    }
+
+    /// Hides a value from here on.
+    pub(crate) fn learn(&self, value: &SecretValue) {
+        self.masks.add(value);
+        (self.on_secret)(value);
+    }
+
+    /// Asks for time to end in good order.
+    pub(crate) fn needs_grace(&self, length: Duration) {
+        (self.on_grace)(length);
     }
 
     /// A command whose lines, masks and end are the host's.

@@ -59,16 +59,12 @@ pub struct Ports {
 }
 
 impl Infra {
-    /// Opens the environment that `config` chose, after checking that what `infra.lock` pins has not moved.
+    /// Opens the environment that `config` chose.
     ///
     /// # Errors
-    /// `NotBuilt` naming the feature when a provider is not compiled in; `Conflict` when a pinned tag moved;
-    /// `NotFound` when there is no folder for the local provider.
-    pub async fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
-        let pin = config.verify_pin().await?;
-        if matches!(pin, Pin::Unverified { .. }) {
-            host.tell(&format!("warning: {pin}"));
-        }
+    /// `NotBuilt` naming the feature when a provider is not compiled in; `NotFound` when there is no folder for the
+    /// local provider.
+    pub fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
         let home = home_of(env, &config)?;
         let ports = choose(env, &config, &home)?;
         Ok(Infra { shared: Arc::new(Shared { env: env.clone(), config, home, ports }), host })
@@ -78,6 +74,16 @@ impl Infra {
     #[must_use]
     pub fn for_host(&self, host: Host) -> Self {
         Infra { shared: self.shared.clone(), host }
+    }
+
+    /// Checks, before anything is changed, that the tag of the organisation's file has not moved. A remote that does
+    /// not answer is a warning: the locked file is used.
+    pub(super) async fn before_change(&self) -> Result<()> {
+        let pin = self.config().verify_pin().await?;
+        if matches!(pin, Pin::Unverified { .. }) {
+            self.host().tell(&format!("warning: {pin}"));
+        }
+        Ok(())
     }
 
     /// The settings of this repo in this environment.

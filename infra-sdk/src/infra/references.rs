@@ -56,7 +56,7 @@ impl Infra {
                 .into_iter()
                 .map(|(name, output)| {
                     if let (true, Some(text)) = (output.sensitive, output.value.as_str()) {
-                        self.host().masks.add(&SecretValue::new(text));
+                        self.host().learn(&SecretValue::new(text));
                     }
                     (name, refs::Output { value: output.value, sensitive: output.sensitive })
                 })
@@ -96,6 +96,7 @@ impl Infra {
     }
 
     async fn carry_out_publish(&self, plan: PublishPlan) -> Result<Published> {
+        self.before_change().await?;
         let (path, changes) = (plan.path.clone(), !plan.is_empty());
         let published = plan.apply(&*self.ports().params).await?;
         if changes {

@@ -18,6 +18,9 @@ use crate::names::{Label, SecretName};
 use crate::refs;
 use crate::state::{self, Held, LockInfo, LockKey};
 
+/// How long an interrupted rollout may take beside the wait for health.
+const STOPPING: Duration = Duration::from_secs(30);
+
 /// How long a deploy lock lasts without its holder's sign of life.
 const LOCK_LENGTH: Duration = Duration::from_secs(60);
 
@@ -91,7 +94,7 @@ impl Infra {
     ///
     /// # Errors
     /// `NotFound` when there is none to go back to; otherwise as [`Infra::rollout`].
-    pub async fn roll_back(&self, to: Option<&ReleaseId>) -> Result<RolloutReport> {
+    pub async fn rollback(&self, to: Option<&ReleaseId>) -> Result<RolloutReport> {
         let wanted = to.map_or_else(|| "the one before".to_owned(), ToString::to_string);
         self.under_lock("rollback", async |options| {
             let target = &*self.ports().deploy;
@@ -128,7 +131,7 @@ impl Infra {
             secrets.entry(SecretName::new(name)?).or_insert(value);
         }
         for (name, value) in secrets {
-            self.host().masks.add(&value);
+            self.host().learn(&value);
             if !spec.env.contains_key(name.as_str()) {
                 spec.secrets.entry(name).or_insert(value);
             }
@@ -142,6 +145,9 @@ impl Infra {
         operation: &str,
         work: impl AsyncFnOnce(RolloutOptions) -> Result<T>,
     ) -> Result<T> {
+        self.before_change().await?;
+        // Going back means to stop, to start and to wait for health again.
+        self.host().needs_grace(self.settings().deploy.wait.0 + STOPPING);
         let lock = self.deploy_lock(operation).await?;
         let mut options = RolloutOptions::new(&self.settings().deploy, ledger::actor(self.env()));
         options.cancel = self.host().cancel.child();

@@ -47,7 +47,7 @@ impl Infra {
     pub async fn plan_secrets(&self) -> Result<SecretsSetup> {
         let dotenv = Dotenv::load(self.config().root(), self.environment())?;
         for (_, value) in dotenv.iter().flat_map(Dotenv::values) {
-            self.host().masks.add(value);
+            self.host().learn(value);
         }
         let stored = self.ports().secret_source.get_all().await?;
         let plan = secrets::plan_setup(&self.secret_needs(), dotenv.as_ref(), &stored);
@@ -59,6 +59,7 @@ impl Infra {
     /// # Errors
     /// `NotFound` listing every secret that still has no value; then nothing is written.
     pub async fn store_secrets(&self, setup: SecretsSetup) -> Result<SetupReport> {
+        self.before_change().await?;
         let store = &*self.ports().secrets;
         let report = setup.plan.apply(setup.dotenv.as_ref(), setup.supplied, store).await?;
         let written: Vec<&str> = [&report.from_dotenv, &report.generated, &report.supplied]

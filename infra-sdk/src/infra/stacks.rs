@@ -19,6 +19,9 @@ use crate::terraform::{Applied, PlanFile, Stack, StackPlace, Terraform};
 /// How long a stack waits for somebody else's lock.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// How long an interrupted apply may take to end in good order.
+const APPLYING: Duration = Duration::from_secs(75);
+
 /// What a plan of all stacks says.
 #[derive(Debug, Serialize)]
 pub struct PlannedStacks {
@@ -135,13 +138,7 @@ impl Infra {
         name: &Label,
         stack: &config::Stack,
     ) -> Result<Stack> {
-        let project = &self.settings().project;
-        let key = StateKey {
-            owner: project.org.clone(),
-            repo: project.name.clone(),
-            env: self.environment().clone(),
-            stack: name.clone(),
-        };
+        let key = self.state_key(name);
         let place = StackPlace {
             name: name.clone(),
             repo: self.config().root().to_path_buf(),
@@ -156,6 +153,16 @@ impl Infra {
         let opened = terraform.stack(place, start).await?;
         opened.init().await?;
         Ok(opened)
+    }
+
+    fn state_key(&self, stack: &Label) -> StateKey {
+        let project = &self.settings().project;
+        StateKey {
+            owner: project.org.clone(),
+            repo: project.name.clone(),
+            env: self.environment().clone(),
+            stack: stack.clone(),
+        }
     }
 
     pub(super) async fn terraform(&self) -> Result<Terraform> {
@@ -188,9 +195,16 @@ impl Infra {
         let summary = plan.summary();
         let counts =
             format!("{} added, {} changed, {} destroyed", summary.add, summary.change, summary.destroy);
+        self.before_change().await?;
+        // Terraform finishes what it began and writes its state.
+        self.host().needs_grace(APPLYING);
+        // The way back, kept before anything is touched.
+        let snapshot = self.ports().state.snapshot(&self.state_key(name)).await?;
+        let snapshot = snapshot.map_or_else(|| "none".to_owned(), |id| id.as_str().to_owned());
         let applied = stack.apply(plan).await;
         let outcome = if applied.is_ok() { Outcome::Done } else { Outcome::Failed };
-        let recorded = self.record("apply", name.as_str(), outcome, &[("plan", counts)]).await;
+        let recorded =
+            self.record("apply", name.as_str(), outcome, &[("plan", counts), ("snapshot", snapshot)]).await;
         let applied = applied.context(format!("apply the stack `{name}`"))?;
         recorded?;
         self.tell_others(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await?;

@@ -1,6 +1,8 @@
 //! `infra:config:*`: the settings, each with its origin.
 
-use crate::app::{Cx, Pack, TaskRef};
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::config::{Config, Pin};
 use crate::error::Result;
 use crate::tasks::services::Services;
@@ -10,14 +12,17 @@ use crate::tasks::services::Services;
 pub struct ConfigTasks {
     /// Prints every setting with its origin.
     pub show: TaskRef<()>,
-    /// Locks what `extends` points at now.
+    /// Checks the pin of `extends`, or takes a moved tag.
     pub lock: TaskRef<()>,
 }
 
 pub(super) fn register(pack: &mut Pack<'_>) -> ConfigTasks {
     let show = pack.task("config:show").about("Print every setting with its origin").read_only().run(show);
-    let lock =
-        pack.task("config:lock").about("Lock the commit that the tag in `extends` points at now").run(lock);
+    let lock = pack
+        .task("config:lock")
+        .about("Check the pin of what infra.toml extends, or take a moved tag")
+        .args::<LockFlags>()
+        .run(lock);
     ConfigTasks { show, lock }
 }
 
@@ -32,7 +37,26 @@ async fn show(cx: Cx) -> Result<()> {
     Ok(())
 }
 
-async fn lock(cx: Cx) -> Result<()> {
-    cx.report(&Config::accept_pin(cx.env()).await?);
+struct LockFlags {
+    accept: bool,
+}
+
+impl TaskArgs for LockFlags {
+    fn augment(command: Command) -> Command {
+        let accept = Arg::new("accept").long("accept").action(ArgAction::SetTrue);
+        command.arg(accept.help("Take the commit that a moved tag points at now"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        Ok(LockFlags { accept: matches.get_flag("accept") })
+    }
+}
+
+async fn lock(cx: Cx, flags: LockFlags) -> Result<()> {
+    if flags.accept {
+        cx.report(&Config::accept_pin(cx.env()).await?);
+    } else {
+        let services = cx.service::<Services>()?;
+        cx.report(&services.config(&cx).await?.verify_pin().await?);
+    }
     Ok(())
 }

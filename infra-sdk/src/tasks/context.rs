@@ -7,30 +7,30 @@ use crate::error::Result;
 use crate::infra::{Host, Infra};
 use crate::tasks::services::Services;
 
-/// Gives task bodies their environment.
-///
-/// ```no_run
-/// use infra_sdk::{Cx, InfraCx, Result};
-/// async fn show(cx: Cx) -> Result<()> {
-///     let infra = cx.infra().await?;
-///     cx.say(format!("working on {}", infra.environment()));
-///     Ok(())
-/// }
-/// ```
-#[expect(async_fn_in_trait, reason = "implemented for `Cx` alone, whose futures are `Send`")]
-pub trait InfraCx {
+impl Cx {
     /// The environment that was chosen with `--env`, opened once a run; its lines are this task's.
+    ///
+    /// ```no_run
+    /// use infra_sdk::{Cx, Result};
+    /// async fn show(cx: Cx) -> Result<()> {
+    ///     let infra = cx.infra().await?;
+    ///     cx.say(format!("working on {}", infra.environment()));
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
     /// What reading `infra.toml` or opening its providers fails with.
-    async fn infra(&self) -> Result<Infra>;
-}
-
-impl InfraCx for Cx {
-    async fn infra(&self) -> Result<Infra> {
+    pub async fn infra(&self) -> Result<Infra> {
         let services: Arc<Services> = self.service::<Services>()?;
-        let host =
-            Host { lines: self.sink(), masks: self.masks().clone(), cancel: self.cancel_token().clone() };
+        let (learns, waits) = (self.clone(), self.clone());
+        let host = Host {
+            lines: self.sink(),
+            masks: self.masks().clone(),
+            cancel: self.cancel_token().clone(),
+            on_secret: Arc::new(move |value| learns.secret(value)),
+            on_grace: Arc::new(move |length| waits.needs_grace(length)),
+        };
         Ok(services.infra(self, &host).await?.for_host(host))
     }
 }

@@ -5,7 +5,6 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::deploy::{self, ReleaseId};
 use crate::error::Result;
-use crate::tasks::context::InfraCx;
 
 /// The handles of `infra:deploy:*`.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +94,7 @@ async fn history(cx: Cx) -> Result<()> {
 }
 
 async fn rollback(cx: Cx, flags: RollbackFlags) -> Result<()> {
-    cx.report(&cx.infra().await?.roll_back(flags.to.as_ref()).await?);
+    cx.report(&cx.infra().await?.rollback(flags.to.as_ref()).await?);
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! `infra:dev:*`: making a checkout ready to work.
 
 use crate::app::{Cx, Pack, TaskRef};
-use crate::error::Result;
-use crate::tasks::{RefsTasks, SecretsTasks, ToolsTasks};
+use crate::error::{ErrorKind, Result};
+use crate::tasks::{SecretsTasks, ToolsTasks};
 
 /// The handles of `infra:dev:*`.
 #[derive(Clone, Copy, Debug)]
@@ -11,20 +11,22 @@ pub struct DevTasks {
     pub setup: TaskRef<()>,
 }
 
-pub(super) fn register(
-    pack: &mut Pack<'_>,
-    tools: &ToolsTasks,
-    secrets: &SecretsTasks,
-    refs: &RefsTasks,
-) -> DevTasks {
+pub(super) fn register(pack: &mut Pack<'_>, tools: &ToolsTasks, secrets: &SecretsTasks) -> DevTasks {
     let setup = pack
         .task("dev:setup")
         .about("Make this checkout ready: tools, secrets, references")
-        .after((tools.check, secrets.setup, refs.check))
+        .after((tools.check, secrets.setup))
         .run(setup);
     DevTasks { setup }
 }
 
-async fn setup(_: Cx) -> Result<()> {
+/// A reference that is not there yet is no reason to stop: it takes another repo to publish it, and a deploy asks
+/// again.
+async fn setup(cx: Cx) -> Result<()> {
+    match cx.infra().await?.check_references().await {
+        Ok(check) => cx.say(check),
+        Err(error) if error.kind() == ErrorKind::NotFound => cx.warn(error.report()),
+        Err(error) => return Err(error),
+    }
     Ok(())
 }

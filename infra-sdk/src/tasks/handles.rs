@@ -40,7 +40,7 @@ impl InfraTasks {
             let refs = refs::register(pack);
             let (plan, apply) = stacks::register(pack);
             let deploy = deploy::register(pack);
-            let dev = dev::register(pack, &tools, &secrets, &refs);
+            let dev = dev::register(pack, &tools, &secrets);
             let ledger = ledger::register(pack);
             InfraTasks { config, tools, secrets, refs, plan, apply, deploy, dev, ledger }
         })

@@ -6,7 +6,6 @@ use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::digest::Digest;
 use crate::error::Result;
 use crate::ledger::{self, Filter};
-use crate::tasks::context::InfraCx;
 
 /// The handles of `infra:ledger:*`.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,6 @@ mod stacks;
 mod tools;
 
 pub use config::ConfigTasks;
-pub use context::InfraCx;
 pub use deploy::DeployTasks;
 pub use dev::DevTasks;
 pub use entry::{check, main, run};

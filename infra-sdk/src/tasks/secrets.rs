@@ -2,7 +2,6 @@
 
 use crate::app::{Cx, Pack, TaskRef};
 use crate::error::Result;
-use crate::tasks::context::InfraCx;
 
 /// The handles of `infra:secrets:*`.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +24,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> SecretsTasks {
         setup: pack
             .task("secrets:setup")
             .about("Store the values of .env, generate or ask for the rest")
+            .danger_unless_local()
             .plans()
             .run(setup),
         test: pack

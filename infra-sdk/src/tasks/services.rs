@@ -24,6 +24,6 @@ impl Services {
     /// The opened environment.
     pub(super) async fn infra(&self, cx: &Cx, host: &Host) -> Result<&Infra> {
         let config = self.config(cx).await?.clone();
-        self.infra.get_or_try_init(|| Infra::open(cx.env(), config, host.clone())).await
+        self.infra.get_or_try_init(async || Infra::open(cx.env(), config, host.clone())).await
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::app::{Cx, Pack, TaskRef};
 use crate::error::Result;
-use crate::tasks::context::InfraCx;
 
 pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>) {
     let plan = pack.task("plan").about("Show what applying the stacks would change").read_only().run(plan);

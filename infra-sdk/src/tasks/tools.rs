@@ -2,7 +2,6 @@
 
 use crate::app::{Cx, Pack, TaskRef};
 use crate::error::Result;
-use crate::tasks::context::InfraCx;
 
 /// The handles of `infra:tools:*`.
 #[derive(Clone, Copy, Debug)]
