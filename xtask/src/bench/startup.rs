@@ -1,4 +1,4 @@
-//! `bench`: this SDK beside its peers, in one interleaved run, as ratios.
+//! Start-up beside the peers, in one interleaved run, as ratios.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,17 +7,6 @@ use infra_sdk::{Cx, Result, ResultExt};
 use serde::Serialize;
 
 use crate::provision;
-
-/// The flags of `bench`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Flags {
-    /// What to measure
-    #[arg(value_parser = ["startup"])]
-    what: String,
-    /// How many interleaved rounds
-    #[arg(long, default_value_t = 40)]
-    rounds: u32,
-}
 
 /// One program's times for one job.
 #[derive(Clone, Debug, Serialize)]
@@ -31,7 +20,7 @@ struct Row {
 
 /// All rows; ratios are to the xtask binary's median of the same job.
 #[derive(Clone, Debug, Serialize)]
-struct Table(Vec<Row>);
+pub(crate) struct Table(Vec<Row>);
 
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -47,17 +36,11 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// The task.
+/// Ten tasks in each of the three, listed and run empty.
 ///
 /// # Errors
 /// What provisioning, building or one of the programs fails with.
-pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
-    cx.report(&startup(&cx, flags.rounds).await?);
-    Ok(())
-}
-
-/// Ten tasks in each of the three, listed and run empty.
-async fn startup(cx: &Cx, rounds: u32) -> Result<Table> {
+pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
     let tools = provision::python_tools(cx).await?;
     let folder = cx.root().join("target/bench/startup");
     write_ten_tasks(cx.root(), &folder)?;
