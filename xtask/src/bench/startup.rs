@@ -45,8 +45,14 @@ pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
     let folder = cx.root().join("target/bench/startup");
     write_ten_tasks(cx.root(), &folder)?;
     let cargo = ["run", "--quiet", "--profile", "xtask", "--package", "xtask", "--"];
-    cx.cmd("cargo").args(["build", "--quiet", "--profile", "xtask"]).dir(&folder).run().await?;
-    let binary = folder.join("target/xtask/xtask");
+    let target = folder.join("target");
+    cx.cmd("cargo")
+        .args(["build", "--quiet", "--profile", "xtask"])
+        .dir(&folder)
+        .env("CARGO_TARGET_DIR", &target)
+        .run()
+        .await?;
+    let binary = target.join("xtask/xtask");
     let programs: [(&'static str, PathBuf, &[&str]); 4] = [
         ("xtask binary", binary, &[]),
         ("just", tools.join("just"), &[]),
@@ -58,7 +64,8 @@ pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
         let mut times: Vec<Vec<Duration>> = vec![Vec::new(); programs.len()];
         for _ in 0..rounds {
             for (index, (_, program, before)) in programs.iter().enumerate() {
-                let command = cx.cmd(program).args(*before).arg(args).dir(&folder);
+                let command =
+                    cx.cmd(program).args(*before).arg(args).dir(&folder).env("CARGO_TARGET_DIR", &target);
                 let start = Instant::now();
                 let finished = command.output().await?;
                 times[index].push(start.elapsed());
