@@ -1,4 +1,4 @@
-//! `bench`: this SDK beside its peers, in one interleaved run, as ratios.
+//! Start-up beside the peers, in one interleaved run, as ratios.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -7,17 +7,6 @@ use infra_sdk::{Cx, Result, ResultExt};
 use serde::Serialize;
 
 use crate::provision;
-
-/// The flags of `bench`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct Flags {
-    /// What to measure
-    #[arg(value_parser = ["startup"])]
-    what: String,
-    /// How many interleaved rounds
-    #[arg(long, default_value_t = 40)]
-    rounds: u32,
-}
 
 /// One program's times for one job.
 #[derive(Clone, Debug, Serialize)]
@@ -31,7 +20,7 @@ struct Row {
 
 /// All rows; ratios are to the xtask binary's median of the same job.
 #[derive(Clone, Debug, Serialize)]
-struct Table(Vec<Row>);
+pub(crate) struct Table(Vec<Row>);
 
 impl std::fmt::Display for Table {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -47,23 +36,23 @@ impl std::fmt::Display for Table {
     }
 }
 
-/// The task.
+/// Ten tasks in each of the three, listed and run empty.
 ///
 /// # Errors
 /// What provisioning, building or one of the programs fails with.
-pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
-    cx.report(&startup(&cx, flags.rounds).await?);
-    Ok(())
-}
-
-/// Ten tasks in each of the three, listed and run empty.
-async fn startup(cx: &Cx, rounds: u32) -> Result<Table> {
+pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
     let tools = provision::python_tools(cx).await?;
     let folder = cx.root().join("target/bench/startup");
     write_ten_tasks(cx.root(), &folder)?;
     let cargo = ["run", "--quiet", "--profile", "xtask", "--package", "xtask", "--"];
-    cx.cmd("cargo").args(["build", "--quiet", "--profile", "xtask"]).dir(&folder).run().await?;
-    let binary = folder.join("target/xtask/xtask");
+    let target = folder.join("target");
+    cx.cmd("cargo")
+        .args(["build", "--quiet", "--profile", "xtask"])
+        .dir(&folder)
+        .env("CARGO_TARGET_DIR", &target)
+        .run()
+        .await?;
+    let binary = target.join("xtask/xtask");
     let programs: [(&'static str, PathBuf, &[&str]); 4] = [
         ("xtask binary", binary, &[]),
         ("just", tools.join("just"), &[]),
@@ -75,7 +64,8 @@ async fn startup(cx: &Cx, rounds: u32) -> Result<Table> {
         let mut times: Vec<Vec<Duration>> = vec![Vec::new(); programs.len()];
         for _ in 0..rounds {
             for (index, (_, program, before)) in programs.iter().enumerate() {
-                let command = cx.cmd(program).args(*before).arg(args).dir(&folder);
+                let command =
+                    cx.cmd(program).args(*before).arg(args).dir(&folder).env("CARGO_TARGET_DIR", &target);
                 let start = Instant::now();
                 let finished = command.output().await?;
                 times[index].push(start.elapsed());

@@ -1,0 +1,39 @@
+//! The command line of `bench`.
+
+use infra_sdk::{Cx, Result};
+
+use crate::bench::{build, graph, startup};
+
+/// The flags of `bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Flags {
+    /// What to measure
+    #[arg(value_enum)]
+    what: What,
+    /// How many rounds [default: 40 for startup, 2 for build]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum What {
+    /// Listing ten tasks and running an empty one, beside just and go-task
+    Startup,
+    /// The clean build of a minimal consumer, with no feature and with each alone
+    Build,
+    /// What the runtime adds to a task, on 10,000 tasks
+    Graph,
+}
+
+/// The task.
+///
+/// # Errors
+/// What the chosen measurement fails with.
+pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
+    match flags.what {
+        What::Startup => cx.report(&startup::measure(&cx, flags.rounds.unwrap_or(40)).await?),
+        What::Build => cx.report(&build::measure(&cx, flags.rounds.unwrap_or(2)).await?),
+        What::Graph => graph::measure(&cx).await?,
+    }
+    Ok(())
+}
