@@ -171,7 +171,7 @@ impl World {
     /// The processes of this world's deploys.
     pub(crate) fn processes(&self) -> Vec<String> {
         let folder = self.home("local/deploy").display().to_string();
-        let all = Run::new("ps", Path::new("/")).args(["-e", "-ww", "-o", "pid=,stat=,args="]).finish();
+        let all = Run::new("ps", Path::new("/")).args(["-e", "-ww", "-o", "pid=,args="]).finish();
         all.stdout.lines().filter(|line| line.contains(&folder)).map(String::from).collect()
     }
 }
