@@ -14,12 +14,16 @@ struct Running(std::process::Child);
 
 impl Running {
     fn deploy(world: &World, set: &str) -> Self {
+        Running::start(world, "shop-api", &["deploy", "--set", set])
+    }
+
+    fn start(world: &World, repo: &str, args: &[&str]) -> Self {
         #[expect(
             clippy::disallowed_types,
             reason = "the xtask must be met while it runs, and die without a chance"
         )]
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_product"));
-        command.args(["deploy", "--set", set]).current_dir(world.scratch.join("shop-api"));
+        command.args(args).current_dir(world.scratch.join(repo));
         command.env("INFRA_HOME", world.scratch.join("home")).env("USER", "grace").env_remove("CI");
         let quiet = || Stdio::null();
         Running(command.stdin(quiet()).stdout(quiet()).stderr(quiet()).spawn().expect("it starts"))
@@ -142,4 +146,54 @@ fn a_home_that_cannot_be_written_is_named_by_every_task_that_needs_it() {
         writing.iter().for_each(|task| refused("shop-api", task, read_only));
         refused("infrastructure", "infra:apply", read_only);
     }
+}
+
+/// A resource whose making takes two seconds, is counted, and can be watched from outside.
+const SLOW: &str = r#"
+resource "terraform_data" "slow" {
+  provisioner "local-exec" {
+    command = "echo made >> ${path.root}/MADE; sleep 2; echo about to end"
+  }
+}
+resource "terraform_data" "next" { input = terraform_data.slow.id }
+"#;
+
+/// An infrastructure repo with that resource; gives the file that counts.
+fn slow_stack(world: &World) -> std::path::PathBuf {
+    let made = world.scratch.join("made.txt");
+    let code = SLOW.replace("${path.root}/MADE", &made.display().to_string());
+    world.scratch.write("infrastructure/terraform/network/main.tf", code);
+    made
+}
+
+fn lines(path: &Path) -> usize {
+    std::fs::read_to_string(path).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn a_killed_apply_with_terraform_loses_nothing_it_made() {
+    let world = World::new("interrupted-apply");
+    let made = slow_stack(&world);
+    let running = Running::start(&world, "infrastructure", &["infra:apply"]);
+    until("the resource is being made", || lines(&made) == 1);
+    running.kill();
+    // Terraform goes on alone, ends in good order, and the same command finds everything done.
+    let again = world.infrastructure(&["infra:apply"], 0);
+    assert_eq!(lines(&made), 1, "it was made twice: {}", again.stdout);
+    let planned = world.infrastructure(&["infra:plan"], 0);
+    assert!(planned.stdout.contains("no changes"), "{}", planned.stdout);
+}
+
+#[test]
+fn an_interrupted_apply_with_terraform_ends_in_good_order_and_is_recorded() {
+    let world = World::new("interrupted-int");
+    let made = slow_stack(&world);
+    let running = Running::start(&world, "infrastructure", &["infra:apply"]);
+    until("the resource is being made", || lines(&made) == 1);
+    assert_eq!(running.interrupt(), Some(130));
+    let ledger = std::fs::read_to_string(world.home("ledger.jsonl")).expect("it was recorded");
+    assert!(ledger.contains("\"action\":\"apply\""), "{ledger}");
+    drop(world.infrastructure(&["infra:apply"], 0));
+    let planned = world.infrastructure(&["infra:plan"], 0);
+    assert!(planned.stdout.contains("no changes"), "{}", planned.stdout);
 }

@@ -77,11 +77,12 @@ fn a_tag_is_locked_and_a_moved_one_is_an_error_with_both_commits_until_it_is_acc
     assert_ne!(before, after);
     for task in ["infra:config:show", "infra:secrets:setup", "deploy"] {
         let refused = pinned.world.shop(&[task], 7);
-        refused.says(&["`v1.0.0` was moved", &before, &after, "cargo xtask infra:config:lock`"]);
+        refused.says(&["`v1.0.0` was moved", &before, &after, "cargo xtask infra:config:lock --accept`"]);
     }
     assert_eq!(std::fs::read_to_string(pinned.lock()).expect("a lock"), locked);
     // What the error says to run is there and does it.
-    drop(pinned.world.shop(&["infra:config:lock"], 0));
+    drop(pinned.world.shop(&["infra:config:lock"], 7));
+    drop(pinned.world.shop(&["infra:config:lock", "--accept"], 0));
     pinned.keeps(3);
     assert!(std::fs::read_to_string(pinned.lock()).expect("a lock").contains(&after));
 }

@@ -14,7 +14,21 @@ fn refused(name: &str, org: &str, kind: &str, code: i32, text: &str) {
 
 #[test]
 fn names_that_are_none_are_refused() {
-    for name in ["../x", "a b", "A", "x\ny", "", "a/b", "..", "9lives", "fn", "serde", &"a".repeat(300)] {
+    for name in [
+        "../x",
+        "a b",
+        "A",
+        "x\ny",
+        "",
+        "a/b",
+        "..",
+        "9lives",
+        "fn",
+        "serde",
+        "bytes",
+        "build",
+        &"a".repeat(300),
+    ] {
         refused(name, "acme", "api", 4, "next:");
     }
     refused("shop", "a/b", "api", 4, "organisation");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use infra_sdk::names::{OrgName, RepoName};
-use infra_sdk::{Cmd, Cx, Error, ErrorKind, Result, ResultExt};
+use infra_sdk::{CancelToken, Cmd, Cx, Error, ErrorKind, Result, ResultExt};
 use serde::Deserialize;
 
 use crate::new::{self, Request};
@@ -14,11 +14,16 @@ use crate::snapshot::{self, Pin, Why};
 
 const ORG: &str = "acme";
 
+/// How long stopping two services may take.
+const CLEANING_UP: Duration = Duration::from_secs(60);
+
 /// The task: sets the stage, tells the story, and stops what it started even when the story fails.
 ///
 /// # Errors
 /// The first step that does not do what it should.
 pub(crate) async fn run(cx: Cx) -> Result<()> {
+    // Ctrl-C in the middle still leaves time to stop what was started.
+    cx.needs_grace(CLEANING_UP);
     let stage = Stage::set(&cx).await?;
     let told = stage.tell().await;
     let stopped = stage.stop_services().await;
@@ -41,7 +46,9 @@ struct Running {
 impl Stage {
     async fn set(cx: &Cx) -> Result<Self> {
         let stage = Stage { cx: cx.clone(), folder: cx.root().join("target/demo"), started: Instant::now() };
-        stage.stop_services().await?;
+        if let Err(error) = stage.stop_services().await {
+            cx.warn(format!("an earlier demo could not be stopped: {}", error.report()));
+        }
         // What cargo built stays in target/demo-build: a second demo then takes seconds.
         for part in ["home", "infrastructure", "shop-api", "shop-web"] {
             let path = stage.folder.join(part);
@@ -189,7 +196,9 @@ impl Stage {
     async fn stop_services(&self) -> Result<()> {
         for repo in ["shop-api", "shop-web"] {
             if self.folder.join(repo).join("infra.toml").exists() {
-                self.command(repo, &["infra:deploy:stop", "--yes=infra:deploy:stop"]).read().await?;
+                // A token of its own: the run's may be cancelled by now.
+                let stop = self.command(repo, &["infra:deploy:stop"]).cancel(CancelToken::new());
+                stop.deadline(CLEANING_UP).read().await?;
             }
         }
         Ok(())

@@ -96,7 +96,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
 /// # Errors
 /// `Conflict` when the folder is not empty; `Invalid` for a name cargo would refuse; `Failed` when git fails.
 pub(crate) fn create(sdk_root: &Path, request: &Request) -> Result<Made> {
-    refuse_what_cargo_refuses(&request.name)?;
+    refuse_what_cargo_refuses(sdk_root, &request.name)?;
     let dir = &request.dir;
     if dir.exists() && fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_some()) {
         return Err(Error::new(ErrorKind::Conflict, "the folder is not empty")
@@ -150,19 +150,36 @@ fn fill(sdk_root: &Path, request: &Request, dir: &Path) -> Result<Vec<PathBuf>> 
     Ok(files)
 }
 
-/// A package named like a keyword or one of its own dependencies does not build.
-fn refuse_what_cargo_refuses(name: &RepoName) -> Result<()> {
-    const TAKEN: [&str; 9] = ["axum", "serde", "tokio", "infra-sdk", "xtask", "test", "core", "std", "alloc"];
-    const KEYWORDS: [&str; 14] = [
-        "as", "async", "await", "const", "crate", "dyn", "enum", "fn", "impl", "mod", "self", "static",
-        "type", "use",
+/// A package named like a keyword, a folder of cargo's, or a package it is built with does not build.
+fn refuse_what_cargo_refuses(sdk_root: &Path, name: &RepoName) -> Result<()> {
+    const TAKEN: [&str; 12] = [
+        "alloc",
+        "build",
+        "core",
+        "deps",
+        "examples",
+        "incremental",
+        "infra-sdk",
+        "proc-macro",
+        "proc_macro",
+        "std",
+        "test",
+        "xtask",
+    ];
+    const KEYWORDS: [&str; 51] = [
+        "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do",
+        "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let",
+        "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self",
+        "static", "struct", "super", "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use",
+        "virtual", "where", "while", "yield",
     ];
     let text = name.as_str();
     let starts_badly = !text.starts_with(|c: char| c.is_ascii_alphabetic());
-    if starts_badly || text.contains('.') || TAKEN.contains(&text) || KEYWORDS.contains(&text) {
-        return Err(Error::invalid(format!("`{text}` can not name a cargo package here")).hint(
-            "start with a letter, use letters, digits and `-`, and no name of a dependency or keyword",
-        ));
+    let lock = fs::read_to_string(sdk_root.join("Cargo.lock")).context("read Cargo.lock")?;
+    let locked = lock.lines().any(|line| line == format!("name = \"{text}\""));
+    if starts_badly || locked || text.contains('.') || TAKEN.contains(&text) || KEYWORDS.contains(&text) {
+        return Err(Error::invalid(format!("`{text}` can not name a cargo package here"))
+            .hint("start with a letter, use letters, digits and `-`, and no keyword or name of a package it is built with"));
     }
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Checking an app before anything runs: all mistakes of its registration at once.
 
-use clap::Command;
+use std::fmt;
+
+use clap::{Arg, Command};
 
 use crate::app::app::App;
 use crate::app::flags::global_args;
@@ -27,8 +29,10 @@ impl App {
                 mistakes.push(format!("the prefix {} is not a name", quoted(pack)));
             }
         }
+        let globals = global_args();
         for node in &self.nodes {
-            let name = quoted(&node.name);
+            // Every run comes through here, so what only a mistake needs is made only for one.
+            let name = Name(&node.name);
             if !is_name(&node.name) {
                 mistakes.push(format!("{name} is not a name: use a-z, 0-9, `-`, `_` and `:` between parts"));
             }
@@ -43,7 +47,7 @@ impl App {
                 mistakes.push(format!("{name} has no `about` line"));
             }
             if let Some(flags) = node.flags {
-                for flag in clashes(&(flags.augment)(Command::new("task"))) {
+                for flag in clashes(&globals, &(flags.augment)(Command::new("task"))) {
                     mistakes.push(format!("{name} has a flag {flag}, which every task already has"));
                 }
             }
@@ -71,8 +75,16 @@ fn is_name(text: &str) -> bool {
         })
 }
 
-fn clashes(command: &Command) -> Vec<String> {
-    let globals = global_args();
+/// A task's name, quoted when it is shown.
+struct Name<'a>(&'a str);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&quoted(self.0))
+    }
+}
+
+fn clashes(globals: &[Arg], command: &Command) -> Vec<String> {
     let taken_long: Vec<&str> = globals.iter().filter_map(|arg| arg.get_long()).chain(["help"]).collect();
     let taken_short: Vec<char> = globals.iter().filter_map(|arg| arg.get_short()).chain(['h']).collect();
     let mut found = Vec::new();

@@ -46,6 +46,7 @@ pub struct Cmd {
     pub(super) masks: Masks,
     pub(super) sink: Option<Arc<dyn LineSink>>,
     pub(super) interactive: bool,
+    pub(super) through_file: Option<PathBuf>,
     pub(super) capture_limit: usize,
 }
 
@@ -82,6 +83,7 @@ impl Cmd {
             masks: Masks::new(),
             sink: None,
             interactive: false,
+            through_file: None,
             capture_limit: 256_000_000,
         }
     }
@@ -189,6 +191,15 @@ impl Cmd {
     #[must_use]
     pub fn sink(mut self, sink: Arc<dyn LineSink>) -> Self {
         self.sink = Some(sink);
+        self
+    }
+
+    /// Lets the program write into the file at `path`, which is read as it grows, instead of into a pipe: should this
+    /// process be killed, the program can still write and so end in good order. Both of its outputs then come as one.
+    /// Only for [`run`](Cmd::run).
+    #[must_use]
+    pub fn through_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.through_file = Some(path.into());
         self
     }
 

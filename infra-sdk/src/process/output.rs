@@ -155,7 +155,7 @@ pub(super) struct Pump(Arc<Mutex<Option<Target>>>);
 
 impl Pump {
     pub(super) fn start(
-        mut pipe: os_pipe::PipeReader,
+        mut pipe: Box<dyn Read + Send>,
         target: Target,
         events: Sender<Event>,
     ) -> Result<Self> {

@@ -1,10 +1,15 @@
 //! The start of a child: its environment and group, its pipes, and the threads at their other ends.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::file::{self, Access};
 use crate::process::cmd::{Cmd, EnvChange, Stdin};
 use crate::process::failure::{self, What};
 use crate::process::group::Leader;
@@ -32,8 +37,15 @@ pub(super) fn start(
             Some(writer)
         }
     };
-    let mut outputs = Vec::new();
-    if !cmd.interactive {
+    let mut outputs: Vec<(Box<dyn Read + Send>, Target)> = Vec::new();
+    let ended = Arc::new(AtomicBool::new(false));
+    if let Some(path) = &cmd.through_file {
+        let (written, reader) = followed(path, &ended)?;
+        let other =
+            written.try_clone().map_err(|error| file::failed("open a file for output", path, error))?;
+        expression = expression.stdout_file(written).stderr_file(other);
+        outputs.push((Box::new(reader), Target::lines(Stream::Out, cmd.sink.clone(), &cmd.masks, tail)));
+    } else if !cmd.interactive {
         for stream in [Stream::Out, Stream::Err] {
             let (reader, writer) = failure::pipe()?;
             let captured = match wanted {
@@ -50,7 +62,7 @@ pub(super) fn start(
                 Stream::Out => expression.stdout_file(writer),
                 Stream::Err => expression.stderr_file(writer),
             };
-            outputs.push((reader, target));
+            outputs.push((Box::new(reader), target));
         }
     }
     let leader = spawn(cmd, expression)?;
@@ -74,6 +86,7 @@ pub(super) fn start(
         let (exited, waiting) = (events.clone(), leader.clone());
         failure::thread("wait", move || {
             waiting.wait();
+            ended.store(true, Ordering::Release);
             let _ = exited.send(Event::Exited);
         })?;
         Ok(pumps)
@@ -83,6 +96,34 @@ pub(super) fn start(
         let _ = leader.reap();
     })?;
     Ok((leader, pumps))
+}
+
+/// A file that a program writes into, and the end at which it is read while it grows.
+fn followed(path: &Path, ended: &Arc<AtomicBool>) -> Result<(File, Followed)> {
+    let failed = |error| file::failed("open a file for output", path, error);
+    let written = file::open_append(path, Access::Private)?;
+    let read = File::open(path).map_err(failed)?;
+    Ok((written, Followed { file: read, ended: ended.clone() }))
+}
+
+/// Reads a growing file until the program that writes it has ended.
+struct Followed {
+    file: File,
+    ended: Arc<AtomicBool>,
+}
+
+impl Read for Followed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            // Asked before reading: what was written up to the end is then still read.
+            let ended = self.ended.load(Ordering::Acquire);
+            let length = self.file.read(buffer)?;
+            if length > 0 || ended {
+                return Ok(length);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 /// The program with its arguments, folder, environment and group.

@@ -15,11 +15,11 @@ const SHOWN: usize = 60;
 
 impl LineSink for Words {
     fn line(&self, stream: Stream, line: &str) {
-        if stream == Stream::Err {
-            let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if lines.len() < KEPT {
-                lines.push(line.to_owned());
-            }
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where both outputs come as one, what it says of its failure begins with this word.
+        let of_a_failure = stream == Stream::Err || line.starts_with("Error: ") || !lines.is_empty();
+        if of_a_failure && lines.len() < KEPT {
+            lines.push(line.to_owned());
         }
     }
 }

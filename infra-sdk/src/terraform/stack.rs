@@ -149,12 +149,18 @@ impl Stack {
                 .with("stack", &self.place.name)
                 .hint("plan and apply with the same opened stack"));
         }
+        let log = self.opened.run.join("apply.log");
         let cmd = self
             .command("apply")
             .args(["-input=false", "-no-color"])
             .arg(self.lock_timeout())
-            .arg(plan.path());
-        self.run("apply", plan.secrets().iter().fold(cmd, Cmd::mask)).await?;
+            .arg(plan.path())
+            // Into a pipe, Terraform would die at its next line once this process is killed, and lose what it just made.
+            .through_file(&log);
+        let applied = self.run("apply", plan.secrets().iter().fold(cmd, Cmd::mask)).await;
+        // It may show an unmarked secret; the next opening of the stack removes it where this does not get to.
+        let _ = std::fs::remove_file(log);
+        applied?;
         Ok(Applied { stack: self.place.name.to_string(), summary: plan.into_summary() })
     }
 
