@@ -133,6 +133,20 @@ pub(crate) fn sweep(folder: &Path) {
     }
 }
 
+/// Whether users other than the owner may read a file.
+pub(crate) fn is_open_to_others(path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        false
+    }
+}
+
 /// Makes the renames in a folder durable.
 pub(crate) fn sync_dir(path: &Path) {
     // A rename is durable only once its folder is: Linux and macOS allow opening one, Windows does not need it.
@@ -148,6 +162,12 @@ pub(crate) fn sync_dir(path: &Path) {
 /// # Errors
 /// `Invalid` when it is larger; `Denied` or `Io` otherwise, with the path.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    // Opening a pipe would wait for somebody to write into it.
+    if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(Error::invalid("what stands there is not a file")
+            .with("path", path.display())
+            .hint("put a regular file in its place"));
+    }
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

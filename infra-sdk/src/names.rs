@@ -33,6 +33,8 @@ struct Rule {
     max: usize,
     first: fn(char) -> bool,
     rest: fn(char) -> bool,
+    /// Words that name something else where such a name would stand.
+    reserved: &'static [&'static str],
 }
 
 impl Rule {
@@ -53,6 +55,9 @@ impl Rule {
         match bad {
             Some((0, c)) => refuse(format!("starts with {c:?}")),
             Some((_, c)) => refuse(format!("contains {c:?}")),
+            None if self.reserved.contains(&text) => {
+                refuse("is a name that infra-sdk keeps for itself".into())
+            }
             None if text.contains("..") => refuse("contains `..`".into()),
             None if text.ends_with(['-', '.', ':']) => {
                 refuse(format!("ends with {:?}", text.chars().last().unwrap_or(' ')))
@@ -140,37 +145,37 @@ const fn lower_digit(c: char) -> bool {
 name! {
     /// An organisation: 1 to 39 of `a-z 0-9 -`, as GitHub allows, in lower case.
     OrgName,
-    Rule { what: "organisation", allowed: "lower-case letters, digits and `-`, at most 39", max: 39, first: lower_digit, rest: lower_digit_dash }
+    Rule { what: "organisation", allowed: "lower-case letters, digits and `-`, at most 39", max: 39, first: lower_digit, rest: lower_digit_dash, reserved: &["cache", "snapshots", "tools"] }
 }
 
 name! {
     /// A repository or project: 1 to 63 of `a-z 0-9 - _ .`, so that it fits a DNS label, an image and a bucket key.
     RepoName,
-    Rule { what: "project", allowed: "lower-case letters, digits, `-`, `_` and `.`, at most 63", max: 63, first: lower_digit, rest: |c| lower_digit_dash(c) || c == '_' || c == '.' }
+    Rule { what: "project", allowed: "lower-case letters, digits, `-`, `_` and `.`, at most 63", max: 63, first: lower_digit, rest: |c| lower_digit_dash(c) || c == '_' || c == '.', reserved: &[] }
 }
 
 name! {
     /// An environment such as `local`, `staging`, `production`: 1 to 32 of `a-z 0-9 -`.
     EnvName,
-    Rule { what: "environment", allowed: "lower-case letters, digits and `-`, at most 32, starting with a letter", max: 32, first: lower, rest: lower_digit_dash }
+    Rule { what: "environment", allowed: "lower-case letters, digits and `-`, at most 32, starting with a letter", max: 32, first: lower, rest: lower_digit_dash, reserved: &["build", "registry"] }
 }
 
 name! {
     /// A Terraform stack, an image, a reference or a tool named in `infra.toml`: 1 to 63 of `a-z 0-9 - _`.
     Label,
-    Rule { what: "name", allowed: "lower-case letters, digits, `-` and `_`, at most 63", max: 63, first: lower_digit, rest: |c| lower_digit_dash(c) || c == '_' }
+    Rule { what: "name", allowed: "lower-case letters, digits, `-` and `_`, at most 63", max: 63, first: lower_digit, rest: |c| lower_digit_dash(c) || c == '_', reserved: &[] }
 }
 
 name! {
     /// A secret, named as an environment variable: 1 to 128 of `A-Z a-z 0-9 _`, not starting with a digit.
     SecretName,
-    Rule { what: "secret", allowed: "letters, digits and `_`, at most 128, not starting with a digit", max: 128, first: |c| c.is_ascii_alphabetic() || c == '_', rest: |c| c.is_ascii_alphanumeric() || c == '_' }
+    Rule { what: "secret", allowed: "letters, digits and `_`, at most 128, not starting with a digit", max: 128, first: |c| c.is_ascii_alphabetic() || c == '_', rest: |c| c.is_ascii_alphanumeric() || c == '_', reserved: &[] }
 }
 
 name! {
     /// A tag of an image: 1 to 128 of `A-Z a-z 0-9 _ . -`; narrower than OCI only in that it neither ends with `-` or `.` nor has `..`.
     Tag,
-    Rule { what: "tag", allowed: "letters, digits, `_`, `.` and `-`, at most 128, starting with a letter, a digit or `_`", max: 128, first: |c| c.is_ascii_alphanumeric() || c == '_', rest: |c| c.is_ascii_alphanumeric() || "_.-".contains(c) }
+    Rule { what: "tag", allowed: "letters, digits, `_`, `.` and `-`, at most 128, starting with a letter, a digit or `_`", max: 128, first: |c| c.is_ascii_alphanumeric() || c == '_', rest: |c| c.is_ascii_alphanumeric() || "_.-".contains(c), reserved: &[] }
 }
 
 impl EnvName {

@@ -60,7 +60,7 @@ fn tasks(app: &mut App, infra: &InfraTasks) {
 }
 
 async fn build(cx: Cx) -> Result<BuiltImage> {
-    cx.infra().await?.build_image("app").await
+    cx.infra().await?.build().await
 }
 
 async fn deploy(cx: Cx, flags: DeployFlags, image: Arc<BuiltImage>) -> Result<()> {

@@ -37,7 +37,11 @@ impl Pinned {
 
     /// Commits a file that keeps this many releases, and points the tag at it wherever it was before.
     fn publish(&self, keep: u8, tag: &str) -> String {
-        self.work.write("org.toml", format!("[deploy]\nkeep = {keep}\n"));
+        self.publish_text(&format!("[deploy]\nkeep = {keep}\n"), tag)
+    }
+
+    fn publish_text(&self, text: &str, tag: &str) -> String {
+        self.work.write("org.toml", text);
         self.git(&["add", "."]);
         self.git(&["commit", "--quiet", "--no-gpg-sign", "-m", tag]);
         self.git(&["tag", "--force", "-a", "-m", tag, tag]);
@@ -75,7 +79,7 @@ fn a_tag_is_locked_and_a_moved_one_is_an_error_with_both_commits_until_it_is_acc
     assert!(locked.contains(&before) && locked.contains("sha256:"), "{locked}");
     let after = pinned.publish(3, "v1.0.0");
     assert_ne!(before, after);
-    for task in ["infra:config:show", "infra:secrets:setup", "deploy"] {
+    for task in ["infra:config:show", "infra:secrets:setup"] {
         let refused = pinned.world.shop(&[task], 7);
         refused.says(&["`v1.0.0` was moved", &before, &after, "cargo xtask infra:config:lock --accept`"]);
     }
@@ -85,6 +89,18 @@ fn a_tag_is_locked_and_a_moved_one_is_an_error_with_both_commits_until_it_is_acc
     drop(pinned.world.shop(&["infra:config:lock", "--accept"], 0));
     pinned.keeps(3);
     assert!(std::fs::read_to_string(pinned.lock()).expect("a lock").contains(&after));
+}
+
+#[test]
+fn an_environment_that_only_the_organisation_protects_is_protected_on_a_fresh_machine() {
+    let pinned = Pinned::new("pinned-protected");
+    pinned.publish_text("[env.production]\nprovider = \"local\"\nprotected = true\n", "v2.0.0");
+    pinned.extend("v2.0.0");
+    let stop = ["infra:deploy:stop", "--env", "production", "--yes=infra:deploy:stop"];
+    // Nothing of the file is on this machine when it is asked for.
+    pinned.world.shop(&stop, 3).says(&["production"]);
+    let named = [&stop[..], &["--confirm-env", "production"]].concat();
+    drop(pinned.world.shop(&named, 0));
 }
 
 #[test]

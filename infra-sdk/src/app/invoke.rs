@@ -169,6 +169,10 @@ impl Invocation<'_> {
         } else {
             run()
         };
+        if self.of_process && summary.cancelled {
+            // A body that was dropped may have left a program that did not listen.
+            crate::process::kill_all();
+        }
         // A read from the terminal cannot be taken back, so it is not waited for.
         runtime.shutdown_background();
         Ok(summary)

@@ -47,7 +47,7 @@ pub(crate) fn listen(run: &CancelToken, output: &Arc<Output>) -> Result<()> {
 }
 
 #[cfg(unix)]
-struct Signals([(tokio::signal::unix::Signal, &'static str); 3]);
+struct Signals([(tokio::signal::unix::Signal, &'static str); 4]);
 
 #[cfg(unix)]
 impl Signals {
@@ -57,15 +57,17 @@ impl Signals {
             (signal(SignalKind::interrupt())?, "interrupted"),
             (signal(SignalKind::terminate())?, "terminated"),
             (signal(SignalKind::hangup())?, "hung up"),
+            (signal(SignalKind::quit())?, "told to quit"),
         ]))
     }
 
     async fn next(&mut self) -> &'static str {
-        let [(interrupt, a), (terminate, b), (hangup, c)] = &mut self.0;
+        let [(interrupt, a), (terminate, b), (hangup, c), (quit, d)] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => a,
             _ = terminate.recv() => b,
             _ = hangup.recv() => c,
+            _ = quit.recv() => d,
         }
     }
 }

@@ -115,8 +115,19 @@ impl Check<'_> {
                 self.problem(&["env", name.as_str(), "state", "bucket"], ProblemKind::Missing);
             }
         }
+        for name in settings.secrets.keys() {
+            if ["PORT", "RELEASE"].contains(&name.as_str()) {
+                self.refuse(
+                    &["secrets", name.as_str()],
+                    "is a variable that a rollout sets itself; use another name",
+                );
+            }
+        }
         for (name, image) in &settings.image {
-            if image.entrypoint.first().is_none_or(String::is_empty) {
+            if image.files.is_some() == image.dockerfile.is_some() {
+                self.refuse(&["image", name.as_str()], "must have either `files` or `dockerfile`");
+            }
+            if image.files.is_some() && image.entrypoint.first().is_none_or(String::is_empty) {
                 self.refuse(&["image", name.as_str(), "entrypoint"], "must name a program");
             }
             if image.entrypoint.iter().any(|part| part.contains('\0')) {

@@ -92,15 +92,16 @@ impl Config {
         start
     }
 
-    /// The environments of the repo around the working folder, and whether each is protected, without the network
-    /// and without judging the rest of the settings.
+    /// The environments of the repo around the working folder, and whether each is protected, without judging the rest
+    /// of the settings. The organisation's file counts: it may protect an environment.
     ///
     /// # Errors
-    /// `NotFound` or `Invalid` when there is no `infra.toml` or it is not TOML.
-    pub fn environments_of(env: &Env) -> Result<Vec<(EnvName, bool)>> {
+    /// `NotFound` or `Invalid` when there is no `infra.toml` or it is not TOML; as [`load`](Config::load) when the file
+    /// in `extends` can not be had.
+    pub async fn environments_of(env: &Env) -> Result<Vec<(EnvName, bool)>> {
         let (root, file) = open(env.cwd())?;
         let extends = match extends(&file) {
-            Ok(Some(extends)) => pin::at_hand(env, &root, &extends).unwrap_or_default(),
+            Ok(Some(extends)) => Some(pin::resolve(env, &root, &extends).await?),
             _ => None,
         };
         let found = Layers::new(extends, file, Vec::new())?.environments();
@@ -313,7 +314,7 @@ mod tests {
         for bad in ["../x", "a b", "a\nb", &"a".repeat(300)] {
             assert_eq!(repo.load(&[], flags(bad)).await.unwrap_err().kind(), ErrorKind::Invalid, "{bad:?}");
         }
-        let known = Config::environments_of(&Env::of([("X", "x")], repo.0.join("repo"))).unwrap();
+        let known = Config::environments_of(&Env::of([("X", "x")], repo.0.join("repo"))).await.unwrap();
         let known: Vec<(&str, bool)> =
             known.iter().map(|(name, protected)| (name.as_str(), *protected)).collect();
         assert_eq!(known, [("local", false), ("production", true), ("staging", false)]);

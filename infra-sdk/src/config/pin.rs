@@ -88,13 +88,6 @@ fn parse(extends: &Extends, text: &str) -> Result<Node> {
         .hint("correct it there under a new tag, and name that tag in `extends.tag`"))
 }
 
-/// The organisation's file if no network is needed for it.
-pub(crate) fn at_hand(env: &Env, root: &Path, extends: &Extends) -> Result<Option<Node>> {
-    let lock = Lock::load(root)?;
-    let Some(locked) = locked(&lock, extends) else { return Ok(None) };
-    from_cache(env, &locked.sha256)?.map(|text| parse(extends, &text)).transpose()
-}
-
 /// The organisation's file as the lock says; what is not locked is looked up and locked.
 pub(crate) async fn resolve(env: &Env, root: &Path, extends: &Extends) -> Result<Node> {
     let lock = Lock::load(root)?;

@@ -171,12 +171,16 @@ pub struct Stack {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Image {
     /// A folder of this repo whose files become the image, or one file; relative to the repo, which it never leaves.
-    #[serde(deserialize_with = "values::inside_repo")]
-    pub files: String,
+    #[serde(default, deserialize_with = "values::maybe_inside_repo")]
+    pub files: Option<String>,
+    /// Instead of files: a Dockerfile, for a container engine to build.
+    #[serde(default, deserialize_with = "values::maybe_inside_repo")]
+    pub dockerfile: Option<String>,
     /// Where the files stand in the image; default `/app`.
     #[serde(default = "app_dir")]
     pub dir: String,
-    /// The program and its arguments; a relative program is looked up under `dir`.
+    /// The program and its arguments; a relative program is looked up under `dir`. A Dockerfile has its own.
+    #[serde(default)]
     pub entrypoint: Vec<String>,
     /// Environment variables set in the image; never secrets.
     #[serde(default)]

@@ -81,6 +81,17 @@ pub(crate) fn inside_repo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     Ok(text)
 }
 
+/// The same, where it may be left out.
+pub(crate) fn maybe_inside_repo<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    if let Some(text) = &text {
+        relative(text).map_err(serde::de::Error::custom)?;
+    }
+    Ok(text)
+}
+
 /// Reads a region or bucket: it becomes part of host names and of Terraform's settings.
 pub(crate) fn plain_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;

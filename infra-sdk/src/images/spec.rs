@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use crate::config::Image;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::images::oci::Platform;
 use crate::names::{ImageName, quoted};
 
@@ -59,16 +59,22 @@ impl ImageSpec {
     /// What `[image.NAME]` says, for a repo whose root is `repo`.
     ///
     /// # Errors
-    /// `Invalid` when `files` is not a path inside the repo.
+    /// `NotBuilt` for a Dockerfile, which this version can not build; `Invalid` when `files` is not a path inside the repo.
     pub fn of_config(name: ImageName, image: &Image, repo: &Path) -> Result<Self> {
-        let files = Path::new(&image.files);
+        let Some(wanted) = &image.files else {
+            return Err(Error::new(
+                ErrorKind::NotBuilt,
+                "this version builds images from files, not from a Dockerfile",
+            )
+            .with("image", name)
+            .hint("set `files` and `entrypoint` of the image in infra.toml")
+            .hint("or build it with a container engine in a task of your own"));
+        };
+        let files = Path::new(wanted);
         let inside = files.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
-        if image.files.is_empty() || !inside {
-            return Err(Error::invalid(format!(
-                "files {} is not a folder of this repo",
-                quoted(&image.files)
-            ))
-            .hint("write `files` in infra.toml relative to the repo, without `..`, like `dist`"));
+        if wanted.is_empty() || !inside {
+            return Err(Error::invalid(format!("files {} is not a path inside this repo", quoted(wanted)))
+                .hint("write `files` in infra.toml relative to the repo, without `..`, like `dist`"));
         }
         let mut spec = Self::new(name, repo.join(files), image.entrypoint.iter().cloned());
         spec.dir.clone_from(&image.dir);
@@ -117,7 +123,8 @@ mod tests {
     fn the_files_of_an_image_stand_in_the_repo() {
         let spec = |files: &str| {
             let image = Image {
-                files: files.into(),
+                files: Some(files.into()),
+                dockerfile: None,
                 dir: "/srv".into(),
                 entrypoint: vec!["server".into()],
                 env: [("A".to_owned(), "1".to_owned())].into(),

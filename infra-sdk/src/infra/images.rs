@@ -8,6 +8,15 @@ use crate::names::{ImageName, Label, Tag};
 use crate::process::Cmd;
 
 impl Infra {
+    /// Builds the image that is deployed, as [`build_image`](Infra::build_image): the one `[deploy]` names, or the only one.
+    ///
+    /// # Errors
+    /// `NotFound` or `Invalid` when infra.toml does not say which; as [`build_image`](Infra::build_image).
+    pub async fn build(&self) -> Result<BuiltImage> {
+        let (name, _) = self.settings().image_to_deploy()?;
+        self.build_image(name.as_str()).await
+    }
+
     /// Builds the image that `[image.NAME]` describes, without a container engine; the same files give the same digest.
     ///
     /// # Errors

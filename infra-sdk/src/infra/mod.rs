@@ -3,6 +3,7 @@
 mod home;
 mod host;
 mod images;
+mod locks;
 mod open;
 mod programs;
 mod record;

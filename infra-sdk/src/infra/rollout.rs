@@ -14,15 +14,11 @@ use crate::error::{ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome};
-use crate::names::{Label, SecretName};
+use crate::names::SecretName;
 use crate::refs;
-use crate::state::{self, Held, LockInfo, LockKey};
 
 /// How long an interrupted rollout may take beside the wait for health.
 const STOPPING: Duration = Duration::from_secs(30);
-
-/// How long a deploy lock lasts without its holder's sign of life.
-const LOCK_LENGTH: Duration = Duration::from_secs(60);
 
 /// What a stop did.
 #[derive(Clone, Debug, Serialize)]
@@ -148,7 +144,7 @@ impl Infra {
         self.before_change().await?;
         // Going back means to stop, to start and to wait for health again.
         self.host().needs_grace(self.settings().deploy.wait.0 + STOPPING);
-        let lock = self.deploy_lock(operation).await?;
+        let lock = self.lock("deploy", operation).await?;
         let mut options = RolloutOptions::new(&self.settings().deploy, ledger::actor(self.env()));
         options.cancel = self.host().cancel.child();
         let (lost, cancel) = (lock.lost().clone(), options.cancel.clone());
@@ -228,17 +224,5 @@ impl Infra {
     async fn serves_again(&self) -> bool {
         let status = self.ports().deploy.status().await;
         status.is_ok_and(|status| status.current.is_some() && status.current == status.active)
-    }
-
-    async fn deploy_lock(&self, operation: &str) -> Result<Held> {
-        let project = &self.settings().project;
-        let key = LockKey {
-            purpose: Label::new("deploy")?,
-            owner: project.org.clone(),
-            repo: project.name.clone(),
-            env: self.environment().clone(),
-        };
-        let info = LockInfo::new(ledger::actor(self.env()), operation, LOCK_LENGTH)?;
-        state::hold(self.ports().locks.clone(), key, info).await
     }
 }

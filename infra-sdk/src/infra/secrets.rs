@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
@@ -46,6 +46,14 @@ impl Infra {
     /// `Invalid` with the place of what is wrong in `.env`; what the store fails with.
     pub async fn plan_secrets(&self) -> Result<SecretsSetup> {
         let dotenv = Dotenv::load(self.config().root(), self.environment())?;
+        for file in dotenv.iter().flat_map(Dotenv::files) {
+            if crate::file::is_open_to_others(file) {
+                self.host().tell(&format!(
+                    "warning: others on this machine can read it: chmod 600 {}",
+                    file.display()
+                ));
+            }
+        }
         for (_, value) in dotenv.iter().flat_map(Dotenv::values) {
             self.host().learn(value);
         }
@@ -54,26 +62,41 @@ impl Infra {
         Ok(SecretsSetup { plan, dotenv, supplied: BTreeMap::new() })
     }
 
-    /// Writes what was planned, and records the names.
+    /// Writes what was planned, and records the names. Somebody else may have made a value meanwhile: it stays.
     ///
     /// # Errors
     /// `NotFound` listing every secret that still has no value; then nothing is written.
     pub async fn store_secrets(&self, setup: SecretsSetup) -> Result<SetupReport> {
         self.before_change().await?;
-        let store = &*self.ports().secrets;
-        let report = setup.plan.apply(setup.dotenv.as_ref(), setup.supplied, store).await?;
+        let lock = self.patient_lock("secrets").await?;
+        let stored = self.ports().secret_source.get_all().await?;
+        let plan = secrets::plan_setup(&self.secret_needs(), setup.dotenv.as_ref(), &stored);
+        let mut supplied = setup.supplied;
+        supplied.retain(|name, _| plan.missing.iter().any(|missing| missing.name == *name));
+        let report = plan.apply(setup.dotenv.as_ref(), supplied, &*self.ports().secrets).await;
+        let recorded = match &report {
+            Ok(report) => self.record_secrets(report).await,
+            Err(_) => Ok(()),
+        };
+        let unlocked = lock.finish().await;
+        let report = report?;
+        recorded.and(unlocked).context("the secrets are stored, but this could not be noted")?;
+        Ok(report)
+    }
+
+    async fn record_secrets(&self, report: &SetupReport) -> Result<()> {
         let written: Vec<&str> = [&report.from_dotenv, &report.generated, &report.supplied]
             .into_iter()
             .flatten()
             .map(SecretName::as_str)
             .collect();
-        if !written.is_empty() {
-            let details = [("names", written.join(" "))];
-            self.record("secrets.write", self.settings().project.name.as_str(), Outcome::Done, &details)
-                .await?;
-            self.tell_others(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": written })).await?;
+        if written.is_empty() {
+            return Ok(());
         }
-        Ok(report)
+        let details = [("names", written.join(" "))];
+        let project = self.settings().project.name.as_str();
+        self.record("secrets.write", project, Outcome::Done, &details).await?;
+        self.tell_others(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": written })).await
     }
 
     /// Whether every secret this repo needs is in the store.

@@ -166,6 +166,8 @@ impl Infra {
     }
 
     pub(super) async fn terraform(&self) -> Result<Terraform> {
+        // Terraform finishes what it began and writes its state.
+        self.host().needs_grace(APPLYING);
         Terraform::find(&self.settings().tools, self.env(), self.home().root()).await
     }
 
@@ -196,8 +198,6 @@ impl Infra {
         let counts =
             format!("{} added, {} changed, {} destroyed", summary.add, summary.change, summary.destroy);
         self.before_change().await?;
-        // Terraform finishes what it began and writes its state.
-        self.host().needs_grace(APPLYING);
         // The way back, kept before anything is touched.
         let snapshot = self.ports().state.snapshot(&self.state_key(name)).await?;
         let snapshot = snapshot.map_or_else(|| "none".to_owned(), |id| id.as_str().to_owned());

@@ -62,7 +62,9 @@ impl LocalRegistry {
 
     /// Changes of one image happen one after the other, also between processes.
     fn lock(&self, image: &ImageName) -> Result<FileLock> {
-        FileLock::acquire(&self.root.join(format!(".{}.lock", folder_name(image))))
+        let lock = FileLock::acquire(&self.root.join(format!(".{}.lock", folder_name(image))))?;
+        crate::file::sweep(&self.root.join(folder_name(image)));
+        Ok(lock)
     }
 }
 

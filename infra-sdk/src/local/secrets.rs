@@ -120,6 +120,8 @@ impl SecretStore for LocalSecrets {
             return Ok(WriteReport::default());
         }
         let _lock = FileLock::acquire(&self.folder.join(".lock"))?;
+        // What a killed writer left holds values, too.
+        crate::file::sweep(&self.folder);
         self.change(changes).map(WriteReport::all)
     }
 }

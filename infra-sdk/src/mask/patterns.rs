@@ -57,10 +57,17 @@ impl Patterns {
         self.add(escaped);
         // Go, and so Terraform, also escapes what HTML would read.
         self.add(&escaped.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
+        // Python writes JSON in ASCII, and shows a text with its backslashes doubled.
+        self.add(&in_ascii(escaped));
+        self.add(&text.replace('\\', "\\\\"));
         for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
-            let encoded = percent_encoded(text, hex);
-            self.add(&encoded.replace("%20", "+"));
-            self.add(&encoded);
+            // Which characters stay as they are depends on the encoder: strictly none, `/` for a path, and what may
+            // stand in a whole URL.
+            for kept in ["", "/", ";,/?:@&=+$#!*'()"] {
+                let encoded = percent_encoded(text, hex, kept);
+                self.add(&encoded.replace("%20", "+"));
+                self.add(&encoded);
+            }
         }
     }
 
@@ -105,10 +112,26 @@ fn long_enough(text: &str) -> bool {
     text.trim().chars().count() >= SHORTEST
 }
 
-fn percent_encoded(text: &str, hex: &[u8; 16]) -> String {
+/// A JSON text with everything beyond ASCII as `\uXXXX`.
+fn in_ascii(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            text.push(c);
+        } else {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                text.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    text
+}
+
+fn percent_encoded(text: &str, hex: &[u8; 16], kept: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.as_bytes().contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');
@@ -125,6 +148,16 @@ mod tests {
 
     fn of(value: &str) -> Vec<String> {
         patterns(&SecretValue::new(value))
+    }
+
+    #[test]
+    fn forms_of_other_languages_are_known() {
+        let found = of("a/b \"é$x\\");
+        for form in
+            ["a/b%20%22%C3%A9%24x%5C", "a/b%20%22%C3%A9$x%5C", "a/b \\\"\\u00e9$x\\\\", "a/b \"é$x\\\\"]
+        {
+            assert!(found.iter().any(|pattern| pattern == form), "{form} is not among {found:#?}");
+        }
     }
 
     #[test]

@@ -78,6 +78,10 @@ pub struct SetupReport {
     pub supplied: Vec<SecretName>,
     /// Left as they were.
     pub unchanged: Vec<SecretName>,
+    /// What `.env` sets and nobody asked for.
+    pub unknown: Vec<UnknownSecret>,
+    /// What is odd in `.env`.
+    pub warnings: Vec<DotenvWarning>,
 }
 
 impl fmt::Display for SetupReport {
@@ -90,7 +94,12 @@ impl fmt::Display for SetupReport {
             self.generated.len(),
             self.supplied.len(),
             self.unchanged.len()
-        )
+        )?;
+        let unknown = self.unknown.iter().map(ToString::to_string);
+        for warning in unknown.chain(self.warnings.iter().map(ToString::to_string)) {
+            write!(f, "\n  warning: {warning}")?;
+        }
+        Ok(())
     }
 }
 
@@ -179,6 +188,8 @@ impl SetupPlan {
             generated: self.generate.clone(),
             supplied: self.missing.iter().map(|missing| missing.name.clone()).collect(),
             unchanged: self.unchanged.clone(),
+            unknown: self.unknown.clone(),
+            warnings: self.warnings.clone(),
         })
     }
 }
@@ -258,7 +269,12 @@ mod tests {
         assert!(error.to_string().contains("ASKED") && store.0.lock().unwrap().is_empty());
         let supplied = BTreeMap::from([(name("ASKED"), SecretValue::new("typed"))]);
         let report = plan.apply(Some(&dotenv), supplied, &store).await.unwrap();
-        assert_eq!(report.to_string(), "memory: 2 secrets from `.env`, 1 made, 1 typed in, 0 unchanged");
+        let shown = report.to_string();
+        assert!(
+            shown.starts_with("memory: 2 secrets from `.env`, 1 made, 1 typed in, 0 unchanged\n"),
+            "{shown}"
+        );
+        assert!(shown.contains("warning: GIVN is not declared"), "{shown}");
         let stored = store.0.lock().unwrap().clone();
         assert_eq!(stored[&name("OWN")].expose(), "canary2");
         assert_eq!(stored[&name("MADE")].expose().len(), 43);

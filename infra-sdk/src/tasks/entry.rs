@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use crate::app::{App, Console, Environment, exit};
 use crate::config::Config;
 use crate::env::Env;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::infra::Infra;
+use crate::names::EnvName;
 use crate::tasks::handles::InfraTasks;
 use crate::tasks::services::Services;
 
@@ -62,17 +63,26 @@ pub fn check(tasks: impl FnOnce(&mut App, &InfraTasks)) -> Result<()> {
     app(&Env::of::<OsString, OsString>([], "."), tasks).check()
 }
 
+/// What `infra.toml` and the file it extends know, for a runtime that has not started: on a thread of its own, because
+/// the caller may be inside another one.
+fn environments(env: &Env) -> Result<Vec<(EnvName, bool)>> {
+    let ask = || -> Result<Vec<(EnvName, bool)>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(Config::environments_of(env))
+    };
+    std::thread::scope(|scope| scope.spawn(ask).join())
+        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Bug, "reading the environments panicked")))
+}
+
 fn app(env: &Env, tasks: impl FnOnce(&mut App, &InfraTasks)) -> App {
     let mut app = App::new();
     app.root(Config::root_around(env.cwd()));
     let infra = InfraTasks::register(&mut app);
     app.provide(|_| Ok(Services::default()));
     app.environments_from(|env, _| {
-        let known = match Config::environments_of(env) {
-            // A repo without settings still has tasks; those that need settings say so.
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            known => known?,
-        };
+        // A repo without settings still has tasks; those that need settings say so.
+        let has_settings = Config::root_around(env.cwd()).join("infra.toml").exists();
+        let known = if has_settings { environments(env)? } else { Vec::new() };
         known
             .into_iter()
             .map(|(name, protected)| {

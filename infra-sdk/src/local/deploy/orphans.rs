@@ -51,6 +51,7 @@ mod linux {
     pub(super) async fn end(folder: &Folder, grace: Duration) -> Result<usize> {
         let begun = Instant::now();
         let found = processes(folder)?.len();
+        let mut asked = Vec::new();
         loop {
             let left = processes(folder)?;
             if left.is_empty() {
@@ -64,10 +65,15 @@ mod linux {
                 )
                 .hint("it waits for a device or a network disk; look at it with `ps`"));
             }
-            let signal = if elapsed < grace { Signal::TERM } else { Signal::KILL };
             for (pid, _) in left {
-                // All that can go wrong is that it is gone.
-                let _ = kill_process(pid, signal);
+                // All that can go wrong is that it is gone. Asked politely once: many programs take a second TERM as
+                // the order to drop everything.
+                if elapsed >= grace {
+                    let _ = kill_process(pid, Signal::KILL);
+                } else if !asked.contains(&pid) {
+                    let _ = kill_process(pid, Signal::TERM);
+                    asked.push(pid);
+                }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
