@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use sha2::Digest as _;
 
 use crate::error::{Error, Result};
 use crate::names::quoted;
@@ -86,13 +85,14 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 /// Computes a [`Digest`] from what is written to it.
-#[derive(Clone, Default)]
-pub struct Hasher(sha2::Sha256);
+#[derive(Clone)]
+pub struct Hasher(hmac_sha256::Hash);
 
 impl Hasher {
     /// An empty one.
+    #[expect(clippy::new_without_default, reason = "a hasher is made on purpose, not by default")]
     pub fn new() -> Self {
-        Self::default()
+        Hasher(hmac_sha256::Hash::new())
     }
 
     /// Adds bytes.

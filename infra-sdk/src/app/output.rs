@@ -137,12 +137,15 @@ impl Output {
 
     fn runtime_lines(&self, to: To, text: &str) {
         let masked = self.masks.apply(text.trim_end_matches('\n'));
-        let mut state = self.lock();
-        for part in masked.split('\n') {
-            let cleaned = clean(part, self.colour(to));
-            let shown = if self.github { github::disarmed(&cleaned) } else { cleaned };
-            state.write(to, &shown);
-        }
+        let lines: Vec<String> = masked
+            .split('\n')
+            .map(|part| {
+                let cleaned = clean(part, self.colour(to));
+                if self.github { github::disarmed(&cleaned).into_owned() } else { cleaned.into_owned() }
+            })
+            .collect();
+        // Written at once: a system call a line is what a long list would wait for.
+        self.lock().write(to, &lines.join("\n"));
     }
 
     /// A workflow command, neither cleaned nor, when it tells a mask, masked.

@@ -1,90 +1,46 @@
 //! Ctrl-C and its relatives: the first one cancels the run, the second one kills it.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::app::exit;
 use crate::app::output::Output;
 use crate::cancel::CancelToken;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+use crate::process::{EndSignal, kill_all, on_end_signal};
 
 /// From now on the first signal cancels `run`; the second one kills all programs and ends the process.
 ///
-/// It listens on a thread of its own, so that tasks which block every worker can still be ended.
-///
 /// # Errors
-/// `Unavailable` when the system has no room for another thread.
+/// As [`on_end_signal`].
 pub(crate) fn listen(run: &CancelToken, output: &Arc<Output>) -> Result<()> {
-    let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Unavailable, "listen for Ctrl-C")
-            .because(error)
-            .hint("the system may be out of threads or memory")
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    let mut signals = {
-        let _inside = runtime.enter();
-        Signals::open().map_err(failed)?
-    };
     let (run, output) = (run.clone(), output.clone());
-    let body = move || {
-        let name = runtime.block_on(signals.next());
+    let mut asked_before = false;
+    on_end_signal(move |signal| {
         // Acted on before it is told: a terminal that takes no more output must not hold up the end.
+        if asked_before {
+            kill_all();
+            end(signal, &output);
+        }
+        asked_before = true;
         run.cancel();
-        let told = output.clone();
-        std::thread::spawn(move || told.note(&format!("{name}: stopping; once more to kill at once")));
-        let name = runtime.block_on(signals.next());
-        crate::process::kill_all();
-        let told = std::thread::spawn(move || {
-            output.finish();
-            output.note(&format!("{name} again: killed"));
+        let output = output.clone();
+        std::thread::spawn(move || {
+            output.note(&format!("{}: stopping; once more to kill at once", signal.told()))
         });
-        let since = std::time::Instant::now();
-        while !told.is_finished() && since.elapsed() < std::time::Duration::from_millis(500) {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        std::process::exit(exit::CANCELLED.into());
-    };
-    std::thread::Builder::new().name("signals".into()).spawn(body).map(drop).map_err(failed)
+    })
 }
 
-#[cfg(unix)]
-struct Signals([(tokio::signal::unix::Signal, &'static str); 4]);
-
-#[cfg(unix)]
-impl Signals {
-    fn open() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals([
-            (signal(SignalKind::interrupt())?, "interrupted"),
-            (signal(SignalKind::terminate())?, "terminated"),
-            (signal(SignalKind::hangup())?, "hung up"),
-            (signal(SignalKind::quit())?, "told to quit"),
-        ]))
+/// Ends the process, after a moment for the last words.
+fn end(signal: EndSignal, output: &Arc<Output>) -> ! {
+    let output = output.clone();
+    let told = std::thread::spawn(move || {
+        output.finish();
+        output.note(&format!("{} again: killed", signal.told()));
+    });
+    let begun = Instant::now();
+    while !told.is_finished() && begun.elapsed() < Duration::from_millis(500) {
+        std::thread::sleep(Duration::from_millis(10));
     }
-
-    async fn next(&mut self) -> &'static str {
-        let [(interrupt, a), (terminate, b), (hangup, c), (quit, d)] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => a,
-            _ = terminate.recv() => b,
-            _ = hangup.recv() => c,
-            _ = quit.recv() => d,
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn open() -> std::io::Result<Self> {
-        Ok(Signals)
-    }
-
-    async fn next(&mut self) -> &'static str {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        "interrupted"
-    }
+    std::process::exit(exit::CANCELLED.into())
 }

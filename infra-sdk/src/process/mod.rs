@@ -9,6 +9,7 @@ mod group;
 mod lines;
 mod output;
 mod run;
+mod signals;
 mod start;
 #[cfg(all(test, unix))]
 mod tests;
@@ -19,3 +20,4 @@ pub use cmd::Cmd;
 pub use detached::Detached;
 pub use lines::{LineSink, Stream};
 pub use output::Finished;
+pub use signals::{EndSignal, on_end_signal};

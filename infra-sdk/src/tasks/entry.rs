@@ -67,7 +67,7 @@ pub fn check(tasks: impl FnOnce(&mut App, &InfraTasks)) -> Result<()> {
 /// the caller may be inside another one.
 fn environments(env: &Env) -> Result<Vec<(EnvName, bool)>> {
     let ask = || -> Result<Vec<(EnvName, bool)>> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         runtime.block_on(Config::environments_of(env))
     };
     std::thread::scope(|scope| scope.spawn(ask).join())

@@ -13,6 +13,7 @@ use crate::local::deploy::folder::{Active, Folder, Phase};
 use crate::local::deploy::launch::KEPT;
 use crate::local::deploy::supervisor::Supervisor;
 use crate::process::{Cmd, Detached};
+use crate::process::{EndSignal, on_end_signal};
 use crate::time::Timestamp;
 
 /// The first argument that turns a program into a supervisor.
@@ -83,14 +84,22 @@ fn asked(mut args: impl Iterator<Item = OsString>) -> Result<()> {
     let folder = Folder::new(PathBuf::from(next()?));
     let text = |value: OsString| value.to_string_lossy().into_owned();
     let active = Active { release: text(next()?).parse()?, ticket: text(next()?) };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::from)?;
-    runtime.block_on(supervise(folder, active))
+    let asked = CancelToken::new();
+    let told = asked.clone();
+    // Listening for the end of the terminal is what keeps it from ending this process.
+    on_end_signal(move |signal| {
+        if signal != EndSignal::Hangup {
+            told.cancel();
+        }
+    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Error::from)?;
+    runtime.block_on(supervise(folder, active, asked))
 }
 
-async fn supervise(folder: Folder, active: Active) -> Result<()> {
+async fn supervise(folder: Folder, active: Active, asked: CancelToken) -> Result<()> {
     let Some(_right) = right(&folder, &active).await? else { return Ok(()) };
     let stop = CancelToken::new();
-    tokio::spawn(watch(folder.clone(), active.clone(), stop.clone()));
+    tokio::spawn(watch(folder.clone(), active.clone(), asked, stop.clone()));
     let supervisor = Supervisor { folder, active, stop };
     let why = match supervisor.run().await {
         Ok(why) => why,
@@ -118,7 +127,7 @@ async fn right(folder: &Folder, active: &Active) -> Result<Option<FileLock>> {
 }
 
 /// Cancels `stop` when another release is wanted, or when the system asks this process to end.
-async fn watch(folder: Folder, active: Active, stop: CancelToken) {
+async fn watch(folder: Folder, active: Active, asked: CancelToken, stop: CancelToken) {
     let unwanted = async {
         // A record that cannot be read is no reason to end a service that works.
         while folder.wants(&active).unwrap_or(true) {
@@ -127,25 +136,9 @@ async fn watch(folder: Folder, active: Active, stop: CancelToken) {
     };
     tokio::select! {
         () = unwanted => {}
-        () = asked_to_end() => {}
+        () = asked.cancelled() => {}
     }
     stop.cancel();
-}
-
-#[cfg(unix)]
-async fn asked_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Listening for it is what keeps the end of a terminal from ending this process.
-    let _hangup = signal(SignalKind::hangup());
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    terminate.recv().await;
-}
-
-#[cfg(not(unix))]
-async fn asked_to_end() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
 }
 
 #[cfg(test)]
