@@ -3,6 +3,7 @@
 mod bad_input;
 mod confirm;
 mod lists;
+mod settings;
 mod signals;
 #[cfg(unix)]
 mod terminal;

@@ -197,3 +197,17 @@ fn an_interrupted_apply_with_terraform_ends_in_good_order_and_is_recorded() {
     let planned = world.infrastructure(&["infra:plan"], 0);
     assert!(planned.stdout.contains("no changes"), "{}", planned.stdout);
 }
+
+#[test]
+fn what_a_killed_setup_stored_is_recorded_by_the_same_command() {
+    let world = World::new("interrupted-secrets");
+    drop(world.shop(&["infra:secrets:setup"], 0));
+    // As a run leaves it that was killed between the store and the ledger.
+    std::fs::write(world.home("ledger.jsonl"), "").expect("it is ours");
+    for _ in 0..2 {
+        drop(world.shop(&["infra:secrets:setup"], 0));
+        let ledger = std::fs::read_to_string(world.home("ledger.jsonl")).expect("a ledger");
+        assert_eq!(ledger.lines().count(), 1, "{ledger}");
+        assert!(ledger.contains("PEPPER SESSION_KEY"), "{ledger}");
+    }
+}

@@ -1,14 +1,18 @@
 //! This repo's secrets in one environment: from `.env` to the store, and from the store to a release.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
-use crate::ledger::Outcome;
+use crate::ledger::{self, Filter, Outcome};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
 use crate::secrets::{self, Dotenv, InitPlan, MissingSecret, Needs, SecretsReport, SetupPlan, SetupReport};
+use crate::time::Timestamp;
+
+/// What writing secrets is called in the ledger.
+const WRITE: &str = "secrets.write";
 
 /// A planned setup, together with the `.env` it was made from.
 #[derive(Debug)]
@@ -84,19 +88,43 @@ impl Infra {
         Ok(report)
     }
 
+    /// Records what was written now, and what a run that was killed in between wrote before.
     async fn record_secrets(&self, report: &SetupReport) -> Result<()> {
-        let written: Vec<&str> = [&report.from_dotenv, &report.generated, &report.supplied]
+        let mut names: BTreeSet<SecretName> = [&report.from_dotenv, &report.generated, &report.supplied]
             .into_iter()
             .flatten()
-            .map(SecretName::as_str)
+            .cloned()
             .collect();
-        if written.is_empty() {
+        names.extend(self.unrecorded_secrets().await?);
+        if names.is_empty() {
             return Ok(());
         }
-        let details = [("names", written.join(" "))];
-        let project = self.settings().project.name.as_str();
-        self.record("secrets.write", project, Outcome::Done, &details).await?;
-        self.tell_others(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": written })).await
+        let names: Vec<&str> = names.iter().map(SecretName::as_str).collect();
+        let details = [("names", names.join(" "))];
+        self.record(WRITE, self.settings().project.name.as_str(), Outcome::Done, &details).await?;
+        self.tell_others(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": names })).await
+    }
+
+    /// Secrets that were stored later than the ledger last says.
+    async fn unrecorded_secrets(&self) -> Result<Vec<SecretName>> {
+        let filter = Filter {
+            env: Some(self.environment().clone()),
+            project: Some(self.settings().project.name.clone()),
+            action: Some(WRITE.into()),
+        };
+        let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
+        let recorded = |name: &SecretName, updated: Timestamp| {
+            history.entries.iter().any(|entry| {
+                let names = entry.details.get("names").map(String::as_str).unwrap_or_default();
+                entry.time >= updated && names.split(' ').any(|other| other == name.as_str())
+            })
+        };
+        let stored = self.ports().secrets.list().await?;
+        Ok(stored
+            .into_iter()
+            .filter(|secret| secret.updated.is_some_and(|updated| !recorded(&secret.name, updated)))
+            .map(|secret| secret.name)
+            .collect())
     }
 
     /// Whether every secret this repo needs is in the store.
