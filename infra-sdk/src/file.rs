@@ -223,21 +223,7 @@ pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T, access: Access)
     write(path, &content, access)
 }
 
-/// Appends one line to a file and syncs it; the line is whole or not there.
-///
-/// A line that a crash left without its end is cut off first, under the same lock.
-///
-/// # Errors
-/// `Denied` or `Io`, with the path.
-pub fn append_line(path: &Path, line: &str, access: Access) -> Result<()> {
-    debug_assert!(!line.contains('\n'));
-    let mut file = open_append(path, access)?;
-    let fail = |error| failed("append to a file", path, error);
-    file.lock().map_err(fail)?;
-    cut_broken_end(&mut file).map_err(fail)?;
-    file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data()).map_err(fail)
-}
-
+/// Opens a file to read it and to add to its end, with its folders.
 pub(crate) fn open_append(path: &Path, access: Access) -> Result<File> {
     if let Some(parent) = path.parent() {
         make_dir(parent, access)?;
@@ -343,17 +329,6 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn an_appended_line_repairs_a_torn_one_before_it() {
-        let folder = scratch();
-        let path = folder.join("log");
-        append_line(&path, "one", Access::Shared).unwrap();
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"tor").unwrap();
-        append_line(&path, "two", Access::Shared).unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
         fs::remove_dir_all(folder).unwrap();
     }
 

@@ -162,16 +162,6 @@ impl App {
         TaskBuilder::new(self, Target::Replace(id), about, settings)
     }
 
-    /// The number of registered tasks.
-    pub fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
-    /// Whether there is no task.
-    pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
-    }
-
     pub(crate) fn name_of(&self, id: TaskId) -> String {
         match self.nodes.get(id.index as usize).filter(|_| id.brand == self.brand) {
             Some(node) => node.name.to_string(),

@@ -165,7 +165,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_follows_an_entry_that_cannot_be_read() {
         let ledger = three().await;
-        crate::file::append_line(&ledger.path, "nonsense", Access::Private).unwrap();
+        let text = fs::read_to_string(&ledger.path).unwrap();
+        fs::write(&ledger.path, format!("{text}nonsense\n")).unwrap();
         let error = ledger.append(record("five")).await.unwrap_err();
         assert!(error.to_string().contains("last line") && !error.hints().is_empty(), "{error}");
         fs::remove_file(&ledger.path).unwrap();
