@@ -3,3 +3,4 @@
 mod budget;
 mod consumer;
 mod misuse;
+mod readme;
