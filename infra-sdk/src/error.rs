@@ -46,7 +46,7 @@ pub enum ErrorKind {
 /// use infra_sdk::{Error, ErrorKind};
 /// let error = Error::new(ErrorKind::NotFound, "read infra.toml")
 ///     .with("path", "/srv/shop/infra.toml")
-///     .hint("create it with `cargo xtask infra:config:init`");
+///     .hint("change into a repo that has one, or create it");
 /// assert_eq!(error.to_string(), "read infra.toml (path: /srv/shop/infra.toml)");
 /// assert_eq!(error.kind(), ErrorKind::NotFound);
 /// ```

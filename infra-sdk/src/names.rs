@@ -27,6 +27,23 @@ pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>)
         .map(|(_, name)| name)
 }
 
+/// The error for a name that stands in no section of infra.toml: `what` it names, and `add`, how to add one.
+pub(crate) fn unknown<'a>(
+    what: &str,
+    given: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    add: &str,
+) -> Error {
+    let error = Error::not_found(format!("no {what} is named {}", quoted(given)));
+    match nearest(given, known.clone()) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None if known.clone().next().is_some() => {
+            error.hint(format!("infra.toml has {}; {add}", known.collect::<Vec<_>>().join(", ")))
+        }
+        None => error.hint(format!("infra.toml has none; {add}")),
+    }
+}
+
 struct Rule {
     what: &'static str,
     allowed: &'static str,
@@ -67,6 +84,43 @@ impl Rule {
     }
 }
 
+/// What every checked text can do: be shown, be parsed, be read from a file.
+macro_rules! text_traits {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+            fn from_str(text: &str) -> Result<Self> {
+                Self::new(text)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::new(text).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $rule:expr) => {
         $(#[$doc])*
@@ -92,41 +146,11 @@ macro_rules! name {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{:?}", self.0)
-            }
-        }
-
-        impl AsRef<str> for $name {
-            fn as_ref(&self) -> &str {
-                &self.0
-            }
-        }
+        text_traits!($name);
 
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Error;
-            fn from_str(text: &str) -> Result<Self> {
-                Self::new(text)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::new(text).map_err(serde::de::Error::custom)
             }
         }
     };
@@ -257,37 +281,7 @@ impl ParamPath {
     }
 }
 
-impl fmt::Display for ParamPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Debug for ParamPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl AsRef<str> for ParamPath {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ParamPath {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        Self::new(text)
-    }
-}
-
-impl<'de> Deserialize<'de> for ParamPath {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(text).map_err(serde::de::Error::custom)
-    }
-}
+text_traits!(ParamPath);
 
 /// The name of an image in a registry, such as `shop-api/app`: parts of `a-z 0-9`, joined inside by
 /// `.`, `_`, `__` or any number of `-`, with `/` between them and at most 200 characters in all.
@@ -338,37 +332,7 @@ impl ImageName {
     }
 }
 
-impl fmt::Display for ImageName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Debug for ImageName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl AsRef<str> for ImageName {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for ImageName {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        Self::new(text)
-    }
-}
-
-impl<'de> Deserialize<'de> for ImageName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::new(text).map_err(serde::de::Error::custom)
-    }
-}
+text_traits!(ImageName);
 
 #[cfg(test)]
 mod tests {
@@ -418,6 +382,18 @@ mod tests {
         for bad in ["", ".a", "-a", "a/b", "a:b", "a b", "a\n", &"a".repeat(129)] {
             assert!(Tag::new(bad).is_err(), "{bad:?} was accepted");
         }
+    }
+
+    #[test]
+    fn an_unknown_name_says_what_there_is_and_what_to_do() {
+        let hint = |given: &str, known: &[&str]| {
+            let error = unknown("stack", given, known.iter().copied(), "add it as `[stack.NAME]`");
+            assert!(error.to_string().starts_with("no stack is named"), "{error}");
+            error.hints().join("; ")
+        };
+        assert_eq!(hint("netwrok", &["dns", "network"]), "did you mean `network`?");
+        assert_eq!(hint("zzz", &["dns", "network"]), "infra.toml has dns, network; add it as `[stack.NAME]`");
+        assert_eq!(hint("zzz", &[]), "infra.toml has none; add it as `[stack.NAME]`");
     }
 
     #[test]

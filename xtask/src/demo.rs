@@ -72,7 +72,7 @@ impl Stage {
         {
             self.make(name, kind, &pin)?;
         }
-        self.cx.say("the first task of each compiles its tasks: about 15 seconds, once");
+        self.cx.say("the first task of each compiles its tasks: about half a minute, once");
 
         self.chapter("infrastructure builds a network and publishes it");
         self.xtask("infrastructure", &["setup"]).await?;

@@ -12,8 +12,9 @@ use crate::names::{EnvName, Label, OrgName, RepoName};
 /// INFRA_HOME/
 ///   tools/                          programs fetched by infra:tools:install
 ///   cache/                          pinned organisation files
+///   snapshots/                      the SDK itself, where a new repo could not pin a release
 ///   ORG/ledger.jsonl                every change of the organisation
-///   ORG/registry/                   its images, as OCI layouts
+///   ORG/registry/ build/            its images, as OCI layouts
 ///   ORG/ENV/params/ events.jsonl    what repos tell each other
 ///   ORG/ENV/state/ locks/           Terraform state, deploy locks
 ///   ORG/ENV/secrets/PROJECT/        values, readable by their owner only

@@ -1,10 +1,10 @@
 //! From files to a pushed image: what can become a release.
 
 use crate::deploy::ReleaseSpec;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::images::{self, BuiltImage, ImageSpec};
 use crate::infra::open::Infra;
-use crate::names::{ImageName, Label, Tag};
+use crate::names::{ImageName, Label, Tag, unknown};
 use crate::process::Cmd;
 
 impl Infra {
@@ -24,9 +24,7 @@ impl Infra {
     pub async fn build_image(&self, name: &str) -> Result<BuiltImage> {
         let images = &self.settings().image;
         let (label, image) = images.get_key_value(name).ok_or_else(|| {
-            let known: Vec<&str> = images.keys().map(Label::as_str).collect();
-            Error::not_found(format!("no image is named {}", crate::names::quoted(name)))
-                .hint(format!("infra.toml has these images: {}", known.join(", ")))
+            unknown("image", name, images.keys().map(Label::as_str), "add it as `[image.NAME]`")
         })?;
         let repository = ImageName::new(format!("{}/{label}", self.settings().project.name))?;
         let spec = ImageSpec::of_config(repository, image, self.config().root())?;

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
-use crate::names::{Label, ParamPath};
+use crate::names::{Label, ParamPath, unknown};
 use crate::refs::{self, Check, Listing, PublishPlan, Published};
 use crate::secret::SecretValue;
 
@@ -114,13 +114,8 @@ impl Infra {
         }
         let refs = &self.settings().refs;
         refs.get(reference).cloned().ok_or_else(|| {
-            let known: Vec<&str> = refs.keys().map(Label::as_str).collect();
-            let error =
-                Error::not_found(format!("no reference is named {}", crate::names::quoted(reference)));
-            match crate::names::nearest(reference, known.iter().copied()) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint("add it to `[refs]` in infra.toml, or give a path that starts with `/`"),
-            }
+            let add = "add it to `[refs]`, or give a path that starts with `/`";
+            unknown("reference", reference, refs.keys().map(Label::as_str), add)
         })
     }
 }

@@ -43,6 +43,9 @@ pub struct Log(pub Vec<String>);
 
 impl fmt::Display for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("nothing was printed yet");
+        }
         f.write_str(&self.0.join("\n"))
     }
 }

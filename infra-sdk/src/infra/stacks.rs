@@ -8,11 +8,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config;
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
-use crate::names::Label;
+use crate::names::{Label, unknown};
 use crate::state::StateKey;
 use crate::terraform::{Applied, PlanFile, Stack, StackPlace, Terraform};
 
@@ -174,12 +174,7 @@ impl Infra {
     pub(super) fn stack_named(&self, name: &str) -> Result<(&Label, &config::Stack)> {
         let stacks = &self.settings().stack;
         stacks.get_key_value(name).ok_or_else(|| {
-            let known: Vec<&str> = stacks.keys().map(Label::as_str).collect();
-            let error = Error::not_found(format!("no stack is named {}", crate::names::quoted(name)));
-            match crate::names::nearest(name, known.iter().copied()) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => error.hint(format!("infra.toml has these stacks: {}", known.join(", "))),
-            }
+            unknown("stack", name, stacks.keys().map(Label::as_str), "add it as `[stack.NAME]`")
         })
     }
 
