@@ -8,10 +8,17 @@ use std::time::{Duration, Instant};
 use infra_sdk::{Cmd, Cx, Error, ErrorKind, Result, ResultExt};
 use serde::Serialize;
 
+use crate::bench::profile;
+
+/// The yardstick: what a small command line tool without this SDK compiles anyway. Seconds of two machines can not be
+/// compared, their ratio to this row of the same run can.
+const REFERENCE: &str = "clap = \"4\"\nserde = { version = \"1\", features = [\"derive\"] }\ntoml = \"1\"\nduct = \"1\"\n\
+     tokio = { version = \"1\", features = [\"macros\", \"rt-multi-thread\", \"sync\", \"time\"] }\n";
+
 /// What one choice of features costs; the best of all rounds.
 #[derive(Clone, Debug, Serialize)]
 struct Row {
-    /// The one feature that is on, or `none`.
+    /// `reference`, or the one feature that is on, or `none`.
     feature: String,
     /// Packages of `cargo tree --edges normal,build`, without the consumer itself.
     crates: usize,
@@ -47,10 +54,10 @@ impl fmt::Display for Table {
 /// What cargo fails with; `Io` when a file under `target/bench/build` can not be written.
 pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
     let mut rows = Vec::new();
-    let features = features(cx).await?;
-    for feature in std::iter::once(None).chain(features.iter().map(Some)) {
-        let name = feature.map_or("none", String::as_str);
-        let consumer = Consumer::write(cx, name, feature)?;
+    let mut names = vec!["reference".to_owned(), "none".to_owned()];
+    names.extend(features(cx).await?);
+    for name in &names {
+        let consumer = Consumer::write(cx, name)?;
         consumer.cargo(&["fetch", "--quiet"]).run().await?;
         let crates = consumer.crates().await?;
         let (mut cpu, mut wall, mut target_mb) = (Vec::new(), Vec::new(), 0);
@@ -67,7 +74,7 @@ pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
         consumer.remove_target()?;
         let best = |times: Vec<Duration>| times.into_iter().min().map(|time| time.as_secs_f64());
         rows.push(Row {
-            feature: name.to_owned(),
+            feature: name.clone(),
             crates,
             cpu_s: best(cpu),
             wall_s: best(wall).unwrap_or_default(),
@@ -105,22 +112,27 @@ struct Consumer {
 }
 
 impl Consumer {
-    fn write(cx: &Cx, name: &str, feature: Option<&String>) -> Result<Self> {
+    fn write(cx: &Cx, name: &str) -> Result<Self> {
         let (root, folder) = (cx.root(), cx.root().join("target/bench/build").join(name));
-        let template = root.join("templates/product/shared/Cargo.toml.in");
-        let template = std::fs::read_to_string(&template).context(format!("read {}", template.display()))?;
-        // The profile as the template ships it: what is measured is what users wait for.
-        let profile = template.find("[profile.xtask]").map(|at| &template[at..]).ok_or_else(|| {
-            Error::new(ErrorKind::Bug, "the template has no [profile.xtask]")
-                .hint("mend templates/product/shared/Cargo.toml.in")
-        })?;
+        let sdk = root.join("infra-sdk");
+        let (dependencies, profile, main) = match name {
+            // As cargo builds it by itself: the default profile, debug information and all.
+            "reference" => {
+                (REFERENCE.to_owned(), "[profile.xtask]\ninherits = \"dev\"\n".to_owned(), "fn main() {}\n")
+            }
+            _ => {
+                let features = Vec::from_iter((name != "none").then_some(name));
+                (
+                    format!("infra-sdk = {{ path = {sdk:?}, features = {features:?} }}\n"),
+                    profile::shipped(root)?,
+                    "fn main() -> std::process::ExitCode {\n    infra_sdk::main(|_, _| {})\n}\n",
+                )
+            }
+        };
         let manifest = format!(
             "[package]\nname = \"consumer\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[workspace]\n\n\
-             [dependencies]\ninfra-sdk = {{ path = {:?}, features = {:?} }}\n\n{profile}",
-            root.join("infra-sdk"),
-            feature.into_iter().collect::<Vec<_>>(),
+             [dependencies]\n{dependencies}\n{profile}",
         );
-        let main = "fn main() -> std::process::ExitCode {\n    infra_sdk::main(|_, _| {})\n}\n";
         std::fs::create_dir_all(folder.join("src")).context("make a bench folder")?;
         for (file, text) in [("Cargo.toml", manifest.as_str()), ("src/main.rs", main)] {
             std::fs::write(folder.join(file), text).context(format!("write {file} of the consumer"))?;

@@ -3,6 +3,7 @@
 mod build;
 mod flags;
 mod graph;
+mod profile;
 mod startup;
 
 pub(crate) use flags::{Flags, run};

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use infra_sdk::{Cx, Result, ResultExt};
 use serde::Serialize;
 
+use crate::bench::profile;
 use crate::provision;
 
 /// One program's times for one job.
@@ -111,9 +112,9 @@ fn write_ten_tasks(root: &Path, folder: &Path) -> Result<()> {
     );
     let manifest = format!(
         "[package]\nname = \"xtask\"\nversion = \"0.0.0\"\nedition = \"2024\"\n[workspace]\n\
-         [profile.xtask]\ninherits = \"dev\"\ndebug = false\n\
-         [dependencies]\ninfra-sdk = {{ path = {:?} }}\n",
-        root.join("infra-sdk")
+         [dependencies]\ninfra-sdk = {{ path = {:?} }}\n\n{}",
+        root.join("infra-sdk"),
+        profile::shipped(root)?,
     );
     let taskfile: String =
         numbers.clone().map(|n| format!("  t{n}:\n    desc: Task {n}\n    cmds: []\n")).collect();
