@@ -1,6 +1,7 @@
 //! The one error type: what failed, where, and what the caller can do about it.
 
 use std::fmt;
+use std::time::Duration;
 
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -58,8 +59,16 @@ struct Repr {
     context: Vec<(&'static str, String)>,
     hints: Vec<String>,
     retryable: bool,
+    throttle: Option<Throttle>,
     exit_code: Option<u8>,
     source: Option<Source>,
+}
+
+/// A service's request to come back less often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Throttle {
+    /// How long it asked to be left alone, where it said so.
+    pub after: Option<Duration>,
 }
 
 impl Error {
@@ -71,6 +80,7 @@ impl Error {
             context: Vec::new(),
             hints: Vec::new(),
             retryable: false,
+            throttle: None,
             exit_code: None,
             source: None,
         }))
@@ -114,6 +124,14 @@ impl Error {
         self
     }
 
+    /// Marks the error as a request to slow down, which also makes it [retryable](Error::is_retryable).
+    #[must_use]
+    pub fn throttled(mut self, after: Option<Duration>) -> Self {
+        self.0.retryable = true;
+        self.0.throttle = Some(Throttle { after });
+        self
+    }
+
     /// Sets the code the process ends with; a failing child's code is passed on.
     #[must_use]
     pub fn exit_with(mut self, code: u8) -> Self {
@@ -129,6 +147,11 @@ impl Error {
     /// Whether doing the same again may work.
     pub fn is_retryable(&self) -> bool {
         self.0.retryable
+    }
+
+    /// The service's request to slow down, if that is what failed.
+    pub fn throttle(&self) -> Option<Throttle> {
+        self.0.throttle
     }
 
     /// What failed, without the context.
@@ -221,7 +244,7 @@ impl fmt::Display for Report<'_> {
 /// ```
 pub trait ResultExt<T> {
     /// Wraps the error under `operation`; an [`Error`] keeps its kind,
-    /// retryability and exit code.
+    /// retryability, request to slow down and exit code.
     ///
     /// # Errors
     /// The wrapped error, if there was one.
@@ -232,12 +255,13 @@ impl<T, E: Into<Source>> ResultExt<T> for std::result::Result<T, E> {
     fn context(self, operation: impl Into<String>) -> Result<T> {
         self.map_err(|error| {
             let source: Source = error.into();
-            let (kind, retryable, exit_code) = match source.downcast_ref::<Error>() {
-                Some(inner) => (inner.kind(), inner.is_retryable(), inner.exit_code()),
-                None => (kind_of(source.as_ref()), false, None),
+            let (kind, retryable, throttle, exit_code) = match source.downcast_ref::<Error>() {
+                Some(inner) => (inner.kind(), inner.is_retryable(), inner.throttle(), inner.exit_code()),
+                None => (kind_of(source.as_ref()), false, None, None),
             };
             let mut wrapped = Error::new(kind, operation).because(source);
             wrapped.0.retryable = retryable;
+            wrapped.0.throttle = throttle;
             wrapped.0.exit_code = exit_code;
             wrapped
         })

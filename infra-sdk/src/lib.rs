@@ -7,6 +7,11 @@
 //! | feature | adds |
 //! | --- | --- |
 //! | `derive` | per-task flags from `#[derive(clap::Args)]` structs |
+//! | `vault` | secrets in the repo, encrypted with age, and encrypted backups |
+//! | `github` | GitHub's secrets of repositories, environments and organisations |
+//! | `cloudflare` | Cloudflare Worker secrets |
+//! | `aws-ssm`, `aws-secrets-manager` | secrets in Parameter Store and in Secrets Manager; `aws` is both |
+//! | `full` | all of them |
 
 // The floor: each may use the ones before it.
 pub mod error;
@@ -23,6 +28,8 @@ pub mod mask;
 pub mod process;
 pub mod retry;
 pub mod tree;
+#[cfg(any(feature = "github", feature = "cloudflare"))]
+pub(crate) mod http;
 
 // The task runtime, and the settings.
 pub mod app;
@@ -41,6 +48,14 @@ pub mod ledger;
 
 // Who does it.
 pub mod local;
+#[cfg(feature = "vault")]
+pub mod vault;
+#[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
+pub mod aws;
+#[cfg(feature = "github")]
+pub mod github;
+#[cfg(feature = "cloudflare")]
+pub mod cloudflare;
 
 // Everything together: one environment, and the tasks on it.
 pub mod infra;

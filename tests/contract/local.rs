@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use infra_sdk::deploy::DeployTarget;
 use infra_sdk::images::{ImageRegistry, ImageSpec, build, push};
@@ -19,7 +18,7 @@ use crate::{deploy, events, images, ledger, refs, secrets, state, types};
 #[tokio::test]
 async fn secrets_hold() {
     let scratch = Scratch::new("secrets");
-    secrets::holds(&LocalSecrets::new(scratch.join("secrets")), Duration::ZERO).await;
+    secrets::holds(&LocalSecrets::new(scratch.join("secrets")), secrets::Kind::default()).await;
 }
 
 #[tokio::test]

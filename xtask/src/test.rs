@@ -31,10 +31,10 @@ pub(crate) async fn test(cx: Cx) -> Result<()> {
             Error::not_found(format!("the tests need {what}")).hint("install it and run the tests again")
         );
     }
-    cargo(&cx, &["test", "--package", "infra-sdk", "--features", "derive", "--package", "xtask"])
-        .run()
-        .await?;
-    let mut rest = cargo(&cx, &["test", "--package", "infra-sdk-tests", "--no-fail-fast", "--"]);
+    provision::counterparts(&cx).await?;
+    cargo(&cx, &["test", "--package", "infra-sdk", "--features", "full", "--package", "xtask"]).run().await?;
+    let mut rest =
+        cargo(&cx, &["test", "--package", "infra-sdk-tests", "--features", "remote", "--no-fail-fast", "--"]);
     for part in missing.iter().flat_map(|(_, tests)| *tests) {
         rest = rest.args(["--skip", part]);
     }
@@ -69,13 +69,14 @@ pub(crate) async fn ci(cx: Cx) -> Result<()> {
     test(cx).await
 }
 
-/// Fetches what benches compare with, for those who want it before they are offline.
+/// Fetches what tests run against and benches compare with, for those who want it before they are offline.
 ///
 /// # Errors
-/// As [`provision::python_tools`].
+/// As [`provision::counterparts`].
 pub(crate) async fn provision(cx: Cx) -> Result<()> {
-    let bin = provision::python_tools(&cx).await?;
-    cx.say(format!("peers for the benches are in {}", bin.display()));
+    provision::counterparts(&cx).await?;
+    provision::peers(&cx).await?;
+    cx.say("what tests and benches need is in target/tools");
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod pin;
 mod remote;
 mod schema;
 mod show;
+mod stores;
 mod values;
 mod variables;
 
@@ -20,8 +21,9 @@ pub use load::{Config, Flags};
 pub use lock::{Lock, LockedExtends};
 pub use pin::Pin;
 pub use schema::{
-    Deploy, Environment, Export, Image, Kind, Project, Provider, SecretSpec, Settings, Stack, State,
-    StateKind, Target, Tool,
+    Deploy, Environment, Export, Image, Kind, Project, Provider, Settings, Stack, State, StateKind, Target,
+    Tool,
 };
 pub use show::{Shown, ShownValue};
+pub use stores::{SecretForm, SecretSpec, Shared, Store, StoreKind, Vault, VaultKey, Visibility};
 pub use values::{Generate, Span};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::extends::Extends;
-use crate::config::values::{self, Generate, Span};
+use crate::config::stores::{SecretSpec, Store, Vault};
+use crate::config::values::{self, Span};
 use crate::digest::Digest;
 use crate::names::{EnvName, Label, OrgName, ParamPath, RepoName, SecretName};
 
@@ -24,6 +25,12 @@ pub struct Settings {
     /// The secrets this repo needs, by name.
     #[serde(default)]
     pub secrets: BTreeMap<SecretName, SecretSpec>,
+    /// Where values are kept in the repo, encrypted.
+    #[serde(default)]
+    pub vault: Vault,
+    /// The stores that secrets are synced to, by the name that `targets` uses.
+    #[serde(default)]
+    pub store: BTreeMap<Label, Store>,
     /// What this repo reads of others: a name for it, and where it stands.
     #[serde(default)]
     pub refs: BTreeMap<Label, ParamPath>,
@@ -121,29 +128,6 @@ pub enum StateKind {
     S3,
     /// A Cloudflare R2 bucket.
     R2,
-}
-
-/// `[secrets.NAME]`: one secret this repo needs.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SecretSpec {
-    /// What it is for and where a person gets it.
-    #[serde(default)]
-    pub description: Option<String>,
-    /// The stores it is written to; default: the environment's own.
-    #[serde(default)]
-    pub targets: Vec<Label>,
-    /// How to make a value when there is none: `random:BYTES`.
-    #[serde(default)]
-    pub generate: Option<Generate>,
-    /// How old a value may get, such as `90d`.
-    #[serde(default)]
-    pub rotate: Option<Span>,
-    /// The environments that need it; default: all.
-    #[serde(default)]
-    pub envs: Vec<EnvName>,
-    /// Whether the project works without it.
-    #[serde(default)]
-    pub optional: bool,
 }
 
 /// `[exports]`: what fills one exported path.

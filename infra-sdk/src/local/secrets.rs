@@ -6,11 +6,14 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::file::{self, Access, FileLock, failed};
 use crate::names::SecretName;
 use crate::secret::{SecretValue, exposing};
-use crate::secrets::{SecretChange, SecretSource, SecretStore, Stamp, StoredSecret, WriteReport, Written};
+use crate::secrets::{
+    Costs, FingerprintKey, KeyKeeper, Listing, Mark, SecretChange, SecretSource, SecretStore, Stamp, Stamps,
+    StoredSecret, WriteReport, Written,
+};
 use crate::time::Timestamp;
 
 /// Secrets in `secrets.json` under a folder: mode 0600 in 0700, replaced as a whole by each batch.
@@ -22,7 +25,7 @@ use crate::time::Timestamp;
 /// use infra_sdk::local::LocalSecrets;
 /// use infra_sdk::secrets::{SecretChange, SecretSource, SecretStore};
 /// let store = LocalSecrets::new(&folder);
-/// let put = SecretChange::Put { name: "TOKEN".parse()?, value: "hunter2".to_owned().into() };
+/// let put = SecretChange::put("TOKEN".parse()?, "hunter2".to_owned().into());
 /// store.write(&[put]).await?;
 /// assert_eq!(store.get(&"TOKEN".parse()?).await?.unwrap().expose(), "hunter2");
 /// # std::fs::remove_dir_all(folder)?;
@@ -33,12 +36,22 @@ use crate::time::Timestamp;
 pub struct LocalSecrets {
     folder: PathBuf,
     name: String,
+    id: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     version: u32,
+    /// The key of fingerprints, as hexadecimal digits; made when it is first asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<SecretValue>,
     secrets: BTreeMap<SecretName, Kept>,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Content { version: VERSION, key: None, secrets: BTreeMap::new() }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -55,29 +68,35 @@ impl LocalSecrets {
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
         let name = format!("the local store {}", folder.display());
-        LocalSecrets { folder, name }
+        let id = format!("local:{}", folder.display());
+        LocalSecrets { folder, name, id }
     }
 
     fn path(&self) -> PathBuf {
         self.folder.join("secrets.json")
     }
 
-    fn read(&self) -> Result<BTreeMap<SecretName, Kept>> {
+    fn read(&self) -> Result<Content> {
         let path = self.path();
         refuse_open_to_others(&self.folder, 0o700)?;
         refuse_open_to_others(&path, 0o600)?;
-        let Some(content) = file::read_json::<Content>(&path)? else { return Ok(BTreeMap::new()) };
+        let Some(content) = file::read_json::<Content>(&path)? else { return Ok(Content::default()) };
         if content.version != VERSION {
             return Err(Error::invalid("the local store was written by another version of this crate")
                 .with("path", path.display())
                 .with("version", content.version)
                 .hint("use the version of infra-sdk that wrote it, or remove the file and set the secrets up again"));
         }
-        Ok(content.secrets)
+        Ok(content)
+    }
+
+    fn save(&self, content: &Content) -> Result<()> {
+        exposing(|| file::write_json(&self.path(), content, Access::Private))
     }
 
     fn change(&self, changes: &[SecretChange]) -> Result<Vec<Written>> {
-        let mut secrets = self.read()?;
+        let mut content = self.read()?;
+        let secrets = &mut content.secrets;
         let mut written = Vec::new();
         for change in changes {
             let name = change.name().clone();
@@ -95,8 +114,7 @@ impl LocalSecrets {
             };
             written.push(Written { name, stamp });
         }
-        let content = Content { version: VERSION, secrets };
-        exposing(|| file::write_json(&self.path(), &content, Access::Private))?;
+        self.save(&content)?;
         Ok(written)
     }
 }
@@ -107,11 +125,38 @@ impl SecretStore for LocalSecrets {
         &self.name
     }
 
-    async fn list(&self) -> Result<Vec<StoredSecret>> {
-        let secrets = self.read()?.into_iter();
-        Ok(secrets
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// One file: any number of changes is one write.
+    fn costs(&self) -> Costs {
+        let all = usize::MAX;
+        Costs {
+            puts: all,
+            deletes: all,
+            mixed: true,
+            page: all,
+            opening: 0,
+            stamps: Stamps::OnWrite,
+            pace: None,
+        }
+    }
+
+    fn key(&self, name: &SecretName) -> String {
+        name.to_string()
+    }
+
+    fn check(&self, change: &SecretChange) -> Result<()> {
+        SecretChange::check_batch(std::slice::from_ref(change))
+    }
+
+    async fn look(&self, _: Option<&Mark>) -> Result<Listing> {
+        let secrets = self.read()?.secrets.into_iter();
+        let secrets = secrets
             .map(|(name, kept)| StoredSecret { name, stamp: Some(kept.stamp), updated: Some(kept.updated) })
-            .collect())
+            .collect();
+        Ok(Listing::Now { secrets, mark: None })
     }
 
     async fn write(&self, changes: &[SecretChange]) -> Result<WriteReport> {
@@ -133,11 +178,26 @@ impl SecretSource for LocalSecrets {
     }
 
     async fn get(&self, secret: &SecretName) -> Result<Option<SecretValue>> {
-        Ok(self.read()?.remove(secret).map(|kept| kept.value))
+        Ok(self.read()?.secrets.remove(secret).map(|kept| kept.value))
     }
 
     async fn get_all(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
-        Ok(self.read()?.into_iter().map(|(name, kept)| (name, kept.value)).collect())
+        Ok(self.read()?.secrets.into_iter().map(|(name, kept)| (name, kept.value)).collect())
+    }
+}
+
+#[async_trait]
+impl KeyKeeper for LocalSecrets {
+    async fn fingerprint_key(&self) -> Result<FingerprintKey> {
+        let _lock = FileLock::acquire(&self.folder.join(".lock"))?;
+        let mut content = self.read()?;
+        if let Some(key) = &content.key {
+            return FingerprintKey::from_hex(key).context(format!("read {}", self.path().display()));
+        }
+        let key = FingerprintKey::generate()?;
+        content.key = Some(key.to_hex());
+        self.save(&content)?;
+        Ok(key)
     }
 }
 
@@ -182,7 +242,7 @@ mod tests {
     }
 
     fn put(name: &str, value: &str) -> SecretChange {
-        SecretChange::Put { name: name.parse().unwrap(), value: SecretValue::new(value) }
+        SecretChange::put(name.parse().unwrap(), SecretValue::new(value))
     }
 
     #[tokio::test]
@@ -240,7 +300,7 @@ mod tests {
                 });
             }
         });
-        assert_eq!(store.read().unwrap().len(), 8);
+        assert_eq!(store.read().unwrap().secrets.len(), 8);
         fs::remove_dir_all(store.folder.parent().unwrap()).unwrap();
     }
 }

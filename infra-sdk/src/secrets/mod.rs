@@ -13,20 +13,34 @@
 //! # }
 //! ```
 
+mod backup;
+mod change;
 mod check;
 mod dotenv;
 mod dotenv_parse;
 mod dotenv_write;
+mod export;
+mod fingerprint;
+mod form;
 mod ignore;
 mod init;
+mod keep;
+mod lint;
+mod rotate;
+mod scan;
 mod setup;
 mod spec;
+mod status;
 mod store;
+mod sync;
 
+pub use change::{SecretChange, WriteReport, Written};
 pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
 pub use dotenv::{Dotenv, DotenvWarning};
 pub use dotenv_write::write_dotenv;
+pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use init::{InitPlan, InitStep, plan_init};
+pub use keep::{KeyKeeper, Sealer, SecretBytes};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
-pub use store::{SecretChange, SecretSource, SecretStore, Stamp, StoredSecret, WriteReport, Written};
+pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};

@@ -8,10 +8,11 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
+use crate::secrets::change::SecretChange;
 use crate::secrets::check::{UnknownSecret, unknown};
 use crate::secrets::dotenv::{Dotenv, DotenvWarning};
 use crate::secrets::spec::{MissingSecret, Needs, generate, missing_error};
-use crate::secrets::store::{SecretChange, SecretStore};
+use crate::secrets::store::SecretStore;
 
 /// What a setup will do; holds names, never a value.
 #[derive(Clone, Debug, Serialize)]
@@ -195,7 +196,7 @@ impl SetupPlan {
 }
 
 fn put(name: &SecretName, value: SecretValue) -> SecretChange {
-    SecretChange::Put { name: name.clone(), value }
+    SecretChange::put(name.clone(), value)
 }
 
 #[cfg(test)]
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
     use crate::config::{Generate, SecretSpec};
     use crate::names::EnvName;
-    use crate::secrets::store::{StoredSecret, WriteReport};
+    use crate::secrets::{Costs, Listing, Mark, Stamps, WriteReport};
 
     /// A store that keeps what it is given.
     #[derive(Default)]
@@ -218,13 +219,26 @@ mod tests {
         fn name(&self) -> &str {
             "memory"
         }
-        async fn list(&self) -> Result<Vec<StoredSecret>> {
-            Ok(Vec::new())
+        fn id(&self) -> &str {
+            "memory"
+        }
+        fn costs(&self) -> Costs {
+            let stamps = Stamps::None;
+            Costs { puts: 1, deletes: 1, mixed: false, page: 100, opening: 0, stamps, pace: None }
+        }
+        fn key(&self, name: &SecretName) -> String {
+            name.to_string()
+        }
+        fn check(&self, _: &SecretChange) -> Result<()> {
+            Ok(())
+        }
+        async fn look(&self, _: Option<&Mark>) -> Result<Listing> {
+            Ok(Listing::Now { secrets: Vec::new(), mark: None })
         }
         async fn write(&self, changes: &[SecretChange]) -> Result<WriteReport> {
             let mut kept = self.0.lock().unwrap();
             for change in changes {
-                if let SecretChange::Put { name, value } = change {
+                if let SecretChange::Put { name, value, .. } = change {
                     kept.insert(name.clone(), value.clone());
                 }
             }

@@ -42,7 +42,7 @@ impl std::fmt::Display for Table {
 /// # Errors
 /// What provisioning, building or one of the programs fails with.
 pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
-    let tools = provision::python_tools(cx).await?;
+    let tools = provision::peers(cx).await?;
     let folder = cx.root().join("target/bench/startup");
     write_ten_tasks(cx.root(), &folder)?;
     let cargo = ["run", "--quiet", "--profile", "xtask", "--package", "xtask", "--"];

@@ -1,0 +1,1 @@
+//! Talking to services over HTTP: one client, one way to fail.

@@ -1,0 +1,1 @@
+//! Encrypted copies of values and state, and the way back.

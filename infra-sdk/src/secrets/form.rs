@@ -1,0 +1,1 @@
+//! Whether a value has the form its declaration promises.

@@ -1,0 +1,1 @@
+//! Where other programs read a line of `.env` differently, and how.

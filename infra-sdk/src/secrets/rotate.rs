@@ -1,0 +1,1 @@
+//! Replacing a secret without a moment in which no value is accepted.

@@ -1,0 +1,1 @@
+//! What is where, how old it is, and what is next, by name.

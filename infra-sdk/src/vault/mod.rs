@@ -1,0 +1,1 @@
+//! The vault: values in the repo, encrypted with age, one a line.

@@ -1,0 +1,4 @@
+//! Stores behind a network, each against its real counterpart on the loopback interface.
+
+#[path = "../contract/secrets.rs"]
+mod secrets;
