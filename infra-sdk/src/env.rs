@@ -120,6 +120,11 @@ impl Env {
         self.stdin_is_terminal && self.stderr_is_terminal && !self.flag(CI)
     }
 
+    /// Whether standard input is a terminal.
+    pub fn stdin_is_terminal(&self) -> bool {
+        self.stdin_is_terminal
+    }
+
     /// Whether standard output is a terminal.
     pub fn stdout_is_terminal(&self) -> bool {
         self.stdout_is_terminal

@@ -1,16 +1,20 @@
 //! One environment: a provider behind every port, and the flows that go over several of them.
 
+mod absent;
 mod home;
 mod host;
 mod images;
 mod locks;
 mod open;
 mod programs;
+mod providers;
 mod record;
 mod references;
 mod rollout;
 mod secrets;
 mod stacks;
+mod stores;
+mod sync;
 
 pub use home::Home;
 pub use host::Host;

@@ -49,18 +49,7 @@ impl Infra {
     /// # Errors
     /// `Invalid` with the place of what is wrong in `.env`; what the store fails with.
     pub async fn plan_secrets(&self) -> Result<SecretsSetup> {
-        let dotenv = Dotenv::load(self.config().root(), self.environment())?;
-        for file in dotenv.iter().flat_map(Dotenv::files) {
-            if crate::file::is_open_to_others(file) {
-                self.host().tell(&format!(
-                    "warning: others on this machine can read it: chmod 600 {}",
-                    file.display()
-                ));
-            }
-        }
-        for (_, value) in dotenv.iter().flat_map(Dotenv::values) {
-            self.host().learn(value);
-        }
+        let dotenv = self.given()?;
         let stored = self.ports().secret_source.get_all().await?;
         let plan = secrets::plan_setup(&self.secret_needs(), dotenv.as_ref(), &stored);
         Ok(SecretsSetup { plan, dotenv, supplied: BTreeMap::new() })
@@ -142,9 +131,5 @@ impl Infra {
         let mut values = self.ports().secret_source.get_all().await?;
         values.retain(|name, _| needs.declares(name) && needs.get(name).is_some());
         Ok(values)
-    }
-
-    fn secret_needs(&self) -> Needs {
-        Needs::of(&self.settings().secrets, self.environment())
     }
 }

@@ -1,0 +1,84 @@
+//! All values of an environment: from `.env` or the CI's environment, from where they are kept, from the organisation.
+
+use std::collections::BTreeMap;
+
+use crate::config::Shared;
+use crate::env::CI;
+use crate::error::Result;
+use crate::infra::open::Infra;
+use crate::infra::providers;
+use crate::names::SecretName;
+use crate::secret::SecretValue;
+use crate::secrets::{self, Dotenv, Given, Values};
+
+impl Infra {
+    /// Every value there is, with its origin; all are masked from here on.
+    ///
+    /// # Errors
+    /// `Invalid` with the place of what is wrong in `.env`; what the stores fail with.
+    pub async fn values(&self) -> Result<Values> {
+        let ci = self.env().flag(CI);
+        let dotenv = if ci { None } else { self.dotenv()? };
+        let stored = self.ports().secret_source.get_all().await?;
+        let needs = self.secret_needs();
+        let organisation = self.organisation_values().await?;
+        let values = secrets::collect(
+            &needs,
+            Given {
+                env: self.env(),
+                ci,
+                dotenv: dotenv.as_ref(),
+                store: self.ports().secret_source.name(),
+                stored: &stored,
+                tag: self.settings().extends.as_ref().map_or("", |extends| &extends.tag),
+                organisation: &organisation,
+            },
+        );
+        for ignored in values.ignored() {
+            self.host().tell(&format!("warning: {ignored}"));
+        }
+        for (_, value) in values.iter() {
+            self.host().learn(value);
+        }
+        Ok(values)
+    }
+
+    /// The values of this repo's needs, all of them there.
+    ///
+    /// # Errors
+    /// As [`values`](Self::values); `NotFound` listing every required secret without a value.
+    pub async fn needed_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        let values = self.values().await?;
+        values.require()?;
+        Ok(values.to_map())
+    }
+
+    /// `.env` and the file of this environment; a warning for each that others can read.
+    pub(super) fn dotenv(&self) -> Result<Option<Dotenv>> {
+        let dotenv = Dotenv::load(self.config().root(), self.environment())?;
+        for file in dotenv.iter().flat_map(Dotenv::files) {
+            if crate::file::is_open_to_others(file) {
+                self.host().tell(&format!(
+                    "warning: others on this machine can read it: chmod 600 {}",
+                    file.display()
+                ));
+            }
+        }
+        for (_, value) in dotenv.iter().flat_map(Dotenv::values) {
+            self.host().learn(value);
+        }
+        Ok(dotenv)
+    }
+
+    /// What the organisation's vault, at the pinned tag, holds for this environment; nothing is asked for if nothing is
+    /// shared.
+    async fn organisation_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        let shared = self.secret_needs().iter().any(|(_, spec)| spec.shared == Some(Shared::Org));
+        if !shared {
+            return Ok(BTreeMap::new());
+        }
+        let path = format!("{}/{}.vault", self.settings().vault.dir.trim_end_matches('/'), self.environment());
+        let text = self.config().file_beside_extends(self.env(), &path).await?;
+        providers::read_vault(self.env(), self.config(), &text)
+    }
+}
