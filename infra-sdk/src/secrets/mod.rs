@@ -17,8 +17,6 @@ mod backup;
 mod change;
 mod check;
 mod dotenv;
-mod dotenv_parse;
-mod dotenv_write;
 mod export;
 mod fingerprint;
 mod form;
@@ -36,8 +34,7 @@ mod sync;
 
 pub use change::{SecretChange, WriteReport, Written};
 pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
-pub use dotenv::{Dotenv, DotenvWarning};
-pub use dotenv_write::write_dotenv;
+pub use dotenv::{Dotenv, DotenvWarning, append_to_dotenv, set_in_dotenv, write_dotenv};
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
