@@ -36,6 +36,7 @@ pub use change::{SecretChange, WriteReport, Written};
 pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
 pub use dotenv::{Dotenv, DotenvWarning, append_to_dotenv, set_in_dotenv, write_dotenv};
 pub use fingerprint::{Fingerprint, FingerprintKey};
+pub use form::{MalformedSecret, check_form};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
