@@ -13,6 +13,10 @@ pub const INFRA_HOME: &str = "INFRA_HOME";
 pub const INFRA_ENV: &str = "INFRA_ENV";
 /// Tasks that may run at the same time when `--jobs` is not given; default: the number of CPUs.
 pub const INFRA_JOBS: &str = "INFRA_JOBS";
+/// A person's or a machine's age key itself, as text; comes before every other place of a key.
+pub const INFRA_AGE_KEY: &str = "INFRA_AGE_KEY";
+/// The file of the age key; comes before the place that `[vault]` names.
+pub const INFRA_AGE_KEY_FILE: &str = "INFRA_AGE_KEY_FILE";
 /// A folder or URL that stands in for the release servers of Terraform and OpenTofu.
 pub const INFRA_TOOLS_MIRROR: &str = "INFRA_TOOLS_MIRROR";
 /// The prefix of variables that override `infra.toml`: `INFRA_CONFIG__DEPLOY__PORT=8080` sets `deploy.port`.
@@ -170,6 +174,25 @@ impl Env {
             Error::not_found("no folder for the local provider").hint("set INFRA_HOME to a folder you own")
         })
     }
+
+    /// Where a person's own settings are: `infra-sdk` in the platform's configuration folder.
+    ///
+    /// # Errors
+    /// `NotFound` when no home folder is set.
+    pub fn config_home(&self) -> Result<PathBuf> {
+        let config = if cfg!(windows) {
+            self.path("APPDATA")
+        } else if cfg!(target_os = "macos") {
+            self.path("HOME").map(|home| home.join("Library/Application Support"))
+        } else {
+            self.path("XDG_CONFIG_HOME")
+                .filter(|config| config.is_absolute())
+                .or_else(|| self.path("HOME").map(|home| home.join(".config")))
+        };
+        config
+            .map(|config| config.join("infra-sdk"))
+            .ok_or_else(|| Error::not_found("no folder for a person's settings").hint("set HOME"))
+    }
 }
 
 #[cfg(unix)]
@@ -193,6 +216,18 @@ mod tests {
         assert_eq!(home(&[("INFRA_HOME", "/x"), ("HOME", "/h")]).unwrap(), Path::new("/x"));
         assert!(home(&[("INFRA_HOME", "x")]).unwrap_err().to_string().contains("absolute"));
         assert!(home(&[]).unwrap_err().hints()[0].contains("INFRA_HOME"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn settings_of_a_person_are_in_the_configuration_folder() {
+        let home = |vars: &[(&str, &str)]| Env::of(vars.iter().copied(), "/").config_home();
+        assert_eq!(home(&[("XDG_CONFIG_HOME", "/c"), ("HOME", "/h")]).unwrap(), Path::new("/c/infra-sdk"));
+        assert_eq!(
+            home(&[("XDG_CONFIG_HOME", "c"), ("HOME", "/h")]).unwrap(),
+            Path::new("/h/.config/infra-sdk")
+        );
+        assert!(home(&[]).unwrap_err().hints()[0].contains("HOME"));
     }
 
     #[test]
