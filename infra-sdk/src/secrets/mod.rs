@@ -39,11 +39,15 @@ pub use change::{SecretChange, WriteReport, Written};
 pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
 pub use dotenv::{Dotenv, DotenvWarning};
 pub use dotenv_write::write_dotenv;
+pub use export::{ExportFormat, Exported, export};
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
-pub use rotate::previous_of;
+pub use rotate::{
+    RotationPlan, RotationReport, RotationState, RotationStep, plan_rotation, previous_of, value_from_output,
+};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
+pub use status::{Due, Known, KnownState, SecretStatus, SecretsStatus, TargetState, TargetStatus, status};
 pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};
 pub use values::{Given, IgnoreReason, IgnoredValue, ValueOrigin, Values, collect};
