@@ -43,7 +43,7 @@ impl Infra {
                 return Err(crate::names::unknown("store", label.as_str(), known, "add it to infra.toml as `[store.NAME]`"));
             }
         };
-        Ok((providers::store(self, label, &store)?, store.writes_per_second))
+        Ok((providers::open_store(self, label, &store)?, store.writes_per_second))
     }
 
     /// What `infra.toml` says with its placeholders filled in.

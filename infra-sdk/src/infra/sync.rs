@@ -97,7 +97,7 @@ impl Infra {
     }
 
     pub(super) fn sync_state_path(&self) -> PathBuf {
-        if providers::uses_vault(self.config()) {
+        if providers::vault::keeps_values(self.config()) {
             let vault = self.config().root().join(&self.settings().vault.dir);
             return vault.join(format!("{}.state", self.environment()));
         }

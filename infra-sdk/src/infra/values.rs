@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Shared;
+use serde::Deserialize;
+
+use crate::config::{Shared, Vault};
 use crate::env::CI;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::infra::open::Infra;
 use crate::infra::providers;
-use crate::names::SecretName;
+use crate::names::{RepoName, SecretName};
 use crate::secret::SecretValue;
 use crate::secrets::{self, Dotenv, Given, Values};
 
@@ -77,8 +79,32 @@ impl Infra {
         if !shared {
             return Ok(BTreeMap::new());
         }
-        let path = format!("{}/{}.vault", self.settings().vault.dir.trim_end_matches('/'), self.environment());
+        let (project, dir) = self.organisations_vault().await?;
+        let path = format!("{}/{}.vault", dir.trim_end_matches('/'), self.environment());
         let text = self.config().file_beside_extends(self.env(), &path).await?;
-        providers::read_vault(self.env(), self.config(), &text)
+        let tag = self.settings().extends.as_ref().map_or("", |extends| &extends.tag);
+        let name = format!("{path} of {project} at {tag}");
+        providers::vault::read(self.env(), self.config(), project, name, &text).await
+    }
+
+    /// The project that keeps the organisation's values, and the folder they are in: as its own `infra.toml` says.
+    async fn organisations_vault(&self) -> Result<(RepoName, String)> {
+        #[derive(Deserialize)]
+        struct Theirs {
+            project: Named,
+            #[serde(default)]
+            vault: Vault,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            name: RepoName,
+        }
+        let text = self.config().file_beside_extends(self.env(), "infra.toml").await?;
+        let theirs: Theirs = toml::from_str(&text).map_err(|error| {
+            Error::invalid("the infra.toml beside the file in `extends` cannot be read")
+                .because(error)
+                .hint("correct it there under a new tag, and name that tag in `extends.tag`")
+        })?;
+        Ok((theirs.project.name, theirs.vault.dir))
     }
 }

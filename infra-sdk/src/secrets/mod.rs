@@ -38,14 +38,18 @@ pub use backup::{Backup, BackupReport, BackupValue, open_backup, seal_backup};
 pub use change::{SecretChange, WriteReport, Written};
 pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
 pub use dotenv::{Dotenv, DotenvWarning, append_to_dotenv, set_in_dotenv, write_dotenv};
+pub use export::{ExportFormat, Exported, export};
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use form::{MalformedSecret, check_form};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
 pub use restore::{RestorePlan, RestoreReport, RestoreTo, plan_restore};
-pub use rotate::previous_of;
+pub use rotate::{
+    RotationPlan, RotationReport, RotationState, RotationStep, plan_rotation, previous_of, value_from_output,
+};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
+pub use status::{Due, Known, KnownState, SecretStatus, SecretsStatus, TargetState, TargetStatus, status};
 pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};
 pub use sync::{
     Action, Calls, KnownWrite, PlannedSecret, SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState,

@@ -1,8 +1,8 @@
-//! Which provider stands behind each port: the only place that names one.
+//! Which provider stands behind each port of an environment.
 
 use std::sync::Arc;
 
-use crate::config::{Config, Provider, StateKind, Store, StoreKind, Target};
+use crate::config::{Config, Provider, StateKind, Target};
 use crate::deploy::DeployTarget;
 use crate::env::Env;
 use crate::error::Result;
@@ -10,16 +10,16 @@ use crate::images::ImageRegistry;
 use crate::infra::absent::Absent;
 use crate::infra::home::Home;
 use crate::infra::open::Ports;
+use crate::infra::providers::vault;
 use crate::local::{
     LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets, LocalState,
 };
-use crate::names::EnvName;
 use crate::refs::ParameterStore;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 use crate::state::StateBackend;
 
 /// The ports of an environment.
-pub(super) fn choose(env: &Env, config: &Config, home: &Home) -> Result<Ports> {
+pub(in crate::infra) fn choose(env: &Env, config: &Config, home: &Home) -> Result<Ports> {
     let values = values(env, config, home)?;
     let images = images(config, home)?;
     Ok(Ports {
@@ -82,54 +82,18 @@ fn deploy(env: &Env, config: &Config, home: &Home, images: &Arc<dyn ImageRegistr
 
 /// Where values are kept: in the repo's vault if there are recipients, else on this machine. What is `local` to a
 /// laptop never goes into the repo.
-struct Values {
-    store: Arc<dyn SecretStore>,
-    source: Arc<dyn SecretSource>,
-    keys: Arc<dyn KeyKeeper>,
-    sealer: Arc<dyn Sealer>,
+pub(super) struct Values {
+    pub(super) store: Arc<dyn SecretStore>,
+    pub(super) source: Arc<dyn SecretSource>,
+    pub(super) keys: Arc<dyn KeyKeeper>,
+    pub(super) sealer: Arc<dyn Sealer>,
 }
 
 fn values(env: &Env, config: &Config, home: &Home) -> Result<Values> {
-    let sealer = sealer(env, config)?;
-    if uses_vault(config) {
-        return vault(env, config);
+    if vault::keeps_values(config) {
+        return vault::values(env, config);
     }
+    let sealer = vault::sealer(env, config)?;
     let local = Arc::new(LocalSecrets::new(home.secrets()));
     Ok(Values { store: local.clone(), source: local.clone(), keys: local, sealer })
-}
-
-/// Whether the values of this environment stand in the repo, encrypted.
-pub(super) fn uses_vault(config: &Config) -> bool {
-    !config.settings().vault.recipients.is_empty() && *config.environment() != EnvName::local()
-}
-
-#[cfg(feature = "vault")]
-fn open_vault(env: &Env, config: &Config) -> Result<crate::vault::Vault> {
-    todo!()
-}
-
-#[cfg(feature = "vault")]
-fn vault(env: &Env, config: &Config) -> Result<Values> {
-    let vault = Arc::new(open_vault(env, config)?);
-    Ok(Values { store: vault.clone(), source: vault.clone(), keys: vault.clone(), sealer: vault })
-}
-
-#[cfg(not(feature = "vault"))]
-fn vault(_: &Env, config: &Config) -> Result<Values> {
-    Err(no_vault(config).error())
-}
-
-#[cfg(feature = "vault")]
-fn sealer(env: &Env, config: &Config) -> Result<Arc<dyn Sealer>> {
-    Ok(Arc::new(open_vault(env, config)?))
-}
-
-#[cfg(not(feature = "vault"))]
-fn sealer(_: &Env, config: &Config) -> Result<Arc<dyn Sealer>> {
-    Ok(Arc::new(no_vault(config)))
-}
-
-#[cfg(not(feature = "vault"))]
-fn no_vault(config: &Config) -> Absent {
-    Absent::new("encryption with age", "vault", config.environment())
 }
