@@ -11,8 +11,8 @@ use crate::infra::host::Host;
 use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::ledger::{self, Filter, Outcome};
-use crate::names::{Label, SecretName};
-use crate::secrets::{SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState, SyncTarget, plan_sync};
+use crate::names::{Label, SecretName, unknown};
+use crate::secrets::{SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState, SyncTarget, Values, plan_sync};
 
 /// What a sync is called in the ledger.
 const SYNC: &str = "secrets.sync";
@@ -27,12 +27,23 @@ impl Infra {
     pub async fn plan_sync(&self, options: SyncOptions, only: &[Label]) -> Result<SyncPlan> {
         let values = self.values().await?;
         values.require()?;
-        let mut targets = Vec::new();
+        let targets = self.targets_with(&values, only, &BTreeSet::new())?;
+        plan_sync(targets, self.sync_state().await?, options).await
+    }
+
+    /// The stores and what each should hold.
+    pub(super) fn targets_with(
+        &self,
+        values: &Values,
+        only: &[Label],
+        retired: &BTreeSet<SecretName>,
+    ) -> Result<Vec<SyncTarget>> {
         let wanted = self.sync_targets()?;
         for label in only.iter().filter(|label| !wanted.contains_key(label.as_str())) {
             let known = wanted.keys().map(Label::as_str);
-            return Err(crate::names::unknown("store that secrets go to", label.as_str(), known, "name it in `targets`"));
+            return Err(unknown("store that secrets go to", label.as_str(), known, "name it in `targets`"));
         }
+        let mut targets = Vec::new();
         for (label, names) in wanted {
             if !only.is_empty() && !only.contains(&label) {
                 continue;
@@ -40,10 +51,11 @@ impl Infra {
             let (store, pace) = self.open_store(&label)?;
             // The old value of a rotation goes where the new one goes.
             let goes = |name: &SecretName| names.contains(values.previous_of(name).unwrap_or(name));
-            let values = values.iter().filter(|(name, _)| goes(name)).map(|(name, value)| (name.clone(), value.clone()));
-            targets.push(SyncTarget { values: values.collect(), label, store, pace });
+            let values = values.iter().filter(|(name, _)| goes(name));
+            let values = values.map(|(name, value)| (name.clone(), value.clone())).collect();
+            targets.push(SyncTarget { values, label, store, retired: retired.clone(), pace });
         }
-        plan_sync(targets, self.sync_state().await?, options).await
+        Ok(targets)
     }
 
     /// Plans and makes a sync, while no other of this repo and environment runs; `shown` is told the plan first. Every
@@ -58,8 +70,18 @@ impl Infra {
         shown: impl FnOnce(&SyncPlan) + Send,
     ) -> Result<SyncReport> {
         self.before_change().await?;
+        self.sync_retiring(options, only, &BTreeSet::new(), shown).await
+    }
+
+    pub(super) async fn sync_retiring(
+        &self,
+        options: SyncOptions,
+        only: &[Label],
+        retired: &BTreeSet<SecretName>,
+        shown: impl FnOnce(&SyncPlan) + Send,
+    ) -> Result<SyncReport> {
         let lock = self.lock("secrets-sync", "sync secrets").await?;
-        let done = self.sync_locked(options, only, shown).await;
+        let done = self.sync_locked(options, only, retired, shown).await;
         let unlocked = lock.finish().await;
         let report = done?;
         unlocked?;
@@ -70,17 +92,17 @@ impl Infra {
         &self,
         options: SyncOptions,
         only: &[Label],
+        retired: &BTreeSet<SecretName>,
         shown: impl FnOnce(&SyncPlan) + Send,
     ) -> Result<SyncReport> {
-        let plan = self.plan_sync(options, only).await?;
+        let values = self.values().await?;
+        values.require()?;
+        let targets = self.targets_with(&values, only, retired)?;
+        let plan = plan_sync(targets, self.sync_state().await?, options).await?;
         shown(&plan);
-        if plan.is_empty() {
-            // A sync that was killed may have written without recording it.
-            self.record_sync(&SyncReport::default()).await?;
-            return plan.apply(&ledger::actor(self.env()), self.progress(), &self.host().cancel).await;
-        }
         let by = ledger::actor(self.env());
         let report = plan.apply(&by, self.progress(), &self.host().cancel).await?;
+        // Also what a sync wrote that was killed before it could say so.
         self.record_sync(&report).await.context("the secrets are written, but this could not be noted")?;
         Ok(report)
     }

@@ -74,6 +74,7 @@ pub(super) struct Compared {
 pub(super) fn compare(
     store: &dyn SecretStore,
     wanted: Vec<Wanted>,
+    retired: &BTreeSet<SecretName>,
     known: Option<&Page>,
     listing: Option<Listing>,
     options: SyncOptions,
@@ -99,7 +100,7 @@ pub(super) fn compare(
             listed.as_ref().map_or(Sight::None { foreign: foreign.contains(&key) }, |it| it.sight(&key));
         compared.want(wanted, &page, sight, options);
     }
-    compared.rest(store, &page, &names, options);
+    compared.rest(store, &page, &names, |name| options.prune || retired.contains(name));
     compared.before = match listed {
         Some(listed) => listed.stamps(),
         None => page.stamps(store),
@@ -149,12 +150,12 @@ impl Compared {
         store: &dyn SecretStore,
         page: &Page,
         wanted: &BTreeMap<String, SecretName>,
-        options: SyncOptions,
+        removes: impl Fn(&SecretName) -> bool,
     ) {
         let unwanted = |name: &&SecretName| !wanted.contains_key(&store.key(name));
         for name in page.secrets.keys().filter(unwanted) {
             self.actions.insert(name.clone(), Action::Prune);
-            if options.prune {
+            if removes(name) {
                 self.deletes.push(name.clone());
             }
         }

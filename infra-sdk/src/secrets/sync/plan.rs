@@ -39,6 +39,8 @@ pub struct SyncPlan {
 pub struct TargetPlan {
     /// The target.
     pub target: Label,
+    /// What tells its store from every other.
+    pub id: String,
     /// How messages call its store.
     pub store: String,
     /// Every secret that is wanted, known or seen there, sorted by name.
@@ -83,6 +85,7 @@ pub(super) struct Job {
 ///     label: "copy".parse()?,
 ///     store: Arc::new(LocalSecrets::new(folder.join("copy"))),
 ///     values: [("TOKEN".parse()?, SecretValue::new("hunter2"))].into(),
+///     retired: Default::default(),
 ///     pace: None,
 /// };
 /// let plan = plan_sync(vec![target], state, SyncOptions::default()).await?;
@@ -126,7 +129,7 @@ async fn plan_target(
     options: SyncOptions,
 ) -> Result<(TargetPlan, Job)> {
     let pace = target.pace();
-    let SyncTarget { label, store, values, .. } = target;
+    let SyncTarget { label, store, values, retired, .. } = target;
     let wanted = values.into_iter().map(|(name, value)| {
         let fingerprint = key.fingerprint(store.id(), &name, &value);
         Wanted { name, value, fingerprint }
@@ -147,7 +150,7 @@ async fn plan_target(
         listing = Some(found);
     }
     let first = known.is_none();
-    let compared = compare(store.as_ref(), wanted, known.as_ref(), listing, options);
+    let compared = compare(store.as_ref(), wanted, &retired, known.as_ref(), listing, options);
     calls.planned = planned_calls(&costs, &compared);
     let secrets = compared.actions.iter();
     let secrets =
@@ -159,7 +162,8 @@ async fn plan_target(
         None if first => Some("the state knows nothing of this store: every value is written".to_owned()),
         None => None,
     };
-    let plan = TargetPlan { target: label.clone(), store: store.name().to_owned(), secrets, calls, note };
+    let id = store.id().to_owned();
+    let plan = TargetPlan { target: label.clone(), id, store: store.name().to_owned(), secrets, calls, note };
     Ok((plan, Job { label, store, pace, compared }))
 }
 

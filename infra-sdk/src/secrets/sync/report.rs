@@ -8,7 +8,7 @@ use crate::secrets::sync::compare::Action;
 use crate::secrets::sync::plan::Job;
 
 /// What a sync did; shows names, never a value.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct SyncReport {
     /// Each store, in the order they were asked for.
     pub targets: Vec<TargetReport>,
@@ -19,6 +19,8 @@ pub struct SyncReport {
 pub struct TargetReport {
     /// The target.
     pub target: Label,
+    /// What tells its store from every other.
+    pub id: String,
     /// How messages call its store.
     pub store: String,
     /// Written, and not there before.
@@ -64,9 +66,9 @@ impl TargetReport {
         };
         let left = |action: Action, done: bool| if done { Vec::new() } else { of(action).collect() };
         let repairs = job.compared.puts.iter().any(|put| put.action == Action::Drifted);
-        let prunes = !job.compared.deletes.is_empty();
         TargetReport {
             target: job.label.clone(),
+            id: job.store.id().to_owned(),
             store: job.store.name().to_owned(),
             created: Vec::new(),
             updated: Vec::new(),
@@ -74,7 +76,7 @@ impl TargetReport {
             pruned: Vec::new(),
             unchanged: of(Action::Unchanged).count(),
             drifted: left(Action::Drifted, repairs),
-            prunable: left(Action::Prune, prunes),
+            prunable: of(Action::Prune).filter(|name| !job.compared.deletes.contains(name)).collect(),
             foreign: of(Action::Foreign).collect(),
             left: Vec::new(),
             failure: None,

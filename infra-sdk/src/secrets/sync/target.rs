@@ -21,6 +21,9 @@ pub struct SyncTarget {
     pub store: Arc<dyn SecretStore>,
     /// The values it should hold.
     pub values: BTreeMap<SecretName, SecretValue>,
+    /// What nobody may want any more, as at the end of a rotation: removed also without [`SyncOptions::prune`], if an earlier
+    /// sync wrote it.
+    pub retired: BTreeSet<SecretName>,
     /// Write requests a second to start with, for accounts with limits of their own; default: the store's documented
     /// [pace](crate::secrets::Costs::pace).
     pub pace: Option<f64>,
