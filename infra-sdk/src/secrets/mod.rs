@@ -44,3 +44,7 @@ pub use keep::{KeyKeeper, Sealer, SecretBytes};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
 pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};
+pub use sync::{
+    Action, Calls, KnownWrite, PlannedSecret, SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState,
+    SyncTarget, TargetPlan, TargetReport, plan_sync,
+};
