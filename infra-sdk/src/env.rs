@@ -39,6 +39,23 @@ pub const CLOUDFLARE_ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
 pub const CLOUDFLARE_API_BASE_URL: &str = "CLOUDFLARE_API_BASE_URL";
 /// Any non-empty value switches colour off (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
+/// The region of AWS to work in, such as `eu-central-1`, unless a setting names one.
+pub const AWS_REGION: &str = "AWS_REGION";
+/// The region where `AWS_REGION` is not set.
+pub const AWS_DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
+/// The profile in AWS's own files that gives credentials.
+pub const AWS_PROFILE: &str = "AWS_PROFILE";
+/// With `AWS_SECRET_ACCESS_KEY`: credentials of AWS; they go before every other way to find some.
+pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+/// The secret half of `AWS_ACCESS_KEY_ID`.
+pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+/// What credentials of AWS that expire need besides.
+pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
+/// An address that stands in for every service of AWS; `AWS_ENDPOINT_URL_SSM` and `AWS_ENDPOINT_URL_SECRETS_MANAGER`
+/// stand in for one.
+pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+/// Whether such addresses are ignored.
+pub const AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 
 /// A snapshot of the environment: variables, working folder, terminals, this program.
 ///

@@ -1,1 +1,24 @@
-//! Amazon Web Services.
+//! Amazon Web Services: secrets in Systems Manager's Parameter Store and in Secrets Manager.
+//!
+//! Nothing here has been held against an account: the tests run against an emulator and against scripted answers, and
+//! what those cannot show comes from AWS's documentation.
+
+mod connect;
+mod fault;
+mod place;
+#[cfg(feature = "aws-secrets-manager")]
+mod secrets_manager;
+#[cfg(feature = "aws-secrets-manager")]
+mod secrets_manager_limits;
+#[cfg(feature = "aws-secrets-manager")]
+mod secrets_manager_write;
+#[cfg(feature = "aws-ssm")]
+mod ssm;
+#[cfg(feature = "aws-ssm")]
+mod ssm_limits;
+
+pub use connect::Aws;
+#[cfg(feature = "aws-secrets-manager")]
+pub use secrets_manager::SecretsManagerSecrets;
+#[cfg(feature = "aws-ssm")]
+pub use ssm::SsmSecrets;
