@@ -35,6 +35,12 @@ pub const USER: &str = "USER";
 pub const LOGNAME: &str = "LOGNAME";
 /// The person's name on Windows.
 pub const USERNAME: &str = "USERNAME";
+/// The token requests to Cloudflare are made with; it needs the permission `Workers Scripts: Edit`.
+pub const CLOUDFLARE_API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
+/// The account whose Workers are meant where no other is named.
+pub const CLOUDFLARE_ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
+/// Where Cloudflare's API is; default `https://api.cloudflare.com/client/v4`.
+pub const CLOUDFLARE_API_BASE_URL: &str = "CLOUDFLARE_API_BASE_URL";
 /// Any non-empty value switches colour off (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// The region of AWS to work in, such as `eu-central-1`, unless a setting names one.
