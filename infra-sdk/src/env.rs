@@ -25,6 +25,8 @@ pub const INFRA_CONFIG: &str = "INFRA_CONFIG__";
 pub const CI: &str = "CI";
 /// Set by GitHub Actions; then output uses groups and annotations.
 pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// The file whose variables GitHub Actions sets for the steps that follow.
+pub const GITHUB_ENV: &str = "GITHUB_ENV";
 /// The file GitHub Actions shows on the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 /// Who started the run on GitHub Actions; stands in the ledger.

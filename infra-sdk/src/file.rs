@@ -88,6 +88,17 @@ pub fn write_new(path: &Path, content: &[u8], access: Access) -> Result<()> {
     Ok(())
 }
 
+/// Adds to the end of a file that others write to as well, such as those of a CI system.
+///
+/// # Errors
+/// `Denied` or `Io`, with the path.
+pub fn append(path: &Path, content: &[u8]) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let open = options.append(true).create(true).open(path);
+    open.and_then(|mut file| std::io::Write::write_all(&mut file, content))
+        .map_err(|error| failed("add to a file", path, error))
+}
+
 fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -11,7 +11,6 @@ use crate::file::{self, Access};
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::names::SecretName;
-use crate::secret::SecretValue;
 use crate::secrets::{
     self, Backup, BackupReport, BackupValue, ExportFormat, LintReport, RestorePlan, RestoreReport, RestoreTo,
 };
@@ -28,9 +27,6 @@ pub struct Handed {
     pub names: Vec<SecretName>,
     /// Those that GitHub can not hide, because they, or a line of them, are too short.
     pub shown: Vec<SecretName>,
-    /// For the runner of GitHub Actions, which reads it on standard output: the values to hide.
-    #[serde(skip)]
-    pub commands: Option<SecretValue>,
 }
 
 impl fmt::Display for Handed {
@@ -75,6 +71,9 @@ impl Infra {
     pub async fn export_secrets(&self, format: ExportFormat, out: Option<&Path>) -> Result<Handed> {
         let values = self.needed_values().await?;
         let exported = secrets::export(&values, format, &self.settings().project.name)?;
+        for part in &exported.hide {
+            self.host().learn(part);
+        }
         let text = exported.text.expose().as_bytes();
         let path = match (format, out) {
             (ExportFormat::Github, None) => {
@@ -99,7 +98,7 @@ impl Infra {
         };
         let names: Vec<SecretName> = values.into_keys().collect();
         self.record_names("secrets.export", &format.to_string(), &names).await?;
-        Ok(Handed { format: format.to_string(), path, names, shown: exported.shown, commands: exported.commands })
+        Ok(Handed { format: format.to_string(), path, names, shown: exported.shown })
     }
 
     /// Writes an encrypted copy of this environment's values, of the key of fingerprints and of what was synced into a
@@ -166,7 +165,7 @@ impl Infra {
         unlocked?;
         let state = self.sync_state_path();
         if let Some(content) = planned.state.filter(|_| report.fingerprint_key && !state.exists()) {
-            file::write(&state, &content, Access::Normal)?;
+            file::write(&state, &content, Access::Shared)?;
         }
         let names: Vec<SecretName> = report.created.iter().chain(&report.replaced).cloned().collect();
         self.record_names("secrets.restore", "values", &names).await?;

@@ -8,7 +8,7 @@ use crate::infra::open::Infra;
 use crate::ledger::{self, Filter, Outcome};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
-use crate::secrets::{self, Dotenv, InitPlan, MissingSecret, Needs, SecretsReport, SetupPlan, SetupReport};
+use crate::secrets::{self, Dotenv, InitPlan, MissingSecret, SecretsReport, SetupPlan, SetupReport};
 use crate::time::Timestamp;
 
 /// What writing secrets is called in the ledger.
@@ -116,20 +116,21 @@ impl Infra {
             .collect())
     }
 
-    /// Whether every secret this repo needs is in the store.
+    /// Whether every secret this repo needs is there, and has its form: where values are kept, at the organisation, and
+    /// in CI in the job's environment.
     ///
     /// # Errors
-    /// What the store fails with; what is missing stands in the report.
+    /// What the stores fail with; what is missing stands in the report.
     pub async fn check_secrets(&self) -> Result<SecretsReport> {
-        secrets::check(&self.secret_needs(), &*self.ports().secret_source).await
+        let values = self.kept_values().await?;
+        let place = self.ports().secret_source.name();
+        Ok(secrets::check_values(&self.secret_needs(), place, &values.to_map()))
     }
 
     /// The values a release needs, all of them.
     pub(super) async fn needed_secrets(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
-        self.check_secrets().await?.require()?;
-        let needs = self.secret_needs();
-        let mut values = self.ports().secret_source.get_all().await?;
-        values.retain(|name, _| needs.declares(name) && needs.get(name).is_some());
+        let values = self.kept_values().await?.to_map();
+        secrets::check_values(&self.secret_needs(), self.ports().secret_source.name(), &values).require()?;
         Ok(values)
     }
 }

@@ -25,8 +25,7 @@ impl Infra {
     /// `NotFound` listing every required secret without a value; `Invalid` listing every value a store could not take;
     /// `NotBuilt` or `Denied` when a store can not be opened; what looking at the stores fails with.
     pub async fn plan_sync(&self, options: SyncOptions, only: &[Label]) -> Result<SyncPlan> {
-        let values = self.values().await?;
-        values.require()?;
+        let values = self.checked_values().await?;
         let targets = self.targets_with(&values, only, &BTreeSet::new())?;
         plan_sync(targets, self.sync_state().await?, options).await
     }
@@ -95,8 +94,7 @@ impl Infra {
         retired: &BTreeSet<SecretName>,
         shown: impl FnOnce(&SyncPlan) + Send,
     ) -> Result<SyncReport> {
-        let values = self.values().await?;
-        values.require()?;
+        let values = self.checked_values().await?;
         let targets = self.targets_with(&values, only, retired)?;
         let plan = plan_sync(targets, self.sync_state().await?, options).await?;
         shown(&plan);

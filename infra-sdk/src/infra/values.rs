@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::config::{Shared, Vault};
 use crate::env::CI;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::names::{RepoName, SecretName};
@@ -19,17 +19,24 @@ impl Infra {
     /// # Errors
     /// `Invalid` with the place of what is wrong in `.env`; what the stores fail with.
     pub async fn values(&self) -> Result<Values> {
-        let ci = self.env().flag(CI);
-        let dotenv = if ci { None } else { self.dotenv()? };
-        let stored = self.ports().secret_source.get_all().await?;
-        let needs = self.secret_needs();
+        let dotenv = if self.env().flag(CI) { None } else { self.dotenv()? };
+        self.collect(dotenv.as_ref()).await
+    }
+
+    /// The same without `.env`: what a setup has stored already.
+    pub(super) async fn kept_values(&self) -> Result<Values> {
+        self.collect(None).await
+    }
+
+    async fn collect(&self, dotenv: Option<&Dotenv>) -> Result<Values> {
+        let stored = self.stored_values().await?;
         let organisation = self.organisation_values().await?;
         let values = secrets::collect(
-            &needs,
+            &self.secret_needs(),
             Given {
                 env: self.env(),
-                ci,
-                dotenv: dotenv.as_ref(),
+                ci: self.env().flag(CI),
+                dotenv,
                 store: self.ports().secret_source.name(),
                 stored: &stored,
                 tag: self.settings().extends.as_ref().map_or("", |extends| &extends.tag),
@@ -45,14 +52,48 @@ impl Infra {
         Ok(values)
     }
 
+    /// In CI the environment gives the values: a vault that this job has no key for is not needed.
+    async fn stored_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        match self.ports().secret_source.get_all().await {
+            Err(error)
+                if self.env().flag(CI) && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Denied) =>
+            {
+                self.host().tell(&format!("values come from the job's environment alone: {error}"));
+                Ok(BTreeMap::new())
+            }
+            stored => stored,
+        }
+    }
+
+    /// Every value, with its origin: all that are needed are there and have their form.
+    pub(super) async fn checked_values(&self) -> Result<Values> {
+        let values = self.values().await?;
+        values.require()?;
+        secrets::check_values(&self.secret_needs(), "`.env` and what is stored", &values.to_map()).require()?;
+        Ok(values)
+    }
+
     /// The values of this repo's needs, all of them there.
     ///
     /// # Errors
-    /// As [`values`](Self::values); `NotFound` listing every required secret without a value.
+    /// As [`values`](Self::values); `NotFound` listing every required secret without a value; `Invalid` listing every
+    /// value without its declared form.
     pub async fn needed_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
-        let values = self.values().await?;
-        values.require()?;
-        Ok(values.to_map())
+        Ok(self.checked_values().await?.to_map())
+    }
+
+    /// What a person or a CI job gives: `.env`, or the job's environment.
+    pub(super) fn given(&self) -> Result<Option<Dotenv>> {
+        if !self.env().flag(CI) {
+            return self.dotenv();
+        }
+        let needs = self.secret_needs();
+        let given = needs.iter().filter_map(|(name, _)| {
+            let value = SecretValue::new(self.env().get(name.as_str())?);
+            self.host().learn(&value);
+            Some((name.clone(), value))
+        });
+        Ok(Some(Dotenv::of_values(given, "the job's environment")))
     }
 
     /// `.env` and the file of this environment; a warning for each that others can read.

@@ -1,6 +1,6 @@
 //! Whether everything an environment needs is there: in `.env`, or in a store. Names only, never a value.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -153,9 +153,12 @@ impl fmt::Display for SecretsReport {
 /// # Errors
 /// What the store fails with.
 pub async fn check(needs: &Needs, source: &dyn SecretSource) -> Result<SecretsReport> {
-    let values = source.get_all().await?;
-    let look = |name: &SecretName| Found::value(needs, name, values.get(name));
-    Ok(SecretsReport::of(needs, source.name(), look, false))
+    Ok(check_values(needs, source.name(), &source.get_all().await?))
+}
+
+/// The same for values that are at hand; `place` is what messages call where they are from.
+pub fn check_values(needs: &Needs, place: &str, values: &BTreeMap<SecretName, SecretValue>) -> SecretsReport {
+    SecretsReport::of(needs, place, |name| Found::value(needs, name, values.get(name)), false)
 }
 
 /// Looks for the needed secrets in a store that gives no values back, by name.

@@ -36,7 +36,7 @@ mod values;
 
 pub use backup::{Backup, BackupReport, BackupValue, open_backup, seal_backup};
 pub use change::{SecretChange, WriteReport, Written};
-pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
+pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed, check_values};
 pub use dotenv::{Dotenv, DotenvWarning, append_to_dotenv, set_in_dotenv, write_dotenv};
 pub use export::{ExportFormat, Exported, export};
 pub use fingerprint::{Fingerprint, FingerprintKey};

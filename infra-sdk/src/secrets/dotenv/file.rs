@@ -87,6 +87,12 @@ impl Dotenv {
         Ok(dotenv)
     }
 
+    /// Values that were given some other way, which stand in for the file; `place` is what messages call it.
+    pub(crate) fn of_values(values: impl Iterator<Item = (SecretName, SecretValue)>, place: &str) -> Self {
+        let values = values.map(|(name, value)| (name, Value { value, file: 0, line: 0 }));
+        Dotenv { values: values.collect(), files: vec![place.into()], warnings: Vec::new() }
+    }
+
     /// Reads `.env` in the folder `root`, and `.env.ENVIRONMENT` over it; `None` when neither is there.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{RepoName, SecretName, nearest, quoted};
 use crate::secret::{SecretValue, exposing};
-use crate::secrets::dotenv_write::write_dotenv;
+use crate::secrets::dotenv::write_dotenv;
 use crate::secrets::export::{github, k8s};
 
 /// A way to write values down for another program.
@@ -63,9 +63,8 @@ impl fmt::Display for ExportFormat {
 pub struct Exported {
     /// The text of the file.
     pub text: SecretValue,
-    /// For `github`: the commands to print to standard output before anything else, so that the runner hides the values.
-    /// They hold the values themselves: for the runner only.
-    pub commands: Option<SecretValue>,
+    /// For `github`: each line and each JSON leaf that the runner must hide before anything else is printed.
+    pub hide: Vec<SecretValue>,
     /// For `github`: the secrets whose value, or a line of it, is too short to be hidden.
     pub shown: Vec<SecretName>,
 }
@@ -97,7 +96,7 @@ pub fn export(
         ExportFormat::K8s => k8s::manifest(values, project)?,
         ExportFormat::Github => return github::export(values),
     };
-    Ok(Exported { text, commands: None, shown: Vec::new() })
+    Ok(Exported { text, hide: Vec::new(), shown: Vec::new() })
 }
 
 fn json(values: &BTreeMap<SecretName, SecretValue>) -> Result<SecretValue> {

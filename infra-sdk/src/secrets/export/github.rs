@@ -1,4 +1,4 @@
-//! Values for the following steps of a job on GitHub Actions, hidden in its log.
+//! Values for the following steps of a job on GitHub Actions, and what its log must hide.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,11 +11,11 @@ use crate::secrets::export::Exported;
 /// What is shorter would tear holes into every line of the log.
 const SHORTEST: usize = 4;
 
-/// Writes the file `$GITHUB_ENV` and the commands that hide the values, by the
+/// Writes the file `$GITHUB_ENV` and says what must be hidden, by the
 /// [documented](https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands) forms.
 pub(super) fn export(values: &BTreeMap<SecretName, SecretValue>) -> Result<Exported> {
     let delimiter = delimiter(values)?;
-    let (mut text, mut commands, mut shown) = (String::new(), String::new(), Vec::new());
+    let (mut text, mut hide, mut shown) = (String::new(), Vec::new(), Vec::new());
     for (name, value) in values {
         refuse(name, value)?;
         text.push_str(&format!("{name}<<{delimiter}\n{}\n{delimiter}\n", value.expose()));
@@ -23,12 +23,9 @@ pub(super) fn export(values: &BTreeMap<SecretName, SecretValue>) -> Result<Expor
         if short {
             shown.push(name.clone());
         }
-        for part in parts {
-            commands.push_str(&format!("::add-mask::{}\n", escaped(&part)));
-        }
+        hide.extend(parts.into_iter().map(SecretValue::new));
     }
-    let (text, commands) = (SecretValue::new(text), Some(SecretValue::new(commands)));
-    Ok(Exported { text, commands, shown })
+    Ok(Exported { text: SecretValue::new(text), hide, shown })
 }
 
 /// The runner refuses these names, or ignores them without a word.
@@ -88,10 +85,6 @@ fn leaves(json: &serde_json::Value, parts: &mut BTreeSet<String>) {
     }
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,15 +112,6 @@ mod tests {
         values
     }
 
-    fn read_commands(commands: &SecretValue) -> BTreeSet<String> {
-        let read = |line: &str| {
-            let masked = line.strip_prefix("::add-mask::").expect("each line is a command");
-            assert!(!masked.is_empty());
-            masked.replace("%0A", "\n").replace("%0D", "\r").replace("%25", "%")
-        };
-        commands.expose().lines().map(read).collect()
-    }
-
     #[test]
     fn every_value_comes_back_from_the_file_of_the_runner() {
         let one = exported(ExportFormat::Github);
@@ -139,7 +123,7 @@ mod tests {
     #[test]
     fn each_line_and_each_leaf_is_hidden_and_short_ones_are_named() {
         let exported = exported(ExportFormat::Github);
-        let hidden = read_commands(exported.commands.as_ref().unwrap());
+        let hidden: BTreeSet<&str> = exported.hide.iter().map(SecretValue::expose).collect();
         for part in ["plain", "a=b<<c", "three", "leaf-secret", "12345678", "00123456"] {
             assert!(hidden.contains(part), "{part} is not in {hidden:?}");
         }

@@ -58,13 +58,13 @@ async fn rotate(cx: Cx, flags: Flags) -> Result<()> {
         return Ok(());
     }
     let new = match flags.from.split_first() {
-        Some((program, args)) if plan.needs_value() => Some(infra.value_from(program, args).await?),
-        _ if plan.needs_value() && !plan.generates() && cx.can_ask() => {
+        Some((program, args)) if plan.takes_value() => Some(infra.value_from(program, args).await?),
+        _ if plan.needs_value() && cx.can_ask() => {
             Some(cx.ask_secret(&format!("the new value of {}", flags.name)).await?)
         }
         _ => None,
     };
-    let rotated = infra.rotate(plan, new).await?;
+    let rotated = infra.rotate(&flags.name, flags.finish, new).await?;
     cx.report(&rotated);
     rotated.complete()
 }
