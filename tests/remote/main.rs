@@ -2,5 +2,6 @@
 
 #[path = "../contract/secrets.rs"]
 mod secrets;
+mod journey;
 
 mod cloudflare;
