@@ -33,6 +33,7 @@ mod spec;
 mod status;
 mod store;
 mod sync;
+mod values;
 
 pub use change::{SecretChange, WriteReport, Written};
 pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
@@ -41,6 +42,8 @@ pub use dotenv_write::write_dotenv;
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
+pub use rotate::previous_of;
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
 pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};
+pub use values::{Given, IgnoreReason, IgnoredValue, ValueOrigin, Values, collect};

@@ -54,6 +54,11 @@ impl Needs {
         self.needed.get(name)
     }
 
+    /// All names that `infra.toml` declares, for this environment or another.
+    pub fn declared(&self) -> impl Iterator<Item = &SecretName> {
+        self.needed.keys().chain(&self.elsewhere)
+    }
+
     /// Whether `infra.toml` declares the name, for this environment or another.
     pub fn declares(&self, name: &SecretName) -> bool {
         self.needed.contains_key(name) || self.elsewhere.contains(name)
