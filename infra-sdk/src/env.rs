@@ -13,6 +13,10 @@ pub const INFRA_HOME: &str = "INFRA_HOME";
 pub const INFRA_ENV: &str = "INFRA_ENV";
 /// Tasks that may run at the same time when `--jobs` is not given; default: the number of CPUs.
 pub const INFRA_JOBS: &str = "INFRA_JOBS";
+/// A person's or a machine's age key itself, as text; comes before every other place of a key.
+pub const INFRA_AGE_KEY: &str = "INFRA_AGE_KEY";
+/// The file of the age key; comes before the place that `[vault]` names.
+pub const INFRA_AGE_KEY_FILE: &str = "INFRA_AGE_KEY_FILE";
 /// A folder or URL that stands in for the release servers of Terraform and OpenTofu.
 pub const INFRA_TOOLS_MIRROR: &str = "INFRA_TOOLS_MIRROR";
 /// The prefix of variables that override `infra.toml`: `INFRA_CONFIG__DEPLOY__PORT=8080` sets `deploy.port`.
@@ -21,6 +25,8 @@ pub const INFRA_CONFIG: &str = "INFRA_CONFIG__";
 pub const CI: &str = "CI";
 /// Set by GitHub Actions; then output uses groups and annotations.
 pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
+/// The file whose variables GitHub Actions sets for the steps that follow.
+pub const GITHUB_ENV: &str = "GITHUB_ENV";
 /// The file GitHub Actions shows on the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 /// Who started the run on GitHub Actions; stands in the ledger.
@@ -31,6 +37,12 @@ pub const USER: &str = "USER";
 pub const LOGNAME: &str = "LOGNAME";
 /// The person's name on Windows.
 pub const USERNAME: &str = "USERNAME";
+/// The token requests to Cloudflare are made with; it needs the permission `Workers Scripts: Edit`.
+pub const CLOUDFLARE_API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
+/// The account whose Workers are meant where no other is named.
+pub const CLOUDFLARE_ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
+/// Where Cloudflare's API is; default `https://api.cloudflare.com/client/v4`.
+pub const CLOUDFLARE_API_BASE_URL: &str = "CLOUDFLARE_API_BASE_URL";
 /// Any non-empty value switches colour off (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// The region of AWS to work in, such as `eu-central-1`, unless a setting names one.
@@ -137,6 +149,11 @@ impl Env {
         self.stdin_is_terminal && self.stderr_is_terminal && !self.flag(CI)
     }
 
+    /// Whether standard input is a terminal.
+    pub fn stdin_is_terminal(&self) -> bool {
+        self.stdin_is_terminal
+    }
+
     /// Whether standard output is a terminal.
     pub fn stdout_is_terminal(&self) -> bool {
         self.stdout_is_terminal
@@ -182,6 +199,25 @@ impl Env {
             Error::not_found("no folder for the local provider").hint("set INFRA_HOME to a folder you own")
         })
     }
+
+    /// Where a person's own settings are: `infra-sdk` in the platform's configuration folder.
+    ///
+    /// # Errors
+    /// `NotFound` when no home folder is set.
+    pub fn config_home(&self) -> Result<PathBuf> {
+        let config = if cfg!(windows) {
+            self.path("APPDATA")
+        } else if cfg!(target_os = "macos") {
+            self.path("HOME").map(|home| home.join("Library/Application Support"))
+        } else {
+            self.path("XDG_CONFIG_HOME")
+                .filter(|config| config.is_absolute())
+                .or_else(|| self.path("HOME").map(|home| home.join(".config")))
+        };
+        config
+            .map(|config| config.join("infra-sdk"))
+            .ok_or_else(|| Error::not_found("no folder for a person's settings").hint("set HOME"))
+    }
 }
 
 #[cfg(unix)]
@@ -205,6 +241,18 @@ mod tests {
         assert_eq!(home(&[("INFRA_HOME", "/x"), ("HOME", "/h")]).unwrap(), Path::new("/x"));
         assert!(home(&[("INFRA_HOME", "x")]).unwrap_err().to_string().contains("absolute"));
         assert!(home(&[]).unwrap_err().hints()[0].contains("INFRA_HOME"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn settings_of_a_person_are_in_the_configuration_folder() {
+        let home = |vars: &[(&str, &str)]| Env::of(vars.iter().copied(), "/").config_home();
+        assert_eq!(home(&[("XDG_CONFIG_HOME", "/c"), ("HOME", "/h")]).unwrap(), Path::new("/c/infra-sdk"));
+        assert_eq!(
+            home(&[("XDG_CONFIG_HOME", "c"), ("HOME", "/h")]).unwrap(),
+            Path::new("/h/.config/infra-sdk")
+        );
+        assert!(home(&[]).unwrap_err().hints()[0].contains("HOME"));
     }
 
     #[test]

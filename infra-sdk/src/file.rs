@@ -58,17 +58,61 @@ pub fn make_dir(path: &Path, access: Access) -> Result<()> {
 /// # Errors
 /// `Denied` or `Io`, with the path; the old file is then unchanged.
 pub fn write(path: &Path, content: &[u8], access: Access) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_dir(parent, access)?;
+    filled(path, content, access)?.persist(path)?;
+    sync_dir(parent(path));
+    Ok(())
+}
+
+/// Replaces `path` as [`write()`] does, and keeps who may read it; a new file is as the umask says.
+///
+/// # Errors
+/// As [`write()`].
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let temporary = filled(path, content, Access::Shared)?;
+    if let Ok(meta) = fs::metadata(path) {
+        let kept = temporary.file.set_permissions(meta.permissions());
+        kept.map_err(|error| failed("keep the mode of a file", path, error))?;
+    }
+    temporary.persist(path)?;
+    sync_dir(parent(path));
+    Ok(())
+}
+
+/// Writes a file that is not there yet, in one step, and never over another one.
+///
+/// # Errors
+/// `Conflict` when something stands there; `Denied` or `Io` otherwise, with the path.
+pub fn write_new(path: &Path, content: &[u8], access: Access) -> Result<()> {
+    filled(path, content, access)?.persist_new(path)?;
+    sync_dir(parent(path));
+    Ok(())
+}
+
+/// Adds to the end of a file that others write to as well, such as those of a CI system.
+///
+/// # Errors
+/// `Denied` or `Io`, with the path.
+pub fn append(path: &Path, content: &[u8]) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    let open = options.append(true).create(true).open(path);
+    open.and_then(|mut file| std::io::Write::write_all(&mut file, content))
+        .map_err(|error| failed("add to a file", path, error))
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A temporary file beside `path` that holds `content` for good.
+fn filled(path: &Path, content: &[u8], access: Access) -> Result<Temporary> {
+    make_dir(parent(path), access)?;
     let mut temporary = Temporary::beside(path, access)?;
     let finish = |file: &mut File| {
         file.write_all(content)?;
         file.sync_all()
     };
     finish(&mut temporary.file).map_err(|error| failed("write a file", path, error))?;
-    temporary.persist(path)?;
-    sync_dir(parent);
-    Ok(())
+    Ok(temporary)
 }
 
 /// A file being written; removed when dropped unless it was persisted.
@@ -108,6 +152,31 @@ impl Temporary {
         fs::rename(&self.path, path).map_err(|error| failed("replace a file", path, error))?;
         self.done = true;
         Ok(())
+    }
+
+    /// Moves the file to its place, unless something stands there.
+    ///
+    /// # Errors
+    /// `Conflict` when something stands there; `Denied` or `Io` otherwise, with the path.
+    pub fn persist_new(self, path: &Path) -> Result<()> {
+        let exists = || {
+            Error::new(ErrorKind::Conflict, "a file stands there already")
+                .with("path", path.display())
+                .hint("name another file, or move that one away")
+        };
+        let is_there = |error: &std::io::Error| error.kind() == std::io::ErrorKind::AlreadyExists;
+        // A second name for the file is given only if it is free. The first one goes with the drop.
+        match fs::hard_link(&self.path, path) {
+            Ok(()) => return Ok(()),
+            Err(error) if is_there(&error) => return Err(exists()),
+            // Sticks and some networks know no second names: there an empty file takes the place first.
+            Err(_) => {}
+        }
+        match OpenOptions::new().write(true).create_new(true).open(path) {
+            Ok(_) => self.persist(path),
+            Err(error) if is_there(&error) => Err(exists()),
+            Err(error) => Err(failed("create a file", path, error)),
+        }
     }
 }
 
@@ -328,6 +397,26 @@ mod tests {
         {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_never_takes_the_place_of_another() {
+        let folder = scratch();
+        let path = folder.join("a/value");
+        write_new(&path, b"one", Access::Private).unwrap();
+        let error = write_new(&path, b"two", Access::Private).unwrap_err();
+        assert_eq!((error.kind(), fs::read(&path).unwrap()), (ErrorKind::Conflict, b"one".to_vec()));
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode(), 0o600);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            replace(&path, b"three").unwrap();
+            assert_eq!((mode(), fs::read(&path).unwrap()), (0o640, b"three".to_vec()));
         }
         fs::remove_dir_all(folder).unwrap();
     }

@@ -29,6 +29,10 @@ pub mod process;
 pub mod retry;
 pub mod tree;
 #[cfg(any(feature = "github", feature = "cloudflare"))]
+#[cfg_attr(
+    not(any(test, all(feature = "github", feature = "cloudflare"))),
+    expect(dead_code, reason = "each of the two needs a part of it")
+)]
 pub(crate) mod http;
 
 // The task runtime, and the settings.

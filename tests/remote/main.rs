@@ -2,3 +2,5 @@
 
 #[path = "../contract/secrets.rs"]
 mod secrets;
+
+mod cloudflare;

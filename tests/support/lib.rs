@@ -1,9 +1,13 @@
-//! What the test tiers share: the checkout, scratch folders, running programs to their end.
+//! What the test tiers share: the checkout, scratch folders, running programs to their end, services that record.
 
 mod checkout;
+mod recorder;
 mod run;
 mod scratch;
+mod worker_api;
 
 pub use checkout::{files, repo, sources};
+pub use recorder::{Answer, Recorder, Request};
 pub use run::{Finished, Run};
 pub use scratch::Scratch;
+pub use worker_api::WorkerApi;

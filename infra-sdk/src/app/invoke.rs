@@ -153,7 +153,8 @@ impl Invocation<'_> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             // Bodies may block their threads: one more is left to look after time and the others.
             .worker_threads(workers.clamp(1, 16) + 1)
-            .enable_time()
+            // The clock; and sockets, where a feature with a network is compiled in.
+            .enable_all()
             .build()
             .map_err(|error: std::io::Error| {
                 failed(error).hint("the system may be out of threads or memory")

@@ -1,1 +1,12 @@
-//! Cloudflare.
+//! Cloudflare: secrets of Workers.
+//!
+//! A handful of plain requests over `http`: the `cloudflare` crate has no bulk secrets, leaves paths
+//! unescaped, drops the headers that tell how long to wait, and prints its token in `Debug`.
+
+mod account;
+mod answers;
+mod client;
+mod secrets;
+
+pub use client::Cloudflare;
+pub use secrets::WorkerSecrets;

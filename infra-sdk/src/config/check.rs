@@ -12,6 +12,7 @@ pub(crate) fn check(settings: &Settings, tree: &Node) -> Vec<Problem> {
     let mut check = Check { tree, problems: Vec::new() };
     check.names(settings);
     check.shapes(settings);
+    check.secrets(settings);
     if let Some(circle) = circle(settings) {
         let names: Vec<&str> = circle.iter().map(|name| name.as_str()).collect();
         let message = format!("the stacks wait for each other: {}", names.join(" → "));
@@ -20,13 +21,13 @@ pub(crate) fn check(settings: &Settings, tree: &Node) -> Vec<Problem> {
     check.problems
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     tree: &'a Node,
     problems: Vec<Problem>,
 }
 
 impl Check<'_> {
-    fn refuse(&mut self, keys: &[&str], message: impl Into<String>) {
+    pub(super) fn refuse(&mut self, keys: &[&str], message: impl Into<String>) {
         self.problem(keys, ProblemKind::Refused(message.into()));
     }
 
@@ -44,7 +45,7 @@ impl Check<'_> {
     }
 
     /// Refuses `name`, which is not among `known`.
-    fn unknown<'b>(
+    pub(super) fn unknown<'b>(
         &mut self,
         keys: &[&str],
         what: &str,
@@ -66,7 +67,7 @@ impl Check<'_> {
         self.refuse(keys, message);
     }
 
-    fn environments(&mut self, keys: [&str; 2], named: &[EnvName], settings: &Settings) {
+    pub(super) fn environments(&mut self, keys: [&str; 2], named: &[EnvName], settings: &Settings) {
         for name in named.iter().filter(|name| !settings.env.contains_key(name.as_str())) {
             let known = settings.env.keys().map(EnvName::as_str);
             self.unknown(&[keys[0], keys[1], "envs"], "environment", name.as_str(), known);
@@ -80,9 +81,6 @@ impl Check<'_> {
             for after in stack.after.iter().filter(|after| !settings.stack.contains_key(after.as_str())) {
                 self.unknown(&["stack", name.as_str(), "after"], "stack", after.as_str(), stacks.clone());
             }
-        }
-        for (name, secret) in &settings.secrets {
-            self.environments(["secrets", name.as_str()], &secret.envs, settings);
         }
         for (path, export) in &settings.exports {
             if !settings.stack.contains_key(&export.stack) {
@@ -113,14 +111,6 @@ impl Check<'_> {
             let Some(state) = &environment.state else { continue };
             if state.backend != StateKind::Local && state.bucket.is_none() {
                 self.problem(&["env", name.as_str(), "state", "bucket"], ProblemKind::Missing);
-            }
-        }
-        for name in settings.secrets.keys() {
-            if ["PORT", "RELEASE"].contains(&name.as_str()) {
-                self.refuse(
-                    &["secrets", name.as_str()],
-                    "is a variable that a rollout sets itself; use another name",
-                );
             }
         }
         for (name, image) in &settings.image {

@@ -16,10 +16,13 @@ target = "local"
 health = "/healthz"
 wait = "30s"
 keep = 5
+[vault]
+dir = "infra/secrets"
+key = "file"
 "#;
 
 /// The top-level tables that `[env.NAME]` may hold as well, for that environment only.
-pub(crate) const OVERRIDES: [&str; 6] = ["deploy", "image", "refs", "secrets", "stack", "tools"];
+pub(crate) const OVERRIDES: [&str; 7] = ["deploy", "image", "refs", "secrets", "stack", "store", "tools"];
 
 /// The layers of one repo.
 #[derive(Clone, Debug)]

@@ -186,6 +186,22 @@ impl Config {
         }
     }
 
+    /// Another file of the repo in `extends`, at the locked commit; `path` is relative to that repo. Kept on this
+    /// machine after the first time.
+    ///
+    /// # Errors
+    /// `NotFound` when this repo extends nothing or the file is not there, `Unavailable` when there is no lock or the
+    /// remote does not answer, `Invalid` when the file is not text or too large.
+    pub async fn file_beside_extends(&self, env: &Env, path: &str) -> Result<String> {
+        match &self.settings.extends {
+            Some(extends) => pin::beside(env, &self.root, extends, path).await,
+            None => {
+                Err(Error::not_found("infra.toml extends nothing")
+                    .hint("add `extends = { git = …, tag = … }`"))
+            }
+        }
+    }
+
     /// Locks the commit that the tag in `extends` points at now, whatever was locked before. Load again afterwards.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! `infra.toml`: layers of settings, each value with its origin.
 
 mod check;
+mod check_secrets;
 mod choose;
 mod document;
 mod extends;
@@ -16,6 +17,7 @@ mod stores;
 mod values;
 mod variables;
 
+pub(crate) use check_secrets::PREVIOUS;
 pub use extends::Extends;
 pub use load::{Config, Flags};
 pub use lock::{Lock, LockedExtends};

@@ -113,6 +113,27 @@ pub(crate) async fn resolve(env: &Env, root: &Path, extends: &Extends) -> Result
     parse(extends, &content)
 }
 
+/// Another file of the same commit; git itself vouches for its content, which the commit's id covers.
+pub(crate) async fn beside(env: &Env, root: &Path, extends: &Extends, path: &str) -> Result<String> {
+    let lock = Lock::load(root)?;
+    let Some(locked) = locked(&lock, extends) else {
+        return Err(Error::new(ErrorKind::Unavailable, "infra.lock does not hold the tag of `extends`")
+            .with("tag", &extends.tag)
+            .hint("run `cargo xtask infra:config:show` once with a network, and commit infra.lock"));
+    };
+    let folder = cache(env)?;
+    let kept = folder.join(Digest::of(format!("{}:{path}", locked.commit).as_bytes()).hex());
+    if let Some(content) = file::read(&kept, MAX_BYTES)?
+        && let Ok(content) = String::from_utf8(content)
+    {
+        return Ok(content);
+    }
+    let other = Extends { path: path.to_owned(), ..extends.clone() };
+    let content = remote::file_at(&other, &locked.commit, &folder).await?;
+    file::write(&kept, content.as_bytes(), Access::Private)?;
+    Ok(content)
+}
+
 /// Looks the tag up and locks what it stands for now.
 pub(crate) async fn take_anew(env: &Env, mut lock: Lock, extends: &Extends) -> Result<(Node, LockedExtends)> {
     let folder = cache(env)?;

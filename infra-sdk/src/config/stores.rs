@@ -134,6 +134,69 @@ pub struct Store {
     pub writes_per_second: Option<f64>,
 }
 
+impl Store {
+    /// A store of a kind with everything left to its default.
+    pub fn of_kind(kind: StoreKind) -> Self {
+        Store {
+            kind,
+            repo: None,
+            environment: None,
+            org: None,
+            visibility: None,
+            repositories: Vec::new(),
+            prefix: None,
+            kms_key: None,
+            script: None,
+            account: None,
+            writes_per_second: None,
+        }
+    }
+
+    /// The texts that may hold placeholders, with their keys.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let one = [
+            ("repo", &self.repo),
+            ("environment", &self.environment),
+            ("org", &self.org),
+            ("prefix", &self.prefix),
+            ("kms-key", &self.kms_key),
+            ("script", &self.script),
+            ("account", &self.account),
+        ];
+        let named = one.into_iter().filter_map(|(key, text)| Some((key, text.as_deref()?)));
+        named.chain(self.repositories.iter().map(|name| ("repositories", name.as_str())))
+    }
+}
+
+impl StoreKind {
+    /// Every kind.
+    pub const ALL: [StoreKind; 6] = [
+        StoreKind::Github,
+        StoreKind::GithubEnvironment,
+        StoreKind::GithubOrg,
+        StoreKind::Ssm,
+        StoreKind::SecretsManager,
+        StoreKind::Worker,
+    ];
+
+    /// The kind as `infra.toml` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StoreKind::Github => "github",
+            StoreKind::GithubEnvironment => "github-environment",
+            StoreKind::GithubOrg => "github-org",
+            StoreKind::Ssm => "ssm",
+            StoreKind::SecretsManager => "secrets-manager",
+            StoreKind::Worker => "worker",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 /// What a store is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

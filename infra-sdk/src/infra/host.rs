@@ -21,6 +21,8 @@ pub struct Host {
     pub cancel: CancelToken,
     /// Told of each secret value as it is read, so that a CI system learns to hide it too.
     pub on_secret: Arc<dyn Fn(&SecretValue) + Send + Sync>,
+    /// Told how far a long step is: what it does, how much is done, of how much.
+    pub on_progress: Arc<dyn Fn(&str, u64, u64) + Send + Sync>,
     /// Told how long the work at hand needs to end in good order once it is cancelled.
     pub on_grace: Arc<dyn Fn(Duration) + Send + Sync>,
 }
@@ -37,6 +39,7 @@ impl Host {
             masks: Masks::new(),
             cancel: CancelToken::new(),
             on_secret: Arc::new(|_| {}),
+            on_progress: Arc::new(|_, _, _| {}),
             on_grace: Arc::new(|_| {}),
         }
     }

@@ -3,22 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::config::{Config, Pin, Provider, Settings, StateKind, Target};
+use crate::config::{Config, Pin, Settings};
 use crate::deploy::DeployTarget;
 use crate::env::Env;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::events::EventBus;
 use crate::images::ImageRegistry;
 use crate::infra::home::Home;
 use crate::infra::host::Host;
+use crate::infra::providers;
 use crate::ledger::Ledger;
-use crate::local::{
-    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets,
-    LocalState,
-};
 use crate::names::EnvName;
 use crate::refs::ParameterStore;
-use crate::secrets::{SecretSource, SecretStore};
+use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 use crate::state::{Locks, StateBackend};
 
 /// One environment of one repo: settings, ports, and the flows over them. Cheap to clone.
@@ -38,10 +35,14 @@ struct Shared {
 /// What stands behind each port of an environment.
 #[derive(Clone)]
 pub struct Ports {
-    /// Where this repo's secrets are written.
+    /// Where this repo's values are kept.
     pub secrets: Arc<dyn SecretStore>,
     /// Where they are read back, for environments that give them back.
     pub secret_source: Arc<dyn SecretSource>,
+    /// Who keeps the key of fingerprints.
+    pub keys: Arc<dyn KeyKeeper>,
+    /// Who encrypts for the team.
+    pub sealer: Arc<dyn Sealer>,
     /// Where repos publish and read.
     pub params: Arc<dyn ParameterStore>,
     /// Where images are kept.
@@ -62,11 +63,11 @@ impl Infra {
     /// Opens the environment that `config` chose.
     ///
     /// # Errors
-    /// `NotBuilt` naming the feature when a provider is not compiled in; `NotFound` when there is no folder for the
-    /// local provider.
+    /// `NotFound` when there is no folder for the local provider; `NotBuilt` when values are kept in a vault and that is not
+    /// compiled in. What else is not compiled in fails with `NotBuilt`, naming the feature, when it is used.
     pub fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
         let home = home_of(env, &config)?;
-        let ports = choose(env, &config, &home)?;
+        let ports = providers::choose(env, &config, &home)?;
         Ok(Infra { shared: Arc::new(Shared { env: env.clone(), config, home, ports }), host })
     }
 
@@ -131,45 +132,4 @@ impl fmt::Debug for Infra {
 fn home_of(env: &Env, config: &Config) -> Result<Home> {
     let project = &config.settings().project;
     Home::new(env, project.org.clone(), config.environment().clone(), project.name.clone())
-}
-
-/// The only place that names a provider.
-fn choose(env: &Env, config: &Config, home: &Home) -> Result<Ports> {
-    let settings = config.settings();
-    let environment = config.section()?;
-    match environment.provider {
-        Provider::Local => {}
-        Provider::Aws => return Err(not_built(config, "provider = \"aws\"", "aws")),
-        Provider::Cloudflare => return Err(not_built(config, "provider = \"cloudflare\"", "cloudflare")),
-    }
-    match environment.state.as_ref().map(|state| state.backend) {
-        None | Some(StateKind::Local) => {}
-        Some(StateKind::S3) => return Err(not_built(config, "state backend = \"s3\"", "aws-s3")),
-        Some(StateKind::R2) => return Err(not_built(config, "state backend = \"r2\"", "cloudflare")),
-    }
-    match settings.deploy.target {
-        Target::Local => {}
-        Target::Ecs => return Err(not_built(config, "deploy target = \"ecs\"", "aws-ecs")),
-        Target::Worker => return Err(not_built(config, "deploy target = \"worker\"", "cloudflare")),
-    }
-    let secrets = Arc::new(LocalSecrets::new(home.secrets()));
-    let images: Arc<dyn ImageRegistry> = Arc::new(LocalRegistry::new(home.registry()));
-    Ok(Ports {
-        secrets: secrets.clone(),
-        secret_source: secrets,
-        params: Arc::new(LocalParameters::new(home.params())),
-        deploy: Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env)),
-        images,
-        state: Arc::new(LocalState::new(home.state())),
-        locks: Arc::new(LocalLocks::new(home.locks())),
-        events: Arc::new(LocalEvents::new(home.events())),
-        ledger: Arc::new(LocalLedger::new(home.ledger())),
-    })
-}
-
-fn not_built(config: &Config, wanted: &str, feature: &str) -> Error {
-    Error::new(ErrorKind::NotBuilt, format!("{wanted} is not compiled in"))
-        .with("environment", config.environment())
-        .hint(format!("add the feature `{feature}` to infra-sdk in xtask/Cargo.toml, if this version has it"))
-        .hint("or use `--env local`, which needs no account")
 }

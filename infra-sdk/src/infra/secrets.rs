@@ -8,7 +8,7 @@ use crate::infra::open::Infra;
 use crate::ledger::{self, Filter, Outcome};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
-use crate::secrets::{self, Dotenv, InitPlan, MissingSecret, Needs, SecretsReport, SetupPlan, SetupReport};
+use crate::secrets::{self, Dotenv, InitPlan, MissingSecret, SecretsReport, SetupPlan, SetupReport};
 use crate::time::Timestamp;
 
 /// What writing secrets is called in the ledger.
@@ -49,18 +49,7 @@ impl Infra {
     /// # Errors
     /// `Invalid` with the place of what is wrong in `.env`; what the store fails with.
     pub async fn plan_secrets(&self) -> Result<SecretsSetup> {
-        let dotenv = Dotenv::load(self.config().root(), self.environment())?;
-        for file in dotenv.iter().flat_map(Dotenv::files) {
-            if crate::file::is_open_to_others(file) {
-                self.host().tell(&format!(
-                    "warning: others on this machine can read it: chmod 600 {}",
-                    file.display()
-                ));
-            }
-        }
-        for (_, value) in dotenv.iter().flat_map(Dotenv::values) {
-            self.host().learn(value);
-        }
+        let dotenv = self.given()?;
         let stored = self.ports().secret_source.get_all().await?;
         let plan = secrets::plan_setup(&self.secret_needs(), dotenv.as_ref(), &stored);
         Ok(SecretsSetup { plan, dotenv, supplied: BTreeMap::new() })
@@ -127,24 +116,21 @@ impl Infra {
             .collect())
     }
 
-    /// Whether every secret this repo needs is in the store.
+    /// Whether every secret this repo needs is there, and has its form: where values are kept, at the organisation, and
+    /// in CI in the job's environment.
     ///
     /// # Errors
-    /// What the store fails with; what is missing stands in the report.
+    /// What the stores fail with; what is missing stands in the report.
     pub async fn check_secrets(&self) -> Result<SecretsReport> {
-        secrets::check(&self.secret_needs(), &*self.ports().secret_source).await
+        let values = self.kept_values().await?;
+        let place = self.ports().secret_source.name();
+        Ok(secrets::check_values(&self.secret_needs(), place, &values.to_map()))
     }
 
     /// The values a release needs, all of them.
     pub(super) async fn needed_secrets(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
-        self.check_secrets().await?.require()?;
-        let needs = self.secret_needs();
-        let mut values = self.ports().secret_source.get_all().await?;
-        values.retain(|name, _| needs.declares(name) && needs.get(name).is_some());
+        let values = self.kept_values().await?.to_map();
+        secrets::check_values(&self.secret_needs(), self.ports().secret_source.name(), &values).require()?;
         Ok(values)
-    }
-
-    fn secret_needs(&self) -> Needs {
-        Needs::of(&self.settings().secrets, self.environment())
     }
 }

@@ -189,15 +189,18 @@ impl SecretSource for LocalSecrets {
 #[async_trait]
 impl KeyKeeper for LocalSecrets {
     async fn fingerprint_key(&self) -> Result<FingerprintKey> {
+        self.adopt_fingerprint_key(&FingerprintKey::generate()?).await
+    }
+
+    async fn adopt_fingerprint_key(&self, new: &FingerprintKey) -> Result<FingerprintKey> {
         let _lock = FileLock::acquire(&self.folder.join(".lock"))?;
         let mut content = self.read()?;
         if let Some(key) = &content.key {
             return FingerprintKey::from_hex(key).context(format!("read {}", self.path().display()));
         }
-        let key = FingerprintKey::generate()?;
-        content.key = Some(key.to_hex());
+        content.key = Some(new.to_hex());
         self.save(&content)?;
-        Ok(key)
+        Ok(new.clone())
     }
 }
 

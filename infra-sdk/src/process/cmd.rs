@@ -64,6 +64,7 @@ pub(super) enum Stdin {
     Null,
     Bytes(Vec<u8>),
     Secret(SecretValue),
+    Inherited,
 }
 
 impl Cmd {
@@ -224,6 +225,14 @@ impl Cmd {
     #[must_use]
     pub fn mask(self, value: &SecretValue) -> Self {
         self.masks.add(value);
+        self
+    }
+
+    /// Lets it read this process's standard input, which must not be a terminal: in a group of its own it would be
+    /// stopped there.
+    #[must_use]
+    pub fn pass_stdin(mut self) -> Self {
+        self.stdin = Stdin::Inherited;
         self
     }
 

@@ -27,6 +27,7 @@ pub(super) fn start(
     let mut expression = expression(cmd);
     let input = match cmd.stdin {
         Stdin::Null if cmd.interactive => None,
+        Stdin::Inherited => None,
         Stdin::Null => {
             expression = expression.stdin_null();
             None
@@ -75,7 +76,7 @@ pub(super) fn start(
             let stdin = cmd.stdin.clone();
             failure::thread("input", move || {
                 let bytes = match &stdin {
-                    Stdin::Null => &[],
+                    Stdin::Null | Stdin::Inherited => &[],
                     Stdin::Bytes(bytes) => bytes.as_slice(),
                     Stdin::Secret(value) => value.expose().as_bytes(),
                 };

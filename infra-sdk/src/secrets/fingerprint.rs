@@ -31,6 +31,11 @@ impl FingerprintKey {
         secrecy::ExposeSecret::expose_secret(&*self.0)
     }
 
+    /// Whether this is the same key; compared without stopping at the first difference.
+    pub fn is(&self, other: &FingerprintKey) -> bool {
+        self.expose().iter().zip(other.expose()).fold(0, |all, (x, y)| all | (x ^ y)) == 0
+    }
+
     /// The key as 64 hexadecimal digits, for those who keep it as text.
     pub fn to_hex(&self) -> SecretValue {
         SecretValue::new(hex(self.expose()))

@@ -10,6 +10,7 @@ use crate::secrets::fingerprint::FingerprintKey;
 /// # Contract
 /// 1. The first call makes a key of random bytes and keeps it; every later call, by anybody, gives the same one.
 /// 2. No listing of secrets shows it, and no secret can be given its name.
+/// 3. A key that a backup brings back is kept only where none is: nothing replaces a key.
 #[async_trait]
 pub trait KeyKeeper: Send + Sync {
     /// The key.
@@ -17,6 +18,16 @@ pub trait KeyKeeper: Send + Sync {
     /// # Errors
     /// `Denied` or `Io`.
     async fn fingerprint_key(&self) -> Result<FingerprintKey>;
+
+    /// Keeps `key` if none is kept yet, and gives the key that is kept then; a keeper that cannot be given one gives its
+    /// own.
+    ///
+    /// # Errors
+    /// `Denied` or `Io`.
+    async fn adopt_fingerprint_key(&self, key: &FingerprintKey) -> Result<FingerprintKey> {
+        let _ = key;
+        self.fingerprint_key().await
+    }
 }
 
 /// Encrypts for all who may read this repo's secrets.

@@ -17,8 +17,6 @@ mod backup;
 mod change;
 mod check;
 mod dotenv;
-mod dotenv_parse;
-mod dotenv_write;
 mod export;
 mod fingerprint;
 mod form;
@@ -26,6 +24,7 @@ mod ignore;
 mod init;
 mod keep;
 mod lint;
+mod restore;
 mod rotate;
 mod scan;
 mod setup;
@@ -35,15 +34,25 @@ mod store;
 mod sync;
 mod values;
 
+pub use backup::{Backup, BackupReport, BackupValue, open_backup, seal_backup};
 pub use change::{SecretChange, WriteReport, Written};
-pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed};
-pub use dotenv::{Dotenv, DotenvWarning};
-pub use dotenv_write::write_dotenv;
+pub use check::{SecretsReport, UnknownSecret, check, check_dotenv, check_listed, check_values};
+pub use dotenv::{Dotenv, DotenvWarning, append_to_dotenv, set_in_dotenv, write_dotenv};
+pub use export::{ExportFormat, Exported, export};
 pub use fingerprint::{Fingerprint, FingerprintKey};
+pub use form::{MalformedSecret, check_form};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
-pub use rotate::previous_of;
+pub use restore::{RestorePlan, RestoreReport, RestoreTo, plan_restore};
+pub use rotate::{
+    RotationPlan, RotationReport, RotationState, RotationStep, plan_rotation, previous_of, value_from_output,
+};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
+pub use status::{Due, Known, KnownState, SecretStatus, SecretsStatus, TargetState, TargetStatus, status};
 pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};
+pub use sync::{
+    Action, Calls, KnownWrite, PlannedSecret, SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState,
+    SyncTarget, TargetPlan, TargetReport, plan_sync,
+};
 pub use values::{Given, IgnoreReason, IgnoredValue, ValueOrigin, Values, collect};

@@ -11,6 +11,7 @@ use crate::secret::SecretValue;
 use crate::secrets::change::SecretChange;
 use crate::secrets::check::{UnknownSecret, unknown};
 use crate::secrets::dotenv::{Dotenv, DotenvWarning};
+use crate::secrets::form::{MalformedSecret, malformed, malformed_error};
 use crate::secrets::spec::{MissingSecret, Needs, generate, missing_error};
 use crate::secrets::store::SecretStore;
 
@@ -23,6 +24,8 @@ pub struct SetupPlan {
     pub generate: Vec<SecretName>,
     /// To be asked for: [`apply`](SetupPlan::apply) needs a value for each.
     pub missing: Vec<MissingSecret>,
+    /// Values, in `.env` or in the store, without the form that is declared: [`apply`](SetupPlan::apply) refuses them.
+    pub malformed: Vec<MalformedSecret>,
     /// In the store already.
     pub unchanged: Vec<SecretName>,
     /// Not there, and need not be.
@@ -38,7 +41,10 @@ pub struct SetupPlan {
 impl SetupPlan {
     /// Whether the store has everything already.
     pub fn is_empty(&self) -> bool {
-        self.from_dotenv.is_empty() && self.generate.is_empty() && self.missing.is_empty()
+        self.from_dotenv.is_empty()
+            && self.generate.is_empty()
+            && self.missing.is_empty()
+            && self.malformed.is_empty()
     }
 }
 
@@ -55,6 +61,9 @@ impl fmt::Display for SetupPlan {
         }
         for missing in &self.missing {
             write!(f, "\n  missing: {missing}")?;
+        }
+        for malformed in &self.malformed {
+            write!(f, "\n  wrong form: {malformed}")?;
         }
         for unknown in &self.unknown {
             write!(f, "\n  warning: {unknown}")?;
@@ -116,6 +125,7 @@ pub fn plan_setup(
         from_dotenv: Vec::new(),
         generate: Vec::new(),
         missing: Vec::new(),
+        malformed: Vec::new(),
         unchanged: Vec::new(),
         absent: Vec::new(),
         unknown: dotenv.map(|dotenv| unknown(needs, dotenv)).unwrap_or_default(),
@@ -125,6 +135,11 @@ pub fn plan_setup(
     for (name, spec) in needs.iter() {
         let given = dotenv.and_then(|dotenv| dotenv.get(name));
         let kept = stored.get(name).filter(|value| !value.is_empty());
+        // The value that will be in the store, unless it is made or asked for.
+        if let Some(malformed) = given.or(kept).and_then(|value| malformed(needs, name, value)) {
+            plan.malformed.push(malformed);
+            continue;
+        }
         let name = name.clone();
         match (given, kept) {
             (Some(given), kept) if kept != Some(given) => plan.from_dotenv.push(name),
@@ -144,7 +159,8 @@ impl SetupPlan {
     ///
     /// # Errors
     /// `NotFound`, naming all at once, when a missing secret was not supplied or a value has gone from `dotenv`;
-    /// `Invalid` when a secret was supplied that nobody asked for; nothing is written then. What the store fails with: the
+    /// `Invalid`, naming all at once, when values have the wrong form, and when a secret was supplied that nobody asked
+    /// for; nothing is written then. What the store fails with: the
     /// error then says which secrets are left.
     pub async fn apply(
         &self,
@@ -167,6 +183,7 @@ impl SetupPlan {
                 None => left.push(missing.clone()),
             }
         }
+        self.refuse_malformed(&changes)?;
         if !left.is_empty() {
             return Err(missing_error("`.env`", &left));
         }
@@ -180,6 +197,7 @@ impl SetupPlan {
                 changes.push(put(name, generate(how)?));
             }
         }
+        self.refuse_malformed(&changes)?;
         if !changes.is_empty() {
             store.write(&changes).await?.complete(&changes)?;
         }
@@ -195,6 +213,18 @@ impl SetupPlan {
     }
 }
 
+impl SetupPlan {
+    fn refuse_malformed(&self, changes: &[SecretChange]) -> Result<()> {
+        let wrong = changes.iter().filter_map(|change| match change {
+            SecretChange::Put { name, value, .. } => malformed(&self.needs, name, value),
+            _ => None,
+        });
+        let mut all = self.malformed.clone();
+        all.extend(wrong);
+        if all.is_empty() { Ok(()) } else { Err(malformed_error("`.env` or the store", &all)) }
+    }
+}
+
 fn put(name: &SecretName, value: SecretValue) -> SecretChange {
     SecretChange::put(name.clone(), value)
 }
@@ -206,7 +236,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::config::{Generate, SecretSpec};
+    use crate::config::{Generate, SecretForm, SecretSpec};
     use crate::names::EnvName;
     use crate::secrets::{Costs, Listing, Mark, Stamps, WriteReport};
 
@@ -312,5 +342,29 @@ mod tests {
             assert!(plan.apply(None, supplied, &store).await.is_err());
         }
         assert!(store.0.lock().unwrap().is_empty());
+    }
+    #[tokio::test]
+    async fn all_values_of_the_wrong_form_are_refused_at_once_and_nothing_is_written() {
+        let of = |form| SecretSpec { form, ..SecretSpec::default() };
+        let declared = [
+            (name("A"), of(SecretForm::Json)),
+            (name("B"), of(SecretForm::Integer)),
+            (name("C"), of(SecretForm::Url)),
+            (name("D"), of(SecretForm::Url)),
+        ];
+        let needs = Needs::of(&declared.into(), &EnvName::local());
+        let dotenv = Dotenv::parse("A=canary\nD=https://x\n", ".env").unwrap();
+        let kept = [(name("B"), "canary"), (name("D"), "canary")];
+        let kept = kept.map(|(name, value)| (name, SecretValue::new(value))).into();
+        let plan = plan_setup(&needs, Some(&dotenv), &kept);
+        assert!(!plan.is_empty());
+        assert_eq!(plan.from_dotenv, [name("D")]);
+        let store = Kept::default();
+        let supplied = [(name("C"), SecretValue::new("canary"))].into();
+        let error = plan.apply(Some(&dotenv), supplied, &store).await.unwrap_err();
+        let shown = format!("{plan}{error:?}{}", serde_json::to_string(&plan).unwrap());
+        assert!(shown.contains("3 secrets have the wrong form"), "{shown}");
+        assert!(shown.contains("A should be JSON: not JSON at line 1 column 1; B should be"), "{shown}");
+        assert!(!shown.contains("canary") && store.0.lock().unwrap().is_empty(), "{shown}");
     }
 }

@@ -45,7 +45,7 @@ impl Needs {
     }
 
     /// The secrets it needs, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&SecretName, &SecretSpec)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&SecretName, &SecretSpec)> + Clone {
         self.needed.iter()
     }
 

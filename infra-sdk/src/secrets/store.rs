@@ -19,8 +19,8 @@ use crate::time::Timestamp;
 ///    cannot be a [`SecretName`] are somebody else's and are left out. Given the mark of an earlier look it may answer
 ///    `Unchanged` if nothing was written since, by anybody; a mark it does not know is ignored.
 /// 3. After a put the secret is listed; a second put of the same name replaces it.
-/// 4. Where a store has stamps, a put changes the stamp of its name, also when the value stays the same; `look` shows the
-///    stamp that the put reported. Stamps that are times tell puts apart only a tick of that clock after each other, and
+/// 4. Where a store has stamps, a put changes the stamp of its name, also when the value stays the same, unless the store
+///    sees that it does and leaves everything as it is; `look` shows the stamp that the put reported. Stamps that are times tell puts apart only a tick of that clock after each other, and
 ///    those that count may start again once a name was deleted.
 /// 5. A delete removes the secret; deleting one that is not there succeeds and is reported as written.
 /// 6. A batch may be empty, and may be larger than what one request of the store can carry.

@@ -104,6 +104,8 @@ struct Entry {
     origin: ValueOrigin,
     /// For the old value of a rotation: the secret it was the value of.
     previous_of: Option<SecretName>,
+    /// Whether the store holds this very value.
+    stored: bool,
 }
 
 /// The values of one environment by name, with their origins. `Debug` shows no value.
@@ -177,7 +179,8 @@ impl Values {
         }
         match given.organisation.get(name).filter(|value| !value.is_empty()) {
             Some(value) => {
-                self.insert(name, value.clone(), ValueOrigin::Organisation { tag: given.tag.to_owned() })
+                let origin = ValueOrigin::Organisation { tag: given.tag.to_owned() };
+                self.insert(name, value.clone(), origin, false);
             }
             None if !spec.optional => self.missing_shared.push(MissingSecret::new(name, spec)),
             None => {}
@@ -198,7 +201,10 @@ impl Values {
             over => over,
         };
         match over.or_else(|| stored.map(|value| (value.clone(), store()))) {
-            Some((value, origin)) => self.insert(name, value, origin),
+            Some((value, origin)) => {
+                let same = stored == Some(&value);
+                self.insert(name, value, origin, same);
+            }
             None if !spec.optional => self.missing.push(MissingSecret::new(name, spec)),
             None => {}
         }
@@ -210,13 +216,14 @@ impl Values {
             None => None,
         };
         if let Some((value, origin)) = old {
-            let previous_of = Some(name.clone());
-            self.entries.insert(previous, Entry { value, origin, previous_of });
+            let stored = matches!(origin, ValueOrigin::Store(_));
+            let entry = Entry { value, origin, previous_of: Some(name.clone()), stored };
+            self.entries.insert(previous, entry);
         }
     }
 
-    fn insert(&mut self, name: &SecretName, value: SecretValue, origin: ValueOrigin) {
-        self.entries.insert(name.clone(), Entry { value, origin, previous_of: None });
+    fn insert(&mut self, name: &SecretName, value: SecretValue, origin: ValueOrigin, stored: bool) {
+        self.entries.insert(name.clone(), Entry { value, origin, previous_of: None, stored });
     }
 
     fn ignore(&mut self, name: &SecretName, origin: ValueOrigin, reason: IgnoreReason) {
@@ -231,6 +238,11 @@ impl Values {
     /// Where a value comes from.
     pub fn origin(&self, name: &SecretName) -> Option<&ValueOrigin> {
         self.entries.get(name).map(|entry| &entry.origin)
+    }
+
+    /// Whether the store holds this very value, wherever it comes from.
+    pub fn is_stored(&self, name: &SecretName) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.stored)
     }
 
     /// For the old value of a rotation that is under way: the secret that is being rotated. Targets and form are those of

@@ -23,12 +23,13 @@ impl Cx {
     /// What reading `infra.toml` or opening its providers fails with.
     pub async fn infra(&self) -> Result<Infra> {
         let services: Arc<Services> = self.service::<Services>()?;
-        let (learns, waits) = (self.clone(), self.clone());
+        let (learns, waits, moves) = (self.clone(), self.clone(), self.clone());
         let host = Host {
             lines: self.sink(),
             masks: self.masks().clone(),
             cancel: self.cancel_token().clone(),
             on_secret: Arc::new(move |value| learns.secret(value)),
+            on_progress: Arc::new(move |step, done, of| moves.progress(step, done, of)),
             on_grace: Arc::new(move |length| waits.needs_grace(length)),
         };
         Ok(services.infra(self, &host).await?.for_host(host))

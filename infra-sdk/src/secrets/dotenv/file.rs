@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use super::parse;
+use crate::error::Result;
 use crate::file;
 use crate::names::{EnvName, SecretName};
 use crate::secret::SecretValue;
-use crate::secrets::dotenv_parse;
 
 /// A larger `.env` is some other file.
-const LIMIT: u64 = 1_000_000;
+pub(in crate::secrets) const LIMIT: u64 = 1_000_000;
 
 /// The values of `.env`, each with the file and line it comes from.
 ///
@@ -62,6 +62,11 @@ impl fmt::Display for DotenvWarning {
     }
 }
 
+/// The files of an environment, lowest first.
+pub(in crate::secrets) fn layers_of(root: &Path, env: &EnvName) -> [PathBuf; 2] {
+    [root.join(".env"), root.join(format!(".env.{env}"))]
+}
+
 impl Dotenv {
     /// Reads a text; `path` is what errors call it.
     ///
@@ -69,12 +74,7 @@ impl Dotenv {
     /// `Invalid` with line and column when the text is not a `.env`. The error never shows the text.
     pub fn parse(text: &str, path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let pairs = dotenv_parse::parse(text).map_err(|mistake| {
-            let dotenv_parse::Mistake { line, column, kind } = mistake;
-            Error::invalid(format!("`.env` cannot be read: {kind}"))
-                .with("path", format_args!("{}:{line}:{column}", path.display()))
-                .hint(kind.hint())
-        })?;
+        let pairs = parse(text).map_err(|mistake| mistake.in_file(&path))?;
         let mut dotenv = Dotenv::default();
         for pair in pairs {
             if pair.bare_hash {
@@ -87,13 +87,19 @@ impl Dotenv {
         Ok(dotenv)
     }
 
+    /// Values that were given some other way, which stand in for the file; `place` is what messages call it.
+    pub(crate) fn of_values(values: impl Iterator<Item = (SecretName, SecretValue)>, place: &str) -> Self {
+        let values = values.map(|(name, value)| (name, Value { value, file: 0, line: 0 }));
+        Dotenv { values: values.collect(), files: vec![place.into()], warnings: Vec::new() }
+    }
+
     /// Reads `.env` in the folder `root`, and `.env.ENVIRONMENT` over it; `None` when neither is there.
     ///
     /// # Errors
     /// `Invalid` with file, line and column when one is not a `.env`, not UTF-8 or larger than 1 MB; `Denied` or `Io`.
     pub fn load(root: &Path, env: &EnvName) -> Result<Option<Self>> {
         let mut layers = Vec::new();
-        for path in [root.join(".env"), root.join(format!(".env.{env}"))] {
+        for path in layers_of(root, env) {
             if let Some(text) = file::read_text(&path, LIMIT)? {
                 // Wrapped so that this copy of the values is wiped too.
                 let text = SecretValue::new(text);

@@ -4,80 +4,31 @@
 //! most of them mean and refuses what they read differently; the cases stand in `tests/fixtures/dotenv-vectors.json`.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::ops::Range;
 
+use super::mistake::{Kind, Mistake};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
 
 /// One `NAME=value`.
 #[derive(Debug)]
-pub(super) struct Pair {
-    pub(super) name: SecretName,
-    pub(super) value: SecretValue,
-    pub(super) line: usize,
+pub(in crate::secrets) struct Pair {
+    pub(in crate::secrets) name: SecretName,
+    pub(in crate::secrets) value: SecretValue,
+    /// The line it begins on, from 1.
+    pub(in crate::secrets) line: usize,
     /// An unquoted value has a `#` that other programs take for a comment.
     pub(super) bare_hash: bool,
-}
-
-/// Why a text is not a `.env`, and where: counted from 1, the column in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    NoEquals,
-    EmptyName,
-    BadName,
-    LongName,
-    TextAfterQuote,
-    NoClosingQuote,
-    Backtick,
-    Nul,
-    CarriageReturn,
-    SetBefore { line: usize },
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Kind::NoEquals => f.write_str("no '='"),
-            Kind::EmptyName => f.write_str("empty name"),
-            Kind::BadName => f.write_str("bad name"),
-            Kind::LongName => f.write_str("name longer than 128 characters"),
-            Kind::TextAfterQuote => f.write_str("text after closing quote"),
-            Kind::NoClosingQuote => f.write_str("no closing quote"),
-            Kind::Backtick => f.write_str("value begins with a backtick"),
-            Kind::Nul => f.write_str("NUL in value"),
-            Kind::CarriageReturn => f.write_str("carriage return in the middle of a line"),
-            Kind::SetBefore { line } => write!(f, "already set on line {line}"),
-        }
-    }
-}
-
-impl Kind {
-    pub(super) fn hint(self) -> &'static str {
-        match self {
-            Kind::NoEquals => "write `NAME=value`; put a value of several lines between double quotes",
-            Kind::EmptyName => "write a name before the `=`",
-            Kind::BadName => "use letters, digits and `_` for the name, and no digit at its start",
-            Kind::LongName => "use a shorter name",
-            Kind::TextAfterQuote => "put the whole value between one pair of quotes",
-            Kind::NoClosingQuote => "close the quote that is opened here",
-            Kind::Backtick => "put the value between single quotes: programs disagree on backticks",
-            Kind::Nul => "remove the NUL byte, or store the value as base64",
-            Kind::CarriageReturn => "end lines with a line feed, or write `\\r` between double quotes",
-            Kind::SetBefore { .. } => "remove one of the two: programs disagree on which one counts",
-        }
-    }
+    /// Its lines, with the end of the last one: bytes of the text.
+    pub(in crate::secrets) lines: Range<usize>,
+    /// Its value with the quotes, as it is written: bytes of the text.
+    pub(in crate::secrets) written: Range<usize>,
 }
 
 /// Reads a whole text.
-pub(super) fn parse(text: &str) -> Result<Vec<Pair>, Mistake> {
-    let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1, column: 1 };
+pub(in crate::secrets) fn parse(text: &str) -> Result<Vec<Pair>, Mistake> {
+    let rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = Reader { rest, length: text.len(), line: 1, column: 1 };
     let mut pairs: Vec<Pair> = Vec::new();
     let mut set = BTreeMap::new();
     while !reader.rest.is_empty() {
@@ -95,6 +46,8 @@ fn blank(c: char) -> bool {
 
 struct Reader<'a> {
     rest: &'a str,
+    /// Bytes of the whole text.
+    length: usize,
     line: usize,
     column: usize,
 }
@@ -102,6 +55,11 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn mistake<T>(&self, kind: Kind) -> Result<T, Mistake> {
         Err(Mistake { line: self.line, column: self.column, kind })
+    }
+
+    /// Where in the text the rest begins, in bytes.
+    fn at(&self) -> usize {
+        self.length - self.rest.len()
     }
 
     fn peek(&self) -> Option<char> {
@@ -139,39 +97,51 @@ impl<'a> Reader<'a> {
     }
 
     fn line(&mut self, set: &BTreeMap<SecretName, usize>) -> Result<Option<Pair>, Mistake> {
+        let (line, start) = (self.line, self.at());
         self.skip_blanks();
         let content = self.line_end();
         if content.is_empty() || content.starts_with('#') {
             self.finish_line();
             return Ok(None);
         }
-        if let Some(after) = content.strip_prefix("export") {
-            let next = after.trim_start_matches(blank);
-            if next.len() < after.len() && !next.starts_with('=') {
-                self.skip("export");
-                self.skip_blanks();
-            }
-        }
-        let line = self.line;
+        self.skip_export();
         let name = self.name()?;
         if let Some(&first) = set.get(&name) {
             return Err(Mistake { line, column: 1, kind: Kind::SetBefore { line: first } });
         }
         self.skip("=");
+        let after_equals = self.at();
         let blanks = self.skip_blanks();
-        let mut bare_hash = false;
-        let value = match self.peek() {
-            Some('\'') => self.single()?,
-            Some('"') => self.double()?,
-            Some('`') => return self.mistake(Kind::Backtick),
-            _ => {
-                let value = self.bare(blanks)?;
-                bare_hash = value.contains('#');
-                value.to_owned()
-            }
-        };
+        let from = self.at();
+        let (value, bare_hash) = self.value(blanks)?;
+        let end = self.at();
+        // In front of the blanks where there is no value: behind them it would run into a comment.
+        let written = if from == end { after_equals..after_equals } else { from..end };
         self.finish_line();
-        Ok(Some(Pair { name, value: SecretValue::new(value), line, bare_hash }))
+        let value = SecretValue::new(value);
+        Ok(Some(Pair { name, value, line, bare_hash, lines: start..self.at(), written }))
+    }
+
+    fn skip_export(&mut self) {
+        let Some(after) = self.line_end().strip_prefix("export") else { return };
+        let next = after.trim_start_matches(blank);
+        if next.len() < after.len() && !next.starts_with('=') {
+            self.skip("export");
+            self.skip_blanks();
+        }
+    }
+
+    /// The value, and whether other programs take a `#` in it for a comment.
+    fn value(&mut self, after_blank: bool) -> Result<(String, bool), Mistake> {
+        match self.peek() {
+            Some('\'') => Ok((self.single()?, false)),
+            Some('"') => Ok((self.double()?, false)),
+            Some('`') => self.mistake(Kind::Backtick),
+            _ => {
+                let value = self.bare(after_blank)?;
+                Ok((value.to_owned(), value.contains('#')))
+            }
+        }
     }
 
     /// Reads up to the `=`.

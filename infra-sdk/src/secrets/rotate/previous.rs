@@ -1,4 +1,4 @@
-//! Replacing a secret with an overlap: both values are given out until the old one is dropped.
+//! The name under which the old value of a rotated secret is given out.
 
 use crate::error::{Error, Result};
 use crate::names::SecretName;

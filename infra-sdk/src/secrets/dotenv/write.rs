@@ -24,39 +24,44 @@ pub fn write_dotenv<'a>(
 ) -> Result<SecretValue> {
     let mut text = String::new();
     for (name, value) in pairs {
-        let value = value.expose();
-        let quote = form(value).ok_or_else(|| {
-            Error::invalid("a value has no form in `.env` that all programs read alike")
-                .with("secret", name)
-                .hint("store it as base64, or give it only the quotes, backslashes and `$` of one kind")
-        })?;
-        text.extend([name.as_str(), "=", quote, value, quote, "\n"]);
+        let quote = quote(name, value, true)?;
+        text.extend([name.as_str(), "=", quote, value.expose(), quote, "\n"]);
     }
     Ok(SecretValue::new(text))
 }
 
-/// The quote a value needs on both sides, or nothing if it has no form.
-fn form(value: &str) -> Option<&'static str> {
-    let bare = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,=-".contains(c);
-    let single_safe = !value.contains('\'') && !value.contains("\\\\") && !value.ends_with('\\');
+/// The quote a value needs on both sides; empty when it needs none and `bare` allows that.
+///
+/// # Errors
+/// As [`write_dotenv`].
+pub(super) fn quote(name: &SecretName, value: &SecretValue, bare: bool) -> Result<&'static str> {
+    let forms = forms(value.expose());
+    forms.into_iter().flatten().find(|quote| bare || !quote.is_empty()).ok_or_else(|| {
+        Error::invalid("a value has no form in `.env` that all programs read alike")
+            .with("secret", name)
+            .hint("store it as base64, or give it only the quotes, backslashes and `$` of one kind")
+    })
+}
+
+/// The forms of a value that all programs read alike, plainest first: each by the quote on both sides.
+fn forms(value: &str) -> [Option<&'static str>; 3] {
+    // A carriage return before a line feed is taken for a line end, and a NUL cannot be in an environment.
     if value.contains(['\0', '\r']) {
-        // A carriage return before a line feed is taken for a line end, and a NUL cannot be in an environment.
-        None
-    } else if !value.is_empty() && value.chars().all(bare) {
-        Some("")
-    } else if single_safe {
-        Some("'")
-    } else if !value.contains(['$', '`', '"', '\\']) {
-        Some("\"")
-    } else {
-        None
+        return [None; 3];
     }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_./:@%+,=-".contains(c);
+    let bare = !value.is_empty() && value.chars().all(plain);
+    // python-dotenv puts variables in for `${…}` between single quotes too.
+    let variable = value.find("${").is_some_and(|at| value[at..].contains('}'));
+    let single = !value.contains('\'') && !value.contains("\\\\") && !value.ends_with('\\') && !variable;
+    let double = !value.contains(['$', '`', '"', '\\']);
+    [bare.then_some(""), single.then_some("'"), double.then_some("\"")]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::parse;
     use super::*;
-    use crate::secrets::dotenv_parse::parse;
 
     fn written(value: &str) -> Result<SecretValue> {
         write_dotenv([(&SecretName::new("A").unwrap(), &SecretValue::new(value))])
@@ -96,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_value_without_a_common_form_is_named_and_not_shown() {
-        for value in ["it's $x", "it's \"x\"", "canary's\\", "a\\\\b'", "x'\\", "a\rb", "a\0b"] {
+        for value in ["it's $x", "it's \"x\"", "canary's\\", "a\\\\b'", "x'\\", "a\rb", "a\0b", "${canary}"] {
             let error = written(value).unwrap_err();
             assert!(error.to_string().contains("(secret: A)"), "{error}");
             assert!(!format!("{error:?}").contains("canary"), "{error:?}");

@@ -1,0 +1,73 @@
+//! Cloudflare's API: where it is, who asks, and for which account.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::cloudflare::account::check_account;
+use crate::cloudflare::answers::{Envelope, explained};
+use crate::env::{CLOUDFLARE_ACCOUNT_ID, CLOUDFLARE_API_BASE_URL, CLOUDFLARE_API_TOKEN, Env};
+use crate::error::{Error, Result};
+use crate::http::{Api, Auth, Call, Method, Path};
+use crate::mask::Masks;
+use crate::secret::SecretValue;
+
+const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
+
+/// Cloudflare, as one token sees it. Clones share their connections.
+#[derive(Clone, Debug)]
+pub struct Cloudflare {
+    api: Api,
+    /// The token, should an answer repeat it.
+    masks: Masks,
+    account: Option<String>,
+}
+
+impl Cloudflare {
+    /// With the token in `CLOUDFLARE_API_TOKEN`, at `CLOUDFLARE_API_BASE_URL` if it is set; no request is made.
+    ///
+    /// # Errors
+    /// `NotFound` without a token; `Invalid` for an address that is neither encrypted nor on this machine.
+    pub fn new(env: &Env) -> Result<Self> {
+        let token = env.get(CLOUDFLARE_API_TOKEN).ok_or_else(|| {
+            Error::not_found("no token for Cloudflare").hint(
+                "set CLOUDFLARE_API_TOKEN to an API token with the permission `Workers Scripts: Edit` \
+                 (dashboard, Manage account, API tokens)",
+            )
+        })?;
+        let base = env.get(CLOUDFLARE_API_BASE_URL).unwrap_or(BASE_URL);
+        let (token, masks) = (SecretValue::new(token), Masks::new());
+        masks.add(&token);
+        let api = Api::new("Cloudflare", base, Auth::Bearer(token), &[])?;
+        Ok(Cloudflare { api, masks, account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned) })
+    }
+
+    /// The account that is named, or the one of the environment.
+    pub(super) fn account<'a>(&'a self, named: Option<&'a str>) -> Result<&'a str> {
+        let account = named.or(self.account.as_deref()).ok_or_else(|| {
+            Error::not_found("no Cloudflare account is named")
+                .hint("set CLOUDFLARE_ACCOUNT_ID, or `account` of the store in infra.toml")
+        })?;
+        check_account(account)?;
+        Ok(account)
+    }
+
+    /// What is at `path`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T> {
+        let call = self.api.call(Method::Get, &Path::of(path)?);
+        self.result(call, &Masks::new()).await
+    }
+
+    /// Changes what is at `path` by a JSON merge patch (RFC 7396); `masks` has the values that stand in it.
+    pub(super) async fn patch<T: Serialize>(&self, path: &[&str], patch: &T, masks: &Masks) -> Result<()> {
+        let call = self.api.call(Method::Patch, &Path::of(path)?);
+        let call = call.json_as("application/merge-patch+json", patch).masking(masks);
+        self.result::<serde::de::IgnoredAny>(call, masks).await.map(drop)
+    }
+
+    /// Makes the request and unwraps its answer.
+    async fn result<T: DeserializeOwned>(&self, call: Call<'_>, masks: &Masks) -> Result<T> {
+        let answer = call.send().await.map_err(explained)?;
+        let masked = |text: &str| masks.apply(&self.masks.apply(text)).into_owned();
+        answer.json::<Envelope<T>>()?.opened(&answer, masked)
+    }
+}

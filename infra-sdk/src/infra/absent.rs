@@ -1,0 +1,168 @@
+//! What stands behind a port whose provider is not compiled in: every call names the feature that is missing.
+//!
+//! An environment is opened before it is known what will be asked of it: secrets of an environment can be synced, also
+//! where nothing here can keep its images.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use async_trait::async_trait;
+
+use crate::deploy::{Claim, DeployTarget, Observation, Release, ReleaseId, ReleaseSpec, Status};
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::images::{BlobSource, ImageRegistry, Reference, StoredManifest};
+use crate::names::{EnvName, ImageName, OrgName, ParamPath, Tag};
+use crate::refs::{Parameter, ParameterStore, ParameterWrite};
+use crate::secrets::{Sealer, SecretBytes};
+use crate::state::{BackendSettings, Snapshot, SnapshotId, StateBackend, StateKey};
+
+/// A provider that is not there.
+#[derive(Clone, Debug)]
+pub(super) struct Absent {
+    wanted: String,
+    feature: &'static str,
+    environment: EnvName,
+}
+
+impl Absent {
+    pub(super) fn new(wanted: impl Into<String>, feature: &'static str, environment: &EnvName) -> Self {
+        Absent { wanted: wanted.into(), feature, environment: environment.clone() }
+    }
+
+    pub(super) fn error(&self) -> Error {
+        Error::new(ErrorKind::NotBuilt, format!("{} is not compiled in", self.wanted))
+            .with("environment", &self.environment)
+            .hint(format!(
+                "add the feature `{}` to infra-sdk in xtask/Cargo.toml, if this version has it",
+                self.feature
+            ))
+            .hint("or use `--env local`, which needs no account")
+    }
+}
+
+impl Sealer for Absent {
+    fn seal(&self, _: &[u8]) -> Result<Vec<u8>> {
+        Err(self.error())
+    }
+
+    fn unseal(&self, _: &[u8]) -> Result<SecretBytes> {
+        Err(self.error())
+    }
+}
+
+#[async_trait]
+impl ParameterStore for Absent {
+    async fn get(&self, _: &[ParamPath]) -> Result<BTreeMap<ParamPath, Parameter>> {
+        Err(self.error())
+    }
+
+    async fn under(&self, _: &ParamPath) -> Result<Vec<Parameter>> {
+        Err(self.error())
+    }
+
+    async fn names(&self) -> Result<Vec<ParamPath>> {
+        Err(self.error())
+    }
+
+    async fn put(&self, _: &[ParameterWrite]) -> Result<Vec<u64>> {
+        Err(self.error())
+    }
+
+    async fn delete(&self, _: &[ParamPath]) -> Result<usize> {
+        Err(self.error())
+    }
+}
+
+#[async_trait]
+impl StateBackend for Absent {
+    async fn settings(&self, _: &StateKey) -> Result<BackendSettings> {
+        Err(self.error())
+    }
+
+    async fn read(&self, _: &StateKey) -> Result<Option<Vec<u8>>> {
+        Err(self.error())
+    }
+
+    async fn list(&self, _: &OrgName) -> Result<Vec<StateKey>> {
+        Err(self.error())
+    }
+
+    async fn snapshot(&self, _: &StateKey) -> Result<Option<SnapshotId>> {
+        Err(self.error())
+    }
+
+    async fn snapshots(&self, _: &StateKey) -> Result<Vec<Snapshot>> {
+        Err(self.error())
+    }
+
+    async fn read_snapshot(&self, _: &StateKey, _: &SnapshotId) -> Result<Option<Vec<u8>>> {
+        Err(self.error())
+    }
+}
+
+#[async_trait]
+impl DeployTarget for Absent {
+    async fn claim(&self, _: &str) -> Result<Claim> {
+        Err(self.error())
+    }
+
+    async fn prepare(&self, _: &ReleaseSpec, _: &str, _: bool) -> Result<Release> {
+        Err(self.error())
+    }
+
+    async fn activate(&self, _: &ReleaseId) -> Result<()> {
+        Err(self.error())
+    }
+
+    async fn observe(&self, _: &ReleaseId) -> Result<Observation> {
+        Err(self.error())
+    }
+
+    async fn accept(&self, _: &ReleaseId, _: u16) -> Result<()> {
+        Err(self.error())
+    }
+
+    async fn status(&self) -> Result<Status> {
+        Err(self.error())
+    }
+
+    async fn logs(&self, _: Option<&ReleaseId>, _: usize) -> Result<Vec<String>> {
+        Err(self.error())
+    }
+
+    async fn stop(&self) -> Result<()> {
+        Err(self.error())
+    }
+}
+
+#[async_trait]
+impl ImageRegistry for Absent {
+    fn name(&self) -> &str {
+        &self.wanted
+    }
+
+    async fn has_blob(&self, _: &ImageName, _: &Digest) -> Result<bool> {
+        Err(self.error())
+    }
+
+    async fn put_blob(&self, _: &ImageName, _: &Digest, _: BlobSource<'_>) -> Result<()> {
+        Err(self.error())
+    }
+
+    async fn get_blob(&self, _: &ImageName, _: &Digest, _: &mut (dyn Write + Send)) -> Result<bool> {
+        Err(self.error())
+    }
+
+    async fn put_manifest(&self, _: &ImageName, _: &[u8], _: &str, _: Option<&Tag>) -> Result<Digest> {
+        Err(self.error())
+    }
+
+    async fn get_manifest(&self, _: &ImageName, _: &Reference) -> Result<Option<StoredManifest>> {
+        Err(self.error())
+    }
+
+    async fn tags(&self, _: &ImageName) -> Result<Vec<Tag>> {
+        Err(self.error())
+    }
+}

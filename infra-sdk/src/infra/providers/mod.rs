@@ -1,0 +1,8 @@
+//! Which provider stands behind what: the only folder that names one.
+
+mod ports;
+mod stores;
+pub(super) mod vault;
+
+pub(super) use ports::choose;
+pub(super) use stores::open as open_store;

@@ -1,0 +1,179 @@
+//! Bringing this repo's values to the stores that `targets` names, and recording what was written.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Result, ResultExt};
+use crate::events::vocabulary;
+use crate::infra::host::Host;
+use crate::infra::open::Infra;
+use crate::infra::providers;
+use crate::ledger::{self, Filter, Outcome};
+use crate::names::{Label, SecretName, unknown};
+use crate::secrets::{SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState, SyncTarget, Values, plan_sync};
+
+/// What a sync is called in the ledger.
+const SYNC: &str = "secrets.sync";
+
+impl Infra {
+    /// What a sync would write, store by store, and how many requests that takes. `only` names some of the stores; none
+    /// means all.
+    ///
+    /// # Errors
+    /// `NotFound` listing every required secret without a value; `Invalid` listing every value a store could not take;
+    /// `NotBuilt` or `Denied` when a store can not be opened; what looking at the stores fails with.
+    pub async fn plan_sync(&self, options: SyncOptions, only: &[Label]) -> Result<SyncPlan> {
+        let values = self.checked_values().await?;
+        let targets = self.targets_with(&values, only, &BTreeSet::new())?;
+        plan_sync(targets, self.sync_state().await?, options).await
+    }
+
+    /// The stores and what each should hold.
+    pub(super) fn targets_with(
+        &self,
+        values: &Values,
+        only: &[Label],
+        retired: &BTreeSet<SecretName>,
+    ) -> Result<Vec<SyncTarget>> {
+        let wanted = self.sync_targets()?;
+        for label in only.iter().filter(|label| !wanted.contains_key(label.as_str())) {
+            let known = wanted.keys().map(Label::as_str);
+            return Err(unknown("store that secrets go to", label.as_str(), known, "name it in `targets`"));
+        }
+        let mut targets = Vec::new();
+        for (label, names) in wanted {
+            if !only.is_empty() && !only.contains(&label) {
+                continue;
+            }
+            let (store, pace) = self.open_store(&label)?;
+            // The old value of a rotation goes where the new one goes.
+            let goes = |name: &SecretName| names.contains(values.previous_of(name).unwrap_or(name));
+            let values = values.iter().filter(|(name, _)| goes(name));
+            let values = values.map(|(name, value)| (name.clone(), value.clone())).collect();
+            targets.push(SyncTarget { values, label, store, retired: retired.clone(), pace });
+        }
+        Ok(targets)
+    }
+
+    /// Plans and makes a sync, while no other of this repo and environment runs; `shown` is told the plan first. Every
+    /// write is recorded, also those of a sync that was killed before it could.
+    ///
+    /// # Errors
+    /// As [`plan_sync`](Self::plan_sync); `Locked` naming who syncs now. What fails later stands in the report.
+    pub async fn sync(
+        &self,
+        options: SyncOptions,
+        only: &[Label],
+        shown: impl FnOnce(&SyncPlan) + Send,
+    ) -> Result<SyncReport> {
+        self.before_change().await?;
+        self.sync_retiring(options, only, &BTreeSet::new(), shown).await
+    }
+
+    pub(super) async fn sync_retiring(
+        &self,
+        options: SyncOptions,
+        only: &[Label],
+        retired: &BTreeSet<SecretName>,
+        shown: impl FnOnce(&SyncPlan) + Send,
+    ) -> Result<SyncReport> {
+        let lock = self.lock("secrets-sync", "sync secrets").await?;
+        let done = self.sync_locked(options, only, retired, shown).await;
+        let unlocked = lock.finish().await;
+        let report = done?;
+        unlocked?;
+        Ok(report)
+    }
+
+    async fn sync_locked(
+        &self,
+        options: SyncOptions,
+        only: &[Label],
+        retired: &BTreeSet<SecretName>,
+        shown: impl FnOnce(&SyncPlan) + Send,
+    ) -> Result<SyncReport> {
+        let values = self.checked_values().await?;
+        let targets = self.targets_with(&values, only, retired)?;
+        let plan = plan_sync(targets, self.sync_state().await?, options).await?;
+        shown(&plan);
+        let by = ledger::actor(self.env());
+        let report = plan.apply(&by, self.progress(), &self.host().cancel).await?;
+        // Also what a sync wrote that was killed before it could say so.
+        self.record_sync(&report).await.context("the secrets are written, but this could not be noted")?;
+        Ok(report)
+    }
+
+    fn progress(&self) -> Arc<dyn SyncProgress> {
+        Arc::new(Progress(self.host().clone()))
+    }
+
+    /// The record of earlier syncs: in the repo beside the vault, or on this machine beside the values.
+    pub(super) async fn sync_state(&self) -> Result<SyncState> {
+        let home = self.home().secrets();
+        let path = self.sync_state_path();
+        Ok(SyncState::open(path, home.join("sync.seen"), self.ports().keys.fingerprint_key().await?))
+    }
+
+    pub(super) fn sync_state_path(&self) -> PathBuf {
+        if providers::vault::keeps_values(self.config()) {
+            let vault = self.config().root().join(&self.settings().vault.dir);
+            return vault.join(format!("{}.state", self.environment()));
+        }
+        self.home().secrets().join("sync.state")
+    }
+
+    /// One entry for each store: what the state knows to be written and the ledger does not, and what was removed now.
+    async fn record_sync(&self, report: &SyncReport) -> Result<()> {
+        let filter = Filter {
+            env: Some(self.environment().clone()),
+            project: Some(self.settings().project.name.clone()),
+            action: Some(SYNC.into()),
+        };
+        let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
+        let mut written: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for known in self.sync_state().await?.known()? {
+            let recorded = history.entries.iter().any(|entry| {
+                let names = entry.details.get("written").map(String::as_str).unwrap_or_default();
+                entry.time >= known.time
+                    && entry.subject == known.target_id
+                    && names.split(' ').any(|name| name == known.name.as_str())
+            });
+            if !recorded {
+                written.entry(known.target_id).or_default().insert(known.name.to_string());
+            }
+        }
+        let mut pruned: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for target in report.targets.iter().filter(|target| !target.pruned.is_empty()) {
+            pruned.insert(target.id.clone(), target.pruned.iter().map(ToString::to_string).collect());
+        }
+        let subjects: BTreeSet<&String> = written.keys().chain(pruned.keys()).collect();
+        for subject in subjects {
+            let names = |all: &BTreeMap<String, BTreeSet<String>>| {
+                let names = all.get(subject.as_str()).into_iter().flatten();
+                names.map(String::as_str).collect::<Vec<_>>().join(" ")
+            };
+            let details = [("written", names(&written)), ("removed", names(&pruned))];
+            let details: Vec<(&str, String)> =
+                details.into_iter().filter(|(_, names)| !names.is_empty()).collect();
+            self.record(SYNC, subject, Outcome::Done, &details).await?;
+            let data = serde_json::json!({ "store": subject, "names": names(&written), "removed": names(&pruned) });
+            self.tell_others(vocabulary::SECRETS_CHANGED, data).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Hands the progress of a sync on to the host.
+struct Progress(Host);
+
+impl SyncProgress for Progress {
+    fn wrote(&self, target: &Label, done: usize, of: usize) {
+        (self.0.on_progress)(&format!("write to {target}"), done as u64, of as u64);
+    }
+
+    fn waiting(&self, target: &Label, wait: Duration, why: &str) {
+        self.0.tell(&format!("{target}: waiting {} s: {why}", wait.as_secs().max(1)));
+    }
+}

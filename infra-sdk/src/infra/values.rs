@@ -1,0 +1,151 @@
+//! All values of an environment: from `.env` or the CI's environment, from where they are kept, from the organisation.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::config::{Shared, Vault};
+use crate::env::CI;
+use crate::error::{Error, ErrorKind, Result};
+use crate::infra::open::Infra;
+use crate::infra::providers;
+use crate::names::{RepoName, SecretName};
+use crate::secret::SecretValue;
+use crate::secrets::{self, Dotenv, Given, Values};
+
+impl Infra {
+    /// Every value there is, with its origin; all are masked from here on.
+    ///
+    /// # Errors
+    /// `Invalid` with the place of what is wrong in `.env`; what the stores fail with.
+    pub async fn values(&self) -> Result<Values> {
+        let dotenv = if self.env().flag(CI) { None } else { self.dotenv()? };
+        self.collect(dotenv.as_ref()).await
+    }
+
+    /// The same without `.env`: what a setup has stored already.
+    pub(super) async fn kept_values(&self) -> Result<Values> {
+        self.collect(None).await
+    }
+
+    async fn collect(&self, dotenv: Option<&Dotenv>) -> Result<Values> {
+        let stored = self.stored_values().await?;
+        let organisation = self.organisation_values().await?;
+        let values = secrets::collect(
+            &self.secret_needs(),
+            Given {
+                env: self.env(),
+                ci: self.env().flag(CI),
+                dotenv,
+                store: self.ports().secret_source.name(),
+                stored: &stored,
+                tag: self.settings().extends.as_ref().map_or("", |extends| &extends.tag),
+                organisation: &organisation,
+            },
+        );
+        for ignored in values.ignored() {
+            self.host().tell(&format!("warning: {ignored}"));
+        }
+        for (_, value) in values.iter() {
+            self.host().learn(value);
+        }
+        Ok(values)
+    }
+
+    /// In CI the environment gives the values: a vault that this job has no key for is not needed.
+    async fn stored_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        match self.ports().secret_source.get_all().await {
+            Err(error)
+                if self.env().flag(CI) && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Denied) =>
+            {
+                self.host().tell(&format!("values come from the job's environment alone: {error}"));
+                Ok(BTreeMap::new())
+            }
+            stored => stored,
+        }
+    }
+
+    /// Every value, with its origin: all that are needed are there and have their form.
+    pub(super) async fn checked_values(&self) -> Result<Values> {
+        let values = self.values().await?;
+        values.require()?;
+        secrets::check_values(&self.secret_needs(), "`.env` and what is stored", &values.to_map()).require()?;
+        Ok(values)
+    }
+
+    /// The values of this repo's needs, all of them there.
+    ///
+    /// # Errors
+    /// As [`values`](Self::values); `NotFound` listing every required secret without a value; `Invalid` listing every
+    /// value without its declared form.
+    pub async fn needed_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        Ok(self.checked_values().await?.to_map())
+    }
+
+    /// What a person or a CI job gives: `.env`, or the job's environment.
+    pub(super) fn given(&self) -> Result<Option<Dotenv>> {
+        if !self.env().flag(CI) {
+            return self.dotenv();
+        }
+        let needs = self.secret_needs();
+        let given = needs.iter().filter_map(|(name, _)| {
+            let value = SecretValue::new(self.env().get(name.as_str())?);
+            self.host().learn(&value);
+            Some((name.clone(), value))
+        });
+        Ok(Some(Dotenv::of_values(given, "the job's environment")))
+    }
+
+    /// `.env` and the file of this environment; a warning for each that others can read.
+    pub(super) fn dotenv(&self) -> Result<Option<Dotenv>> {
+        let dotenv = Dotenv::load(self.config().root(), self.environment())?;
+        for file in dotenv.iter().flat_map(Dotenv::files) {
+            if crate::file::is_open_to_others(file) {
+                self.host().tell(&format!(
+                    "warning: others on this machine can read it: chmod 600 {}",
+                    file.display()
+                ));
+            }
+        }
+        for (_, value) in dotenv.iter().flat_map(Dotenv::values) {
+            self.host().learn(value);
+        }
+        Ok(dotenv)
+    }
+
+    /// What the organisation's vault, at the pinned tag, holds for this environment; nothing is asked for if nothing is
+    /// shared.
+    async fn organisation_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+        let shared = self.secret_needs().iter().any(|(_, spec)| spec.shared == Some(Shared::Org));
+        if !shared {
+            return Ok(BTreeMap::new());
+        }
+        let (project, dir) = self.organisations_vault().await?;
+        let path = format!("{}/{}.vault", dir.trim_end_matches('/'), self.environment());
+        let text = self.config().file_beside_extends(self.env(), &path).await?;
+        let tag = self.settings().extends.as_ref().map_or("", |extends| &extends.tag);
+        let name = format!("{path} of {project} at {tag}");
+        providers::vault::read(self.env(), self.config(), project, name, &text).await
+    }
+
+    /// The project that keeps the organisation's values, and the folder they are in: as its own `infra.toml` says.
+    async fn organisations_vault(&self) -> Result<(RepoName, String)> {
+        #[derive(Deserialize)]
+        struct Theirs {
+            project: Named,
+            #[serde(default)]
+            vault: Vault,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            name: RepoName,
+        }
+        let text = self.config().file_beside_extends(self.env(), "infra.toml").await?;
+        let theirs: Theirs = toml::from_str(&text).map_err(|error| {
+            Error::invalid("the infra.toml beside the file in `extends` cannot be read")
+                .because(error)
+                .hint("correct it there under a new tag, and name that tag in `extends.tag`")
+        })?;
+        Ok((theirs.project.name, theirs.vault.dir))
+    }
+}

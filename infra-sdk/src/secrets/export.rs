@@ -1,1 +1,0 @@
-//! Handing the values of an environment to other programs, in their own format.

@@ -1,1 +1,0 @@
-//! Whether a value has the form its declaration promises.

@@ -1,0 +1,85 @@
+//! `infra:secrets:exec` and `export`: the values, to other programs.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches, Command};
+
+use crate::app::{Cx, Pack, TaskArgs, TaskRef};
+use crate::error::Result;
+use crate::secrets::ExportFormat;
+
+pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>) {
+    let exec = pack
+        .task("secrets:exec")
+        .about("Run a program with the values in its environment, and hide them in what it prints")
+        .args::<ExecFlags>()
+        .run(exec);
+    let export = pack
+        .task("secrets:export")
+        .about("Write the values as dotenv, json, tfvars, k8s or for GitHub Actions")
+        .args::<ExportFlags>()
+        .run(export);
+    (exec, export)
+}
+
+struct ExecFlags {
+    command: Vec<String>,
+}
+
+impl TaskArgs for ExecFlags {
+    fn augment(command: Command) -> Command {
+        command.arg(
+            Arg::new("command")
+                .value_name("COMMAND")
+                .num_args(1..)
+                .required(true)
+                .last(true)
+                .help("After `--`: the program and its arguments"),
+        )
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        Ok(ExecFlags { command: matches.get_many::<String>("command").into_iter().flatten().cloned().collect() })
+    }
+}
+
+struct ExportFlags {
+    format: ExportFormat,
+    out: Option<PathBuf>,
+}
+
+impl TaskArgs for ExportFlags {
+    fn augment(command: Command) -> Command {
+        let format = Arg::new("format").long("format").value_name("FORMAT").required(true);
+        let out = Arg::new("out").long("out").value_name("FILE");
+        command
+            .arg(format.help("dotenv, json, tfvars, k8s, or github"))
+            .arg(out.help("The file, which only you will be able to read; not for github"))
+    }
+
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        Ok(ExportFlags {
+            format: matches.get_one::<String>("format").map(String::as_str).unwrap_or_default().parse()?,
+            out: matches.get_one::<String>("out").map(PathBuf::from),
+        })
+    }
+}
+
+async fn exec(cx: Cx, flags: ExecFlags) -> Result<()> {
+    let values = cx.infra().await?.needed_values().await?;
+    let Some((program, args)) = flags.command.split_first() else { return Ok(()) };
+    let mut command = cx.cmd(program).args(args).dir(cx.env().cwd());
+    for (name, value) in &values {
+        command = command.env_secret(name.as_str(), value);
+    }
+    if !cx.env().stdin_is_terminal() {
+        command = command.pass_stdin();
+    }
+    command.run().await
+}
+
+async fn export(cx: Cx, flags: ExportFlags) -> Result<()> {
+    let infra = cx.infra().await?;
+    cx.report(&infra.export_secrets(flags.format, flags.out.as_deref()).await?);
+    Ok(())
+}
