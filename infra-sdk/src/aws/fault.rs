@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 
+use crate::aws::meaning::{SIGN_IN, no_proper_answer, one_line, refused, unavailable};
 use crate::error::{Error, ErrorKind};
-use crate::names::quoted;
 use crate::secret::SecretValue;
 
 /// A request: the permission it needs, such as `ssm:PutParameter`, and what it is about.
@@ -33,7 +33,7 @@ pub(super) struct Fault {
 
 pub(super) enum Why {
     /// AWS answered with an error it has a name for.
-    Refused { code: String, message: String },
+    Refused { code: String, message: String, status: u16 },
     /// Something answered, but not as AWS does.
     NotUnderstood { status: u16 },
     /// No answer in time; the request may have been carried out.
@@ -57,12 +57,15 @@ impl Fault {
         let response = error.raw_response();
         let header = |name: &str| response.and_then(|response| response.headers().get(name));
         let seconds = header("retry-after").and_then(|text| text.trim().parse().ok());
-        let why = match (code, response) {
-            (Some(code), _) => {
-                Why::Refused { code: code.to_owned(), message: message.unwrap_or_default().to_owned() }
-            }
+        let status = response.map(|response| response.status().as_u16());
+        let why = match (code, status) {
+            (Some(code), _) => Why::Refused {
+                code: code.to_owned(),
+                message: message.unwrap_or_default().to_owned(),
+                status: status.unwrap_or_default(),
+            },
             // What is in such a body may be anything, also what was sent: it is not shown.
-            (None, Some(response)) => Why::NotUnderstood { status: response.status().as_u16() },
+            (None, Some(status)) => Why::NotUnderstood { status },
             (None, None) => without_answer(error),
         };
         Fault {
@@ -118,19 +121,11 @@ impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         let Fault { action, on, why, request_id, after, repeats } = fault;
         let error = match why {
-            Why::Refused { code, .. } if repeats => {
-                refused(action, &code, "", after).with("on", on).with("code", code)
+            Why::Refused { code, message, status } => {
+                let message = if repeats { "" } else { &message };
+                refused(action, &code, message, status, after).with("on", on).with("code", one_line(&code))
             }
-            Why::Refused { code, message } => {
-                refused(action, &code, &message, after).with("on", on).with("code", code)
-            }
-            Why::NotUnderstood { status: 429 } => {
-                unavailable("AWS asks for fewer requests").throttled(after).with("on", on)
-            }
-            Why::NotUnderstood { status } => unavailable(format!("AWS gave no proper answer to {action}"))
-                .with("on", on)
-                .with("status", status)
-                .hint("try again; if it stays so, check that AWS_ENDPOINT_URL and the network lead to AWS"),
+            Why::NotUnderstood { status } => no_proper_answer(action, status, after).with("on", on),
             Why::TimedOut => Error::new(ErrorKind::TimedOut, format!("AWS did not answer {action} in time"))
                 .with("on", on)
                 .hint("check the network, then try again: doing the same again does no harm")
@@ -148,121 +143,52 @@ impl From<Fault> for Error {
                 .hint("check the region, the profile and AWS_ENDPOINT_URL"),
         };
         match request_id {
-            Some(id) => error.with("request", quoted(&id)),
+            Some(id) => error.with("request", one_line(&id)),
             None => error,
         }
     }
 }
 
-const SIGN_IN: &str = "sign in with `aws sso login`, set AWS_PROFILE, or set AWS_ACCESS_KEY_ID and \
-                       AWS_SECRET_ACCESS_KEY; a GitHub workflow gets them by its OIDC token";
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::client::result::ConnectorError;
 
-fn unavailable(what: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unavailable, what).retryable()
-}
+    use super::*;
 
-/// What a code means. Codes all services share:
-/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>.
-fn refused(action: &str, code: &str, message: &str, after: Option<Duration>) -> Error {
-    let said = || format!("AWS says: {}", one_line(message));
-    let failed = |kind, hint: &str| Error::new(kind, format!("AWS refused {action}")).hint(hint);
-    match code {
-        "ThrottlingException"
-        | "Throttling"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "RequestLimitExceeded"
-        | "TooManyRequestsException"
-        | "TooManyUpdates"
-        | "SlowDown" => {
-            unavailable("AWS asks for fewer requests").throttled(after).hint("wait a little and try again")
-        }
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => not_allowed(action, message),
-        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => {
-            Error::new(ErrorKind::Denied, "the credentials for AWS have expired").hint(SIGN_IN)
-        }
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException"
-        | "IncompleteSignature"
-        | "IncompleteSignatureException" => {
-            Error::new(ErrorKind::Denied, "AWS does not know these credentials").hint(SIGN_IN)
-        }
-        "InvalidSignatureException" | "SignatureDoesNotMatch" | "RequestTimeTooSkewed" => {
-            failed(ErrorKind::Denied, "set this machine's clock, and check AWS_SECRET_ACCESS_KEY")
-        }
-        "OptInRequired" => failed(ErrorKind::Denied, "enable this region for the account, or choose another"),
-        "HierarchyTypeMismatchException" => failed(
-            ErrorKind::Conflict,
-            "a parameter that is not a SecureString has this name, and AWS does not change types: delete it, wait 30 seconds, and try again",
-        ),
-        "ResourceExistsException" => failed(
-            ErrorKind::Conflict,
-            "somebody else wrote this secret at the same time: look again, then write",
-        ),
-        "ParameterMaxVersionLimitExceeded" => {
-            failed(ErrorKind::Failed, "the oldest of its 100 versions has a label: move or delete that label")
-        }
-        "ParameterLimitExceeded" | "LimitExceededException" => {
-            failed(ErrorKind::Failed, "the account is full: delete what nobody needs, or ask AWS for more")
-                .because(said())
-        }
-        "InvalidKeyId"
-        | "EncryptionFailure"
-        | "DecryptionFailure"
-        | "KMSAccessDeniedException"
-        | "InvalidKeyIdException" => failed(
-            ErrorKind::Denied,
-            "check that the KMS key exists in this region, is enabled, and may be used by you",
-        )
-        .because(said()),
-        "ResourceNotFoundException" | "ParameterNotFound" => {
-            failed(ErrorKind::NotFound, "look again: somebody else may have deleted it")
-        }
-        "InternalServerError"
-        | "InternalServiceError"
-        | "InternalFailure"
-        | "ServiceUnavailable"
-        | "ServiceUnavailableException"
-        | "InternalServiceErrorException"
-        | "RequestTimeout"
-        | "RequestTimeoutException" => unavailable(format!("AWS could not carry out {action}"))
-            .hint("try again; https://health.aws.amazon.com shows what is wrong at AWS"),
-        "InvalidRequestException" => {
-            failed(ErrorKind::Failed, "read what AWS says, and look at the secret in the console")
-                .because(said())
-        }
-        // Refusals of a value repeat the value.
-        _ => failed(
-            ErrorKind::Failed,
-            "look the code up in AWS's reference; its message is not shown, as it may hold the value",
-        ),
+    type Answer = SdkError<std::io::Error, HttpResponse>;
+
+    fn explained(error: &Answer) -> Error {
+        Fault::of(Call { action: "ssm:PutParameter", on: "/shop/A" }, error, None, None).into()
     }
-}
 
-/// `Denied`, with the permission that AWS says is missing, or else the one the request needs.
-fn not_allowed(action: &str, message: &str) -> Error {
-    let after = |mark: &str| {
-        let word = message.split_once(mark)?.1.split_whitespace().next()?.trim_end_matches(['.', ',']);
-        Some(word).filter(|word| !word.is_empty())
-    };
-    let missing = after("perform: ").unwrap_or(action);
-    let error =
-        Error::new(ErrorKind::Denied, "AWS does not allow this").with("permission", one_line(missing));
-    let error = match after("on resource: ") {
-        Some(resource) => error.with("resource", one_line(resource)),
-        None => error,
-    };
-    let hint = if message.contains("explicit deny") {
-        "find the policy that denies it: an explicit deny goes before every permission"
-    } else {
-        "give this permission to the user or role that the credentials belong to"
-    };
-    error.hint(hint)
-}
+    #[test]
+    fn what_was_not_answered_is_told_apart_by_what_to_do_next() {
+        let other = |text: &str| Answer::dispatch_failure(ConnectorError::other(text.into(), None));
+        let cases = [
+            (Answer::timeout_error("canary"), ErrorKind::TimedOut, true),
+            (Answer::dispatch_failure(ConnectorError::timeout("x".into())), ErrorKind::TimedOut, true),
+            (Answer::dispatch_failure(ConnectorError::io("refused".into())), ErrorKind::Unavailable, true),
+            (other("connection closed"), ErrorKind::Unavailable, true),
+            (other("no providers in chain provided credentials"), ErrorKind::Denied, false),
+            (other("the SSO session has expired"), ErrorKind::Denied, false),
+            (Answer::construction_failure("no host"), ErrorKind::Invalid, false),
+        ];
+        for (answer, kind, again) in cases {
+            let error = explained(&answer);
+            assert_eq!((error.kind(), error.is_retryable()), (kind, again), "{error:?}");
+            assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
 
-/// A text of AWS's that can not break out of its line.
-fn one_line(text: &str) -> String {
-    text.chars().take(300).flat_map(|c| c.escape_debug()).filter(|c| *c != '\\').collect()
+    #[test]
+    fn a_message_that_repeats_the_value_is_not_shown() {
+        let call = Call { action: "secretsmanager:PutSecretValue", on: "shop/A" };
+        let told = |message: &str| {
+            let (code, message) = ("EncryptionFailure".into(), message.into());
+            let fault = Fault::new(call, Why::Refused { code, message, status: 400 });
+            format!("{:?}", Error::from(fault.hiding(&SecretValue::new("canary"))))
+        };
+        assert!(told("the key is disabled").contains("AWS says: the key is disabled"));
+        assert!(!told("can not encrypt canary").contains("canary"));
+    }
 }

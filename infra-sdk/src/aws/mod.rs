@@ -5,6 +5,7 @@
 
 mod connect;
 mod fault;
+mod meaning;
 mod place;
 #[cfg(feature = "aws-secrets-manager")]
 mod secrets_manager;

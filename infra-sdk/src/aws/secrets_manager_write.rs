@@ -188,7 +188,7 @@ impl Fault {
 
     /// An error that stands for one item of an answer that is otherwise good.
     pub(super) fn of_item(call: Call<'_>, code: &str, message: &str) -> Self {
-        let why = Why::Refused { code: code.to_owned(), message: message.to_owned() };
+        let why = Why::Refused { code: code.to_owned(), message: message.to_owned(), status: 200 };
         Fault::new(call, why)
     }
 }
