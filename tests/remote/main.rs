@@ -2,3 +2,8 @@
 
 #[path = "../contract/secrets.rs"]
 mod secrets;
+
+mod backup;
+mod vault;
+mod vault_git;
+mod vault_interop;
