@@ -2,6 +2,11 @@
 
 #[path = "../contract/secrets.rs"]
 mod secrets;
+
+mod backup;
+mod vault;
+mod vault_git;
+mod vault_interop;
 mod journey;
 
 mod cloudflare;

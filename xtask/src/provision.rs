@@ -19,7 +19,8 @@ const COUNTERPARTS: &[Package] = &[
 ];
 
 /// Packages of npm, pinned; all are fetched together.
-const NODE: &[(&str, &str)] = &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0")];
+const NODE: &[(&str, &str)] =
+    &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0"), ("age-encryption", "0.3.1")];
 
 /// The folder of the programs that benches compare with.
 ///
