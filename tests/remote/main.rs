@@ -3,4 +3,6 @@
 #[path = "../contract/secrets.rs"]
 mod secrets;
 
+mod aws;
+mod aws_refusals;
 mod cloudflare;
