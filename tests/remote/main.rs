@@ -2,6 +2,7 @@
 
 #[path = "../contract/secrets.rs"]
 mod secrets;
+mod journey;
 
 mod aws;
 mod aws_refusals;

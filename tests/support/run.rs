@@ -35,7 +35,7 @@ impl Run {
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
             let changes =
-                ["INFRA_", "GITHUB_", "TF_", "AWS_", "CARGO_BUILD_"].iter().any(|p| name_text.starts_with(p));
+                ["INFRA_", "GITHUB_", "GH_", "TF_", "AWS_", "CLOUDFLARE_", "CARGO_BUILD_"].iter().any(|p| name_text.starts_with(p));
             if changes || ["CI", "NO_COLOR", "CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR"].contains(&&*name_text)
             {
                 command.env_remove(name);

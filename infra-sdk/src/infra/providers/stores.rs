@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::config::{Store, StoreKind};
 use crate::error::{Result, ResultExt};
-use crate::infra::absent::Absent;
 use crate::infra::open::Infra;
 use crate::names::Label;
 use crate::secrets::SecretStore;
@@ -48,7 +47,7 @@ fn github(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
 
 #[cfg(not(feature = "github"))]
 fn github(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
-    Err(Absent::new("a store at GitHub", "github", infra.environment()).error())
+    Err(crate::infra::absent::Absent::new("a store at GitHub", "github", infra.environment()).error())
 }
 
 #[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
@@ -65,7 +64,7 @@ fn ssm(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
 
 #[cfg(not(feature = "aws-ssm"))]
 fn ssm(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
-    Err(Absent::new("a store in SSM", "aws-ssm", infra.environment()).error())
+    Err(crate::infra::absent::Absent::new("a store in SSM", "aws-ssm", infra.environment()).error())
 }
 
 #[cfg(feature = "aws-secrets-manager")]
@@ -77,7 +76,7 @@ fn secrets_manager(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>>
 
 #[cfg(not(feature = "aws-secrets-manager"))]
 fn secrets_manager(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
-    Err(Absent::new("a store in Secrets Manager", "aws-secrets-manager", infra.environment()).error())
+    Err(crate::infra::absent::Absent::new("a store in Secrets Manager", "aws-secrets-manager", infra.environment()).error())
 }
 
 #[cfg(feature = "cloudflare")]
@@ -91,5 +90,5 @@ fn worker(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
 
 #[cfg(not(feature = "cloudflare"))]
 fn worker(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
-    Err(Absent::new("a store at Cloudflare", "cloudflare", infra.environment()).error())
+    Err(crate::infra::absent::Absent::new("a store at Cloudflare", "cloudflare", infra.environment()).error())
 }

@@ -1,0 +1,165 @@
+//! A product's secrets from `.env` to a store and back from a backup, as a person types it, for each kind of store.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use support::{Finished, Run, Scratch, WorkerApi};
+
+/// A product repo with a vault, one environment that is not `local`, and one store.
+struct Shop {
+    scratch: Scratch,
+    env: Vec<(String, String)>,
+    said: String,
+}
+
+/// The value in `.env`, and its form in base64.
+const URL: &str = "https://canary-user:canary-pass@db.example/shop";
+const URL_BASE64: &str = "aHR0cHM6Ly9jYW5hcnktdXNlcjpjYW5hcnktcGFzc0BkYi5leGFtcGxlL3Nob3A=";
+
+impl Shop {
+    fn new(name: &str, target: &str, env: &[(&str, String)]) -> Self {
+        let scratch = Scratch::new(name);
+        let mut shop = Shop {
+            env: env.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            scratch,
+            said: String::new(),
+        };
+        shop.configure(target, "");
+        let shown = shop.json(&["infra:secrets:key"]);
+        let recipient = shown["recipients"][0].as_str().expect("a public key").to_owned();
+        shop.configure(target, &format!("[vault]\nrecipients = [\"{recipient}\"]\n"));
+        shop.scratch.write("shop/.env.staging", format!("DATABASE_URL='{URL}'\n"));
+        shop
+    }
+
+    fn configure(&self, target: &str, more: &str) {
+        self.scratch.write(
+            "shop/infra.toml",
+            format!(
+                "[project]\nname = \"shop-api\"\nkind = \"api\"\norg = \"acme\"\n\
+                 [env.staging]\nregion = \"eu-central-1\"\n\
+                 [secrets.DATABASE_URL]\ntype = \"url\"\ntargets = [\"{target}\"]\n\
+                 [secrets.SESSION_KEY]\ngenerate = \"random:32\"\nrotate = \"90d\"\ntargets = [\"{target}\"]\n{more}"
+            ),
+        );
+    }
+
+    fn command(&self, args: &[&str]) -> Run {
+        let mut run = Run::new(env!("CARGO_BIN_EXE_product"), &self.scratch.join("shop"))
+            .env("INFRA_HOME", self.scratch.join("home"))
+            .env("XDG_CONFIG_HOME", self.scratch.join("config"))
+            .env("USER", "ada")
+            .args(args)
+            .args(["--env", "staging"]);
+        for (name, value) in &self.env {
+            run = run.env(name, value);
+        }
+        // A task that changes something outside `local` asks; here nobody can answer.
+        let task = args[0];
+        let asks = ["setup", "sync", "rotate", "restore", "rekey"];
+        if asks.iter().any(|last| task.ends_with(last)) {
+            run = run.args([format!("--yes={task}")]);
+        }
+        run
+    }
+
+    fn run(&mut self, args: &[&str], code: i32) -> Finished {
+        let finished = self.command(args).finish();
+        self.said.push_str(&format!("{}{}", finished.stdout, finished.stderr));
+        finished.expect(code)
+    }
+
+    fn json(&mut self, args: &[&str]) -> Value {
+        let args: Vec<&str> = args.iter().copied().chain(["--output", "json"]).collect();
+        let done = self.run(&args, 0);
+        serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {}", done.stdout))
+    }
+
+    /// Everything that was said, and every file but `.env` and the sealed ones, holds no value.
+    fn shows_nothing(&self, values: &[&str]) {
+        let mut texts = vec![("what was said".to_owned(), self.said.clone().into_bytes())];
+        let mut folders: Vec<PathBuf> = vec![self.scratch.join("home"), self.scratch.join("shop")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.file_name().is_some_and(|name| name != ".env.staging") {
+                    texts.push((path.display().to_string(), std::fs::read(path).expect("a file")));
+                }
+            }
+        }
+        for (place, text) in texts {
+            for value in values {
+                let found = text.windows(value.len()).any(|part| part == value.as_bytes());
+                assert!(!found, "{place} shows a value");
+            }
+        }
+    }
+}
+
+/// The whole way; `held` gives what the store holds now, by name.
+fn whole_way(shop: &mut Shop, held: &dyn Fn() -> std::collections::BTreeMap<String, String>) {
+    shop.run(&["infra:secrets:init"], 0);
+    shop.run(&["infra:secrets:lint"], 0);
+    shop.run(&["infra:secrets:test"], 5);
+    shop.run(&["infra:secrets:setup"], 0);
+    shop.run(&["infra:secrets:test"], 0);
+
+    let plan = shop.run(&["infra:secrets:sync", "--dry-run"], 0);
+    assert!(plan.stdout.contains("2 to create") || plan.stdout.contains("2 created"), "{}", plan.stdout);
+    assert!(held().is_empty(), "a plan wrote something");
+    shop.run(&["infra:secrets:sync"], 0);
+    let first = held();
+    assert_eq!(first.keys().collect::<Vec<_>>(), ["DATABASE_URL", "SESSION_KEY"]);
+    assert_eq!(first["DATABASE_URL"], URL);
+    let again = shop.json(&["infra:secrets:sync"]);
+    assert_eq!(again["targets"][0]["unchanged"], 2, "{again}");
+
+    let status = shop.run(&["infra:secrets:status"], 0);
+    assert!(status.stdout.contains("in sync"), "{}", status.stdout);
+
+    shop.run(&["infra:secrets:rotate", "SESSION_KEY"], 0);
+    let rotated = held();
+    assert_eq!(rotated["SESSION_KEY_PREVIOUS"], first["SESSION_KEY"]);
+    assert_ne!(rotated["SESSION_KEY"], first["SESSION_KEY"]);
+    let same = shop.run(&["infra:secrets:rotate", "SESSION_KEY"], 0);
+    assert_eq!(held(), rotated, "{}", same.stdout);
+    shop.run(&["infra:secrets:rotate", "SESSION_KEY", "--finish"], 0);
+    let finished = held();
+    assert_eq!(finished.keys().collect::<Vec<_>>(), ["DATABASE_URL", "SESSION_KEY"]);
+    assert_eq!(finished["SESSION_KEY"], rotated["SESSION_KEY"]);
+
+    let backup = shop.scratch.join("backup.age");
+    let backup = backup.to_str().expect("a path");
+    shop.run(&["infra:secrets:backup", "--out", backup], 0);
+    std::fs::remove_dir_all(shop.scratch.join("shop/infra/secrets")).expect("the vault was there");
+    std::fs::remove_file(shop.scratch.join("shop/.env.staging")).expect("it was there");
+    shop.run(&["infra:secrets:test"], 5);
+    shop.run(&["infra:secrets:restore", "--from", backup], 0);
+    shop.run(&["infra:secrets:test"], 0);
+    let after = shop.json(&["infra:secrets:sync"]);
+    assert_eq!(after["targets"][0]["unchanged"], 2, "the state came back with the values: {after}");
+    assert_eq!(held(), finished);
+
+    let ledger = shop.run(&["infra:ledger:show"], 0);
+    for action in ["secrets.write", "secrets.sync", "secrets.rotate", "secrets.backup", "secrets.restore"] {
+        assert!(ledger.stdout.contains(action), "{action} is not in the ledger:\n{}", ledger.stdout);
+    }
+    shop.run(&["infra:ledger:verify"], 0);
+    let made: Vec<&str> = [&first, &finished].iter().map(|held| held["SESSION_KEY"].as_str()).collect();
+    shop.shows_nothing(&[URL, URL_BASE64, "canary-pass", made[0], made[1]]);
+}
+
+#[test]
+fn the_whole_way_to_a_worker() {
+    let api = WorkerApi::start();
+    let env = [
+        ("CLOUDFLARE_API_BASE_URL", api.url()),
+        ("CLOUDFLARE_API_TOKEN", "canary-token".to_owned()),
+        ("CLOUDFLARE_ACCOUNT_ID", "0123456789abcdef0123456789abcdef".to_owned()),
+    ];
+    let mut shop = Shop::new("journey-worker", "worker", &env);
+    whole_way(&mut shop, &|| api.values());
+    shop.shows_nothing(&["canary-token"]);
+}
