@@ -10,4 +10,6 @@ mod vault_git;
 mod vault_interop;
 mod journey;
 
+mod aws;
+mod aws_refusals;
 mod cloudflare;

@@ -78,13 +78,15 @@ impl Infra {
         let path = match (format, out) {
             (ExportFormat::Github, None) => {
                 let path = self.env().path(GITHUB_ENV).ok_or_else(|| {
-                    Error::not_found("GITHUB_ENV is not set").hint("`--format github` works in a step of GitHub Actions")
+                    Error::not_found("GITHUB_ENV is not set")
+                        .hint("`--format github` works in a step of GitHub Actions")
                 })?;
                 file::append(&path, text)?;
                 path
             }
             (ExportFormat::Github, Some(_)) => {
-                return Err(Error::invalid("`--format github` writes where GITHUB_ENV says").hint("leave `--out` out"));
+                return Err(Error::invalid("`--format github` writes where GITHUB_ENV says")
+                    .hint("leave `--out` out"));
             }
             (_, Some(out)) => {
                 let path = self.env().cwd().join(out);

@@ -54,7 +54,9 @@ impl fmt::Display for Rekeyed {
         write!(f, "{vault}: {} secrets {verb} for {recipients} recipients", names.len())?;
         names.iter().try_for_each(|name| write!(f, "\n  {name}"))?;
         if *done {
-            f.write_str("\nwho could read them before still can in git's history: rotate what they must not know")?;
+            f.write_str(
+                "\nwho could read them before still can in git's history: rotate what they must not know",
+            )?;
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ use crate::ledger::Outcome;
 use crate::names::SecretName;
 use crate::secret::SecretValue;
 use crate::secrets::{
-    self, Action, Known, KnownState, RotationPlan, RotationReport, RotationState, RotationStep, SecretsStatus,
-    SyncOptions, SyncReport, SyncTarget, TargetState, Values, plan_sync,
+    self, Action, Known, KnownState, RotationPlan, RotationReport, RotationState, RotationStep,
+    SecretsStatus, SyncOptions, SyncReport, SyncTarget, TargetState, Values, plan_sync,
 };
 use crate::time::Timestamp;
 

@@ -40,7 +40,12 @@ impl Infra {
             (None, Some(kind)) => Store::of_kind(kind),
             (None, None) => {
                 let known = self.settings().store.keys().map(Label::as_str);
-                return Err(crate::names::unknown("store", label.as_str(), known, "add it to infra.toml as `[store.NAME]`"));
+                return Err(crate::names::unknown(
+                    "store",
+                    label.as_str(),
+                    known,
+                    "add it to infra.toml as `[store.NAME]`",
+                ));
             }
         };
         Ok((providers::open_store(self, label, &store)?, store.writes_per_second))

@@ -12,7 +12,9 @@ use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::ledger::{self, Filter, Outcome};
 use crate::names::{Label, SecretName, unknown};
-use crate::secrets::{SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState, SyncTarget, Values, plan_sync};
+use crate::secrets::{
+    SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState, SyncTarget, Values, plan_sync,
+};
 
 /// What a sync is called in the ledger.
 const SYNC: &str = "secrets.sync";
@@ -158,7 +160,8 @@ impl Infra {
             let details: Vec<(&str, String)> =
                 details.into_iter().filter(|(_, names)| !names.is_empty()).collect();
             self.record(SYNC, subject, Outcome::Done, &details).await?;
-            let data = serde_json::json!({ "store": subject, "names": names(&written), "removed": names(&pruned) });
+            let data =
+                serde_json::json!({ "store": subject, "names": names(&written), "removed": names(&pruned) });
             self.tell_others(vocabulary::SECRETS_CHANGED, data).await?;
         }
         Ok(())

@@ -69,7 +69,8 @@ impl Infra {
     pub(super) async fn checked_values(&self) -> Result<Values> {
         let values = self.values().await?;
         values.require()?;
-        secrets::check_values(&self.secret_needs(), "`.env` and what is stored", &values.to_map()).require()?;
+        secrets::check_values(&self.secret_needs(), "`.env` and what is stored", &values.to_map())
+            .require()?;
         Ok(values)
     }
 

@@ -12,7 +12,8 @@ use crate::infra::home::Home;
 use crate::infra::open::Ports;
 use crate::infra::providers::vault;
 use crate::local::{
-    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets, LocalState,
+    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets,
+    LocalState,
 };
 use crate::refs::ParameterStore;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
@@ -49,20 +50,26 @@ fn remote(config: &Config) -> Result<Option<(&'static str, &'static str)>> {
 fn params(config: &Config, home: &Home) -> Result<Arc<dyn ParameterStore>> {
     Ok(match remote(config)? {
         None => Arc::new(LocalParameters::new(home.params())),
-        Some((wanted, feature)) => Arc::new(Absent::new(format!("{wanted} for references"), feature, config.environment())),
+        Some((wanted, feature)) => {
+            Arc::new(Absent::new(format!("{wanted} for references"), feature, config.environment()))
+        }
     })
 }
 
 fn images(config: &Config, home: &Home) -> Result<Arc<dyn ImageRegistry>> {
     Ok(match remote(config)? {
         None => Arc::new(LocalRegistry::new(home.registry())),
-        Some((wanted, feature)) => Arc::new(Absent::new(format!("{wanted} for images"), feature, config.environment())),
+        Some((wanted, feature)) => {
+            Arc::new(Absent::new(format!("{wanted} for images"), feature, config.environment()))
+        }
     })
 }
 
 fn state(config: &Config, home: &Home) -> Result<Arc<dyn StateBackend>> {
     let environment = config.environment();
-    let absent = |wanted: &str, feature| -> Arc<dyn StateBackend> { Arc::new(Absent::new(wanted, feature, environment)) };
+    let absent = |wanted: &str, feature| -> Arc<dyn StateBackend> {
+        Arc::new(Absent::new(wanted, feature, environment))
+    };
     Ok(match (config.section()?.state.as_ref().map(|state| state.backend), remote(config)?) {
         (Some(StateKind::Local), _) | (None, None) => Arc::new(LocalState::new(home.state())),
         (Some(StateKind::S3), _) => absent("state backend = \"s3\"", "aws-s3"),
@@ -71,7 +78,12 @@ fn state(config: &Config, home: &Home) -> Result<Arc<dyn StateBackend>> {
     })
 }
 
-fn deploy(env: &Env, config: &Config, home: &Home, images: &Arc<dyn ImageRegistry>) -> Result<Arc<dyn DeployTarget>> {
+fn deploy(
+    env: &Env,
+    config: &Config,
+    home: &Home,
+    images: &Arc<dyn ImageRegistry>,
+) -> Result<Arc<dyn DeployTarget>> {
     let absent = |wanted: &str, feature| Arc::new(Absent::new(wanted, feature, config.environment()));
     Ok(match config.settings().deploy.target {
         Target::Local => Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env)),

@@ -30,8 +30,13 @@ fn github(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
     let repo = text(infra, store.repo.as_ref(), "{org}/{project}");
     Ok(Arc::new(match store.kind {
         StoreKind::GithubOrg => {
-            let repositories: Vec<String> = store.repositories.iter().map(|name| infra.filled(name)).collect();
-            github.organisation_secrets(&text(infra, store.org.as_ref(), "{org}"), store.visibility, &repositories)?
+            let repositories: Vec<String> =
+                store.repositories.iter().map(|name| infra.filled(name)).collect();
+            github.organisation_secrets(
+                &text(infra, store.org.as_ref(), "{org}"),
+                store.visibility,
+                &repositories,
+            )?
         }
         StoreKind::GithubEnvironment => {
             github.environment_secrets(&repo, &text(infra, store.environment.as_ref(), "{env}"))?
@@ -78,7 +83,9 @@ fn secrets_manager(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
 fn worker(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
     let account = store.account.as_ref().map(|account| infra.filled(account));
     let cloudflare = crate::cloudflare::Cloudflare::new(infra.env())?;
-    Ok(Arc::new(cloudflare.worker_secrets(account.as_deref(), &text(infra, store.script.as_ref(), "{project}"))?))
+    Ok(Arc::new(
+        cloudflare.worker_secrets(account.as_deref(), &text(infra, store.script.as_ref(), "{project}"))?,
+    ))
 }
 
 #[cfg(not(feature = "cloudflare"))]

@@ -34,8 +34,11 @@ fn key_place(env: &Env, config: &Config) -> KeyPlace {
 fn open(env: &Env, config: &Config) -> Result<Vault> {
     let (project, settings) = (&config.settings().project, &config.settings().vault);
     let path = Vault::file(&config.root().join(&settings.dir), config.environment());
-    let binding =
-        Binding { org: project.org.clone(), project: project.name.clone(), env: config.environment().clone() };
+    let binding = Binding {
+        org: project.org.clone(),
+        project: project.name.clone(),
+        env: config.environment().clone(),
+    };
     Vault::open(path, &settings.recipients, key_place(env, config), binding)
 }
 

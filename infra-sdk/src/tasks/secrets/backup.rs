@@ -22,7 +22,11 @@ pub(super) fn register(pack: &mut Pack<'_>) -> Tasks {
         .danger_unless_local()
         .plans()
         .run(restore);
-    let key = pack.task("secrets:key").about("Make your key for the vault, or show its public half").plans().run(key);
+    let key = pack
+        .task("secrets:key")
+        .about("Make your key for the vault, or show its public half")
+        .plans()
+        .run(key);
     let rekey = pack
         .task("secrets:rekey")
         .about("Encrypt the vault for those who are its recipients now")
@@ -56,9 +60,7 @@ impl TaskArgs for RestoreFlags {
     fn augment(command: Command) -> Command {
         let from = Arg::new("from").long("from").value_name("FILE").required(true);
         let foreign = Arg::new("foreign").long("foreign").action(ArgAction::SetTrue);
-        command
-            .arg(from.help("The copy"))
-            .arg(foreign.help("Also a copy of another project or environment"))
+        command.arg(from.help("The copy")).arg(foreign.help("Also a copy of another project or environment"))
     }
 
     fn from_matches(matches: &ArgMatches) -> Result<Self> {

@@ -39,7 +39,9 @@ impl TaskArgs for ExecFlags {
     }
 
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(ExecFlags { command: matches.get_many::<String>("command").into_iter().flatten().cloned().collect() })
+        Ok(ExecFlags {
+            command: matches.get_many::<String>("command").into_iter().flatten().cloned().collect(),
+        })
     }
 }
 

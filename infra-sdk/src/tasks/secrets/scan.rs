@@ -27,7 +27,10 @@ impl TaskArgs for Flags {
         command
             .arg(switch("staged", "Only what the next commit will hold"))
             .arg(switch("history", "Every commit of every branch and tag as well"))
-            .arg(switch("install-hook", "Look before every commit from now on").conflicts_with_all(["staged", "history"]))
+            .arg(
+                switch("install-hook", "Look before every commit from now on")
+                    .conflicts_with_all(["staged", "history"]),
+            )
     }
 
     fn from_matches(matches: &ArgMatches) -> Result<Self> {

@@ -4,22 +4,16 @@ use crate::app::{Cx, Pack, TaskRef};
 use crate::error::Result;
 
 pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>, TaskRef<()>) {
-    let init = pack
-        .task("secrets:init")
-        .about("Make .env.example, and a private .env to fill in")
-        .plans()
-        .run(init);
+    let init =
+        pack.task("secrets:init").about("Make .env.example, and a private .env to fill in").plans().run(init);
     let setup = pack
         .task("secrets:setup")
         .about("Store the values of .env, generate or ask for the rest")
         .danger_unless_local()
         .plans()
         .run(setup);
-    let test = pack
-        .task("secrets:test")
-        .about("Check that every needed secret is stored")
-        .read_only()
-        .run(test);
+    let test =
+        pack.task("secrets:test").about("Check that every needed secret is stored").read_only().run(test);
     (init, setup, test)
 }
 

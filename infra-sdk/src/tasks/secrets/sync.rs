@@ -36,7 +36,10 @@ impl TaskArgs for Flags {
         command
             .arg(switch("prune", "Remove what earlier syncs wrote and nothing needs any more"))
             .arg(switch("repair", "Write over what was changed elsewhere"))
-            .arg(switch("drift", "Look at every store for changes made elsewhere, also where that takes many requests"))
+            .arg(switch(
+                "drift",
+                "Look at every store for changes made elsewhere, also where that takes many requests",
+            ))
             .arg(
                 Arg::new("only")
                     .long("only")
