@@ -23,6 +23,12 @@ pub const CI: &str = "CI";
 pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 /// The file GitHub Actions shows on the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+/// The token for GitHub's API, as `gh` reads it; before `GITHUB_TOKEN`.
+pub const GH_TOKEN: &str = "GH_TOKEN";
+/// The token for GitHub's API. The one that a workflow gets by itself cannot write secrets.
+pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
+/// Where GitHub's API is; default `https://api.github.com`. GitHub Actions sets it.
+pub const GITHUB_API_URL: &str = "GITHUB_API_URL";
 /// Who started the run on GitHub Actions; stands in the ledger.
 pub const GITHUB_ACTOR: &str = "GITHUB_ACTOR";
 /// The person's name on Unix; stands in the ledger.
