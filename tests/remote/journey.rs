@@ -156,10 +156,10 @@ fn the_whole_way_to_a_worker() {
     let api = WorkerApi::start();
     let env = [
         ("CLOUDFLARE_API_BASE_URL", api.url()),
-        ("CLOUDFLARE_API_TOKEN", "canary-token".to_owned()),
-        ("CLOUDFLARE_ACCOUNT_ID", "0123456789abcdef0123456789abcdef".to_owned()),
+        ("CLOUDFLARE_API_TOKEN", WorkerApi::TOKEN.to_owned()),
+        ("CLOUDFLARE_ACCOUNT_ID", WorkerApi::ACCOUNT.to_owned()),
     ];
     let mut shop = Shop::new("journey-worker", "worker", &env);
     whole_way(&mut shop, &|| api.values());
-    shop.shows_nothing(&["canary-token"]);
+    shop.shows_nothing(&[WorkerApi::TOKEN]);
 }

@@ -1,15 +1,14 @@
 //! Stores behind a network, each against its real counterpart on the loopback interface.
 
-mod github;
 #[path = "../contract/secrets.rs"]
 mod secrets;
 
+mod aws;
+mod aws_refusals;
 mod backup;
+mod cloudflare;
+mod github;
+mod journey;
 mod vault;
 mod vault_git;
 mod vault_interop;
-mod journey;
-
-mod aws;
-mod aws_refusals;
-mod cloudflare;

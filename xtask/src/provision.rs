@@ -19,7 +19,8 @@ const COUNTERPARTS: &[Package] = &[
 ];
 
 /// Packages of npm, pinned; all are fetched together.
-const NODE: &[Package] = &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0")];
+const NODE: &[Package] =
+    &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0"), ("age-encryption", "0.3.1")];
 
 /// What `bench secrets` compares with; apart, for aws is particular about libraries it shares with boto3.
 const SECRET_PEERS: &[Package] = &[("awscli", "1.46.2")];
@@ -46,8 +47,6 @@ pub(crate) async fn secret_peers(cx: &Cx) -> Result<SecretPeers> {
     let node = node(cx, "bench-node", SECRET_NODE_PEERS, &counterparts).await?;
     Ok(SecretPeers { python: python(cx, "bench-python", SECRET_PEERS).await?, counterparts, node })
 }
-const NODE: &[(&str, &str)] =
-    &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0"), ("age-encryption", "0.3.1")];
 
 /// The folder of the programs that benches compare with.
 ///
