@@ -66,7 +66,7 @@ impl Repo {
             store.open();
             let label = Label::new(store.id().replace(':', "-")).unwrap();
             let store: Arc<dyn SecretStore> = (*store).clone();
-            SyncTarget { label, store, values: (*values).clone(), pace: None }
+            SyncTarget { label, store, values: (*values).clone(), retired: Default::default(), pace: None }
         });
         plan_sync(targets.collect(), self.state(), options).await
     }
