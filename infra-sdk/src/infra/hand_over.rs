@@ -134,11 +134,11 @@ impl Infra {
         Ok(report)
     }
 
-    /// What bringing a backup back would change. `foreign`: also one of another project or environment.
+    /// What bringing a backup back would change. `elsewhere`: also one of another project or environment.
     ///
     /// # Errors
     /// As [`secrets::open_backup`] and [`secrets::plan_restore`].
-    pub async fn plan_restore(&self, path: &Path, foreign: bool) -> Result<PlannedRestore> {
+    pub async fn plan_restore(&self, path: &Path, elsewhere: bool) -> Result<PlannedRestore> {
         let backup = secrets::open_backup(path, &*self.ports().sealer)?;
         for (_, kept) in &backup.values {
             self.host().learn(&kept.value);
@@ -148,7 +148,7 @@ impl Infra {
             org: &project.org,
             project: &project.name,
             env: self.environment(),
-            from_elsewhere: foreign,
+            from_elsewhere: elsewhere,
         };
         let stored = self.ports().secret_source.get_all().await?;
         Ok(PlannedRestore { plan: secrets::plan_restore(&backup, to, &stored)?, state: backup.state })
