@@ -48,6 +48,7 @@ pub use restore::{RestorePlan, RestoreReport, RestoreTo, plan_restore};
 pub use rotate::{
     RotationPlan, RotationReport, RotationState, RotationStep, plan_rotation, previous_of, value_from_output,
 };
+pub use scan::{Finding, Form, HookPlan, Place, ScanOptions, ScanProgress, ScanReport, plan_hook, scan};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
 pub use status::{Due, Known, KnownState, SecretStatus, SecretsStatus, TargetState, TargetStatus, status};
