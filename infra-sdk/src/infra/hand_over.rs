@@ -12,7 +12,7 @@ use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::names::SecretName;
 use crate::secrets::{
-    self, Backup, BackupReport, BackupValue, ExportFormat, LintReport, RestorePlan, RestoreReport, RestoreTo,
+    self, Backup, BackupReport, BackupValue, ExportFormat, RestorePlan, RestoreReport, RestoreTo,
 };
 use crate::time::Timestamp;
 
@@ -54,14 +54,6 @@ impl fmt::Display for PlannedRestore {
 }
 
 impl Infra {
-    /// Where other programs read this repo's `.env` files differently.
-    ///
-    /// # Errors
-    /// What reading the files fails with.
-    pub fn lint_secrets(&self) -> Result<LintReport> {
-        secrets::lint_files(self.config().root(), self.environment())
-    }
-
     /// Writes the values into the new file `out`, which only its owner can read, or for `github` into the file of the
     /// steps that follow.
     ///
