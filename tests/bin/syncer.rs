@@ -33,8 +33,13 @@ async fn sync(args: &[String]) -> Result<()> {
     let key = LocalSecrets::new(&folder).fingerprint_key().await?;
     let state = SyncState::open(folder.join("sync.state"), folder.join("seen"), key);
     let pace = pace.first().map(|pace| pace.parse()).transpose().context("read the pace")?;
-    let target =
-        SyncTarget { label: kind.parse()?, store: store(kind, &env)?, values: values(file.as_ref())?, retired: Default::default(), pace };
+    let target = SyncTarget {
+        label: kind.parse()?,
+        store: store(kind, &env)?,
+        values: values(file.as_ref())?,
+        retired: Default::default(),
+        pace,
+    };
     let plan = plan_sync(vec![target], state, SyncOptions::default()).await?;
     let report = plan.apply("bench", Arc::new(()), &CancelToken::new()).await?;
     println!("{report}");

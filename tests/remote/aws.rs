@@ -261,10 +261,8 @@ async fn reads_and_deletes_go_in_batches() {
     names.push("MISSING".parse().unwrap());
     let values = store.get_each(&names).await.unwrap();
     assert_eq!(values.len(), 25);
-    assert!(
-        values.iter().all(|(name, value)| name.as_str()[1..].parse::<u32>().unwrap()
-            == value.expose()[1..].parse().unwrap())
-    );
+    assert!(values.iter().all(|(name, value)| name.as_str()[1..].parse::<u32>().unwrap()
+        == value.expose()[1..].parse::<u32>().unwrap()));
     assert_eq!(operations(&recorder), ["GetParameters"; 3]);
     let deletes: Vec<SecretChange> = names.into_iter().map(SecretChange::delete).collect();
     assert_eq!(write(&store, &deletes).await.len(), 26);

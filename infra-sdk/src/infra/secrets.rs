@@ -49,9 +49,9 @@ impl Infra {
     /// # Errors
     /// `Invalid` with the place of what is wrong in `.env`; what the store fails with.
     pub async fn plan_secrets(&self) -> Result<SecretsSetup> {
-        let dotenv = self.given()?;
-        let stored = self.ports().secret_source.get_all().await?;
-        let plan = secrets::plan_setup(&self.secret_needs(), dotenv.as_ref(), &stored);
+        let dotenv = self.given().await?;
+        let stored = self.stored_values().await?;
+        let plan = secrets::plan_setup(&self.secret_needs().own(), dotenv.as_ref(), &stored);
         Ok(SecretsSetup { plan, dotenv, supplied: BTreeMap::new() })
     }
 
@@ -62,8 +62,8 @@ impl Infra {
     pub async fn store_secrets(&self, setup: SecretsSetup) -> Result<SetupReport> {
         self.before_change().await?;
         let lock = self.patient_lock("secrets").await?;
-        let stored = self.ports().secret_source.get_all().await?;
-        let plan = secrets::plan_setup(&self.secret_needs(), setup.dotenv.as_ref(), &stored);
+        let stored = self.stored_values().await?;
+        let plan = secrets::plan_setup(&self.secret_needs().own(), setup.dotenv.as_ref(), &stored);
         let mut supplied = setup.supplied;
         supplied.retain(|name, _| plan.missing.iter().any(|missing| missing.name == *name));
         let report = plan.apply(setup.dotenv.as_ref(), supplied, &*self.ports().secrets).await;

@@ -56,7 +56,7 @@ impl Infra {
     }
 
     /// In CI the environment gives the values: a vault that this job has no key for is not needed.
-    async fn stored_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+    pub(super) async fn stored_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
         match self.ports().secret_source.get_all().await {
             Err(error)
                 if self.env().flag(CI) && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Denied) =>
@@ -86,18 +86,23 @@ impl Infra {
         Ok(self.checked_values().await?.to_map())
     }
 
-    /// What a person or a CI job gives: `.env`, or the job's environment.
-    pub(super) fn given(&self) -> Result<Option<Dotenv>> {
-        if !self.env().flag(CI) {
-            return self.dotenv();
-        }
+    /// What a person or a CI job gives to be stored: `.env`, or the job's environment, but for what belongs to the
+    /// organisation and what is from before a rotation.
+    pub(super) async fn given(&self) -> Result<Option<Dotenv>> {
+        let ci = self.env().flag(CI);
+        let given = if ci { Some(self.job_environment()) } else { self.dotenv()? };
+        let values = self.collect(given.as_ref().filter(|_| !ci)).await?;
+        Ok(given.map(|given| given.without(values.ignored().iter().map(|ignored| &ignored.name))))
+    }
+
+    fn job_environment(&self) -> Dotenv {
         let needs = self.secret_needs();
         let given = needs.iter().filter_map(|(name, _)| {
             let value = SecretValue::new(self.env().get(name.as_str())?);
             self.host().learn(&value);
             Some((name.clone(), value))
         });
-        Ok(Some(Dotenv::of_values(given, "the job's environment")))
+        Dotenv::of_values(given, "the job's environment")
     }
 
     /// `.env` and the file of this environment; a warning for each that others can read.

@@ -44,6 +44,14 @@ impl Needs {
         Needs { needed, elsewhere }
     }
 
+    /// The same without what the organisation owns, which no product can write; it stays declared.
+    #[must_use]
+    pub fn own(mut self) -> Self {
+        let shared = self.needed.extract_if(.., |_, spec| spec.shared.is_some());
+        self.elsewhere.extend(shared.map(|(name, _)| name));
+        self
+    }
+
     /// The secrets it needs, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&SecretName, &SecretSpec)> + Clone {
         self.needed.iter()

@@ -76,7 +76,12 @@ fn secrets_manager(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>>
 
 #[cfg(not(feature = "aws-secrets-manager"))]
 fn secrets_manager(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
-    Err(crate::infra::absent::Absent::new("a store in Secrets Manager", "aws-secrets-manager", infra.environment()).error())
+    Err(crate::infra::absent::Absent::new(
+        "a store in Secrets Manager",
+        "aws-secrets-manager",
+        infra.environment(),
+    )
+    .error())
 }
 
 #[cfg(feature = "cloudflare")]

@@ -87,6 +87,15 @@ impl Dotenv {
         Ok(dotenv)
     }
 
+    /// The same without some of the values.
+    #[must_use]
+    pub(crate) fn without<'a>(mut self, names: impl IntoIterator<Item = &'a SecretName>) -> Self {
+        for name in names {
+            self.values.remove(name);
+        }
+        self
+    }
+
     /// Values that were given some other way, which stand in for the file; `place` is what messages call it.
     pub(crate) fn of_values(values: impl Iterator<Item = (SecretName, SecretValue)>, place: &str) -> Self {
         let values = values.map(|(name, value)| (name, Value { value, file: 0, line: 0 }));

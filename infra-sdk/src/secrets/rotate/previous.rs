@@ -1,11 +1,9 @@
 //! The name under which the old value of a rotated secret is given out.
 
+use crate::config::PREVIOUS;
 use crate::error::{Error, Result};
 use crate::names::SecretName;
 use crate::secrets::spec::Needs;
-
-/// What the name of a secret's old value ends with while both are given out.
-const SUFFIX: &str = "_PREVIOUS";
 
 /// The name under which the old value of `name` is given out during a rotation: `NAME_PREVIOUS`.
 ///
@@ -23,11 +21,11 @@ const SUFFIX: &str = "_PREVIOUS";
 /// `Invalid` when that name would be too long, or when infra.toml declares it as a secret of its own, in whatever case:
 /// some stores know no case.
 pub fn previous_of(needs: &Needs, name: &SecretName) -> Result<SecretName> {
-    let previous = SecretName::new(format!("{name}{SUFFIX}")).map_err(|error| {
+    let previous = SecretName::new(format!("{name}{PREVIOUS}")).map_err(|error| {
         Error::invalid("a secret's name is too long to be rotated")
             .with("secret", name)
             .because(error)
-            .hint(format!("give it a name that leaves room for `{SUFFIX}`"))
+            .hint(format!("give it a name that leaves room for `{PREVIOUS}`"))
     })?;
     match needs.declared().find(|declared| declared.as_str().eq_ignore_ascii_case(previous.as_str())) {
         None => Ok(previous),
