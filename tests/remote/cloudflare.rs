@@ -220,10 +220,11 @@ async fn what_is_missing_or_cannot_be_is_refused_without_a_request() {
     let api = WorkerApi::start();
     let of = |vars: &[(&str, &str)]| Cloudflare::new(&Env::of(vars.iter().copied(), "/"));
     let error = of(&[]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
     assert!(error.report().to_string().contains("Workers Scripts: Edit"), "{error:?}");
     let token = ("CLOUDFLARE_API_TOKEN", WorkerApi::TOKEN);
     let alone = of(&[token]).unwrap();
-    assert_eq!(alone.worker_secrets(None, "x").unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(alone.worker_secrets(None, "x").unwrap_err().kind(), ErrorKind::Invalid);
     assert!(alone.worker_secrets(Some(WorkerApi::ACCOUNT), "x").is_ok());
     sound(&alone.worker_secrets(Some("acme"), "x").unwrap_err());
     sound(&alone.worker_secrets(Some(WorkerApi::ACCOUNT), "../x").unwrap_err());

@@ -1,9 +1,11 @@
 //! A product's secrets from `.env` to a store and back from a backup, as a person types it, for each kind of store.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use support::{Finished, Run, Scratch, WorkerApi};
+use support::github::FakeGithub;
+use support::{Finished, Moto, Run, Scratch, WorkerApi};
 
 /// A product repo with a vault, one environment that is not `local`, and one store.
 struct Shop {
@@ -99,7 +101,7 @@ impl Shop {
 }
 
 /// The whole way; `held` gives what the store holds now, by name.
-fn whole_way(shop: &mut Shop, held: &dyn Fn() -> std::collections::BTreeMap<String, String>) {
+fn whole_way(shop: &mut Shop, held: &dyn Fn() -> BTreeMap<String, String>) {
     shop.run(&["infra:secrets:init"], 0);
     shop.run(&["infra:secrets:lint"], 0);
     shop.run(&["infra:secrets:test"], 5);
@@ -156,10 +158,83 @@ fn the_whole_way_to_a_worker() {
     let api = WorkerApi::start();
     let env = [
         ("CLOUDFLARE_API_BASE_URL", api.url()),
-        ("CLOUDFLARE_API_TOKEN", "canary-token".to_owned()),
-        ("CLOUDFLARE_ACCOUNT_ID", "0123456789abcdef0123456789abcdef".to_owned()),
+        ("CLOUDFLARE_API_TOKEN", WorkerApi::TOKEN.to_owned()),
+        ("CLOUDFLARE_ACCOUNT_ID", WorkerApi::ACCOUNT.to_owned()),
     ];
     let mut shop = Shop::new("journey-worker", "worker", &env);
     whole_way(&mut shop, &|| api.values());
-    shop.shows_nothing(&["canary-token"]);
+    shop.shows_nothing(&[WorkerApi::TOKEN]);
+}
+
+fn github() -> (FakeGithub, [(&'static str, String); 2]) {
+    let fake = FakeGithub::start();
+    fake.add_repository("acme/shop-api", 42);
+    fake.add_environment("acme/shop-api", "staging");
+    fake.add_organisation("acme");
+    let env = [("GITHUB_API_URL", fake.url()), ("GITHUB_TOKEN", FakeGithub::TOKEN.to_owned())];
+    (fake, env)
+}
+
+#[test]
+fn the_whole_way_to_a_repository_on_github() {
+    let (fake, env) = github();
+    let mut shop = Shop::new("journey-github", "github", &env);
+    whole_way(&mut shop, &|| fake.values("repos/acme/shop-api/actions/secrets"));
+    shop.shows_nothing(&[FakeGithub::TOKEN]);
+}
+
+#[test]
+fn the_whole_way_to_an_environment_on_github() {
+    let (fake, env) = github();
+    let mut shop = Shop::new("journey-github-environment", "github-environment", &env);
+    whole_way(&mut shop, &|| fake.values("repos/acme/shop-api/environments/staging/secrets"));
+}
+
+#[test]
+fn the_whole_way_to_an_organisation_on_github() {
+    let (fake, env) = github();
+    let mut shop = Shop::new("journey-github-org", "github-org", &env);
+    whole_way(&mut shop, &|| fake.values("orgs/acme/actions/secrets"));
+}
+
+fn aws(moto: &Moto) -> [(&'static str, String); 4] {
+    [
+        ("AWS_ENDPOINT_URL", moto.url()),
+        ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+    ]
+}
+
+/// What AWS's own client reads, by the last part of its name.
+fn read_by_boto3(moto: &Moto, script: &str) -> BTreeMap<String, String> {
+    serde_json::from_str(&moto.python(script)).expect("the script prints an object")
+}
+
+#[test]
+fn the_whole_way_to_parameters_of_ssm() {
+    let moto = Moto::shared();
+    let mut shop = Shop::new("journey-ssm", "ssm", &aws(&moto));
+    let script = "
+import json
+ssm = client('ssm')
+pages = ssm.get_paginator('get_parameters_by_path').paginate(Path='/shop-api/staging', WithDecryption=True)
+found = [p for page in pages for p in page['Parameters']]
+assert all(p['Type'] == 'SecureString' for p in found)
+print(json.dumps({p['Name'].rsplit('/', 1)[1]: p['Value'] for p in found}))
+";
+    whole_way(&mut shop, &|| read_by_boto3(&moto, script));
+}
+
+#[test]
+fn the_whole_way_to_secrets_manager() {
+    let moto = Moto::shared();
+    let mut shop = Shop::new("journey-secrets-manager", "secrets-manager", &aws(&moto));
+    let script = "
+import json
+sm = client('secretsmanager')
+listed = [s['Name'] for s in sm.list_secrets(MaxResults=100)['SecretList'] if s['Name'].startswith('shop-api/staging/')]
+print(json.dumps({n.rsplit('/', 1)[1]: sm.get_secret_value(SecretId=n)['SecretString'] for n in listed}))
+";
+    whole_way(&mut shop, &|| read_by_boto3(&moto, script));
 }

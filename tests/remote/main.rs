@@ -2,8 +2,13 @@
 
 #[path = "../contract/secrets.rs"]
 mod secrets;
-mod journey;
 
 mod aws;
 mod aws_refusals;
+mod backup;
 mod cloudflare;
+mod github;
+mod journey;
+mod vault;
+mod vault_git;
+mod vault_interop;

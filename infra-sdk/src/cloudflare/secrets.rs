@@ -48,7 +48,7 @@ impl Cloudflare {
     /// ```
     ///
     /// # Errors
-    /// `Invalid` for an account or name that cannot be one; `NotFound` when no account is named.
+    /// `Invalid` for an account or name that cannot be one, and when no account is named.
     pub fn worker_secrets(&self, account: Option<&str>, script: &str) -> Result<WorkerSecrets> {
         let account = self.account(account)?.to_owned();
         check_script(script)?;

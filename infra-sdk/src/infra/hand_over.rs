@@ -12,7 +12,7 @@ use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::names::SecretName;
 use crate::secrets::{
-    self, Backup, BackupReport, BackupValue, ExportFormat, LintReport, RestorePlan, RestoreReport, RestoreTo,
+    self, Backup, BackupReport, BackupValue, ExportFormat, RestorePlan, RestoreReport, RestoreTo,
 };
 use crate::time::Timestamp;
 
@@ -54,14 +54,6 @@ impl fmt::Display for PlannedRestore {
 }
 
 impl Infra {
-    /// Where other programs read this repo's `.env` files differently.
-    ///
-    /// # Errors
-    /// What reading the files fails with.
-    pub fn lint_secrets(&self) -> Result<LintReport> {
-        secrets::lint_files(self.config().root(), self.environment())
-    }
-
     /// Writes the values into the new file `out`, which only its owner can read, or for `github` into the file of the
     /// steps that follow.
     ///
@@ -134,11 +126,11 @@ impl Infra {
         Ok(report)
     }
 
-    /// What bringing a backup back would change. `foreign`: also one of another project or environment.
+    /// What bringing a backup back would change. `elsewhere`: also one of another project or environment.
     ///
     /// # Errors
     /// As [`secrets::open_backup`] and [`secrets::plan_restore`].
-    pub async fn plan_restore(&self, path: &Path, foreign: bool) -> Result<PlannedRestore> {
+    pub async fn plan_restore(&self, path: &Path, elsewhere: bool) -> Result<PlannedRestore> {
         let backup = secrets::open_backup(path, &*self.ports().sealer)?;
         for (_, kept) in &backup.values {
             self.host().learn(&kept.value);
@@ -148,7 +140,7 @@ impl Infra {
             org: &project.org,
             project: &project.name,
             env: self.environment(),
-            from_elsewhere: foreign,
+            from_elsewhere: elsewhere,
         };
         let stored = self.ports().secret_source.get_all().await?;
         Ok(PlannedRestore { plan: secrets::plan_restore(&backup, to, &stored)?, state: backup.state })

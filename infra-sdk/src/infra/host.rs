@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cancel::CancelToken;
+use crate::env::INFRA_AGE_KEY;
 use crate::mask::Masks;
 use crate::process::{Cmd, LineSink, Stream};
 use crate::secret::SecretValue;
@@ -62,7 +63,9 @@ impl Host {
 
     /// A command whose lines, masks and end are the host's.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Cmd {
-        Cmd::new(program).sink(self.lines.clone()).masks(self.masks.clone()).cancel(self.cancel.clone())
+        let command = Cmd::new(program).sink(self.lines.clone()).masks(self.masks.clone());
+        // The key of the vault is nobody else's business.
+        command.cancel(self.cancel.clone()).env_remove(INFRA_AGE_KEY)
     }
 }
 

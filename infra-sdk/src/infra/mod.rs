@@ -14,6 +14,7 @@ mod record;
 mod references;
 mod rollout;
 mod rotation;
+mod scan;
 mod secrets;
 mod stacks;
 mod stores;

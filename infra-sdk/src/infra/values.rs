@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{Shared, Vault};
-use crate::env::CI;
+use crate::env::{CI, INFRA_AGE_KEY};
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::infra::providers;
@@ -29,6 +29,9 @@ impl Infra {
     }
 
     async fn collect(&self, dotenv: Option<&Dotenv>) -> Result<Values> {
+        if let Some(key) = self.env().get(INFRA_AGE_KEY) {
+            self.host().learn(&SecretValue::new(key));
+        }
         let stored = self.stored_values().await?;
         let organisation = self.organisation_values().await?;
         let values = secrets::collect(

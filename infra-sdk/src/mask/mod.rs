@@ -5,5 +5,5 @@ mod patterns;
 mod stream;
 
 pub use masks::Masks;
-pub(crate) use patterns::patterns;
+pub(crate) use patterns::{Spelling, patterns, spellings};
 pub use stream::MaskStream;

@@ -1,6 +1,6 @@
 //! The forms in which one secret value may turn up in text.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -10,31 +10,55 @@ use crate::secret::SecretValue;
 /// What is shorter would be found everywhere by accident.
 const SHORTEST: usize = 4;
 
+/// How a text is written where it turns up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Spelling {
+    /// As it is.
+    Plain,
+    /// As JSON and program texts escape it.
+    Escaped,
+    /// As URLs write it.
+    Url,
+    /// In base64, alone or inside a longer text.
+    Base64,
+}
+
 /// Every text that gives `value` away, without doubles: the value, its lines, the
 /// strings inside if it is JSON, and their base64, URL and JSON-escaped forms.
 pub(crate) fn patterns(value: &SecretValue) -> Vec<String> {
     let mut found = Patterns::default();
     found.value(value.expose());
-    found.0.into_iter().collect()
+    found.0.into_keys().collect()
+}
+
+/// The forms of one text as a whole, with and without the blanks around it: nothing of its lines or JSON strings alone.
+pub(crate) fn spellings(value: &SecretValue) -> BTreeMap<String, Spelling> {
+    let mut found = Patterns::default();
+    found.whole(value.expose());
+    found.0
 }
 
 #[derive(Default)]
-struct Patterns(BTreeSet<String>);
+struct Patterns(BTreeMap<String, Spelling>);
 
 impl Patterns {
     fn value(&mut self, value: &str) {
+        self.whole(value);
+        for line in value.lines() {
+            self.text(line.trim());
+        }
+        if let Ok(json) = serde_json::from_str::<serde_json::Value>(value) {
+            self.leaves(&json, value);
+        }
+    }
+
+    fn whole(&mut self, value: &str) {
         // A file often ends with a newline that is not printed with it.
         for text in [value, value.trim()] {
             if long_enough(text) {
                 self.text(text);
                 self.base64(text.as_bytes());
             }
-        }
-        for line in value.lines() {
-            self.text(line.trim());
-        }
-        if let Ok(json) = serde_json::from_str::<serde_json::Value>(value) {
-            self.leaves(&json, value);
         }
     }
 
@@ -51,29 +75,30 @@ impl Patterns {
 
     /// A text as it is and as JSON and URLs write it.
     fn text(&mut self, text: &str) {
-        self.add(text);
+        self.add(Spelling::Plain, text);
         let escaped = serde_json::Value::from(text).to_string();
         let escaped = &escaped[1..escaped.len() - 1];
-        self.add(escaped);
+        self.add(Spelling::Escaped, escaped);
         // Go, and so Terraform, also escapes what HTML would read.
-        self.add(&escaped.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026"));
+        let for_html = escaped.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+        self.add(Spelling::Escaped, &for_html);
         // Python writes JSON in ASCII, and shows a text with its backslashes doubled.
-        self.add(&in_ascii(escaped));
-        self.add(&text.replace('\\', "\\\\"));
+        self.add(Spelling::Escaped, &in_ascii(escaped));
+        self.add(Spelling::Escaped, &text.replace('\\', "\\\\"));
         for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
             // Which characters stay as they are depends on the encoder: strictly none, `/` for a path, and what may
             // stand in a whole URL.
             for kept in ["", "/", ";,/?:@&=+$#!*'()"] {
                 let encoded = percent_encoded(text, hex, kept);
-                self.add(&encoded.replace("%20", "+"));
-                self.add(&encoded);
+                self.add(Spelling::Url, &encoded.replace("%20", "+"));
+                self.add(Spelling::Url, &encoded);
             }
         }
     }
 
     fn base64(&mut self, bytes: &[u8]) {
         for alone in [&STANDARD, &URL_SAFE, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-            self.add(&alone.encode(bytes));
+            self.add(Spelling::Base64, &alone.encode(bytes));
         }
         // `base64` and PEM break their lines at these widths.
         let encoded = STANDARD.encode(bytes);
@@ -81,11 +106,11 @@ impl Patterns {
             let mut rest = encoded.as_str();
             while rest.len() > width {
                 let (line, next) = rest.split_at(width);
-                self.add(line);
+                self.add(Spelling::Base64, line);
                 rest = next;
             }
             if rest.len() < encoded.len() {
-                self.add(rest);
+                self.add(Spelling::Base64, rest);
             }
         }
         // Inside a longer text, such as `user:password`, three characters carry
@@ -96,14 +121,16 @@ impl Patterns {
             let mixed = [0, 2, 3][before];
             let whole = shifted.len() * 8 / 6;
             for alphabet in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-                self.add(&alphabet.encode(&shifted)[mixed..whole]);
+                self.add(Spelling::Base64, &alphabet.encode(&shifted)[mixed..whole]);
             }
         }
     }
 
-    fn add(&mut self, pattern: &str) {
+    fn add(&mut self, spelling: Spelling, pattern: &str) {
         if long_enough(pattern) {
-            self.0.insert(pattern.to_owned());
+            // What is written the same in two ways goes by the plainer one.
+            let known = self.0.entry(pattern.to_owned()).or_insert(spelling);
+            *known = spelling.min(*known);
         }
     }
 }
@@ -170,6 +197,17 @@ mod tests {
                 assert!(of(secret).iter().any(|pattern| text.contains(pattern.as_str())), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn spellings_are_of_the_whole_text_and_tell_how_it_is_written() {
+        let found = spellings(&SecretValue::new("line one\nl\u{fc}ne/two\n"));
+        let is = |text: &str| found.get(text).copied();
+        assert_eq!(is("line one\nl\u{fc}ne/two"), Some(Spelling::Plain));
+        assert_eq!(is("line one\\nl\u{fc}ne/two"), Some(Spelling::Escaped));
+        assert_eq!(is("line%20one%0Al%C3%BCne%2Ftwo"), Some(Spelling::Url));
+        assert_eq!(is(&STANDARD.encode("line one\nl\u{fc}ne/two\n")), Some(Spelling::Base64));
+        assert_eq!(is("line one"), None);
     }
 
     #[test]

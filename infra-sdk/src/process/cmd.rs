@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::cancel::CancelToken;
@@ -48,7 +48,11 @@ pub struct Cmd {
     pub(super) interactive: bool,
     pub(super) through_file: Option<PathBuf>,
     pub(super) capture_limit: usize,
+    pub(super) taker: Option<Taker>,
 }
+
+/// Takes standard output as bytes.
+pub(super) type Taker = Arc<Mutex<dyn FnMut(&[u8]) + Send>>;
 
 /// One step from the inherited environment to the child's.
 #[derive(Clone)]
@@ -86,6 +90,7 @@ impl Cmd {
             interactive: false,
             through_file: None,
             capture_limit: 256_000_000,
+            taker: None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
 use crate::mask::{MaskStream, Masks};
+use crate::process::cmd::Taker;
 use crate::process::failure;
 use crate::process::lines::{LineSink, Splitter, Stream, Tail};
 use crate::process::run::{Event, Stop};
@@ -64,6 +65,8 @@ pub(super) struct Ended {
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: Vec<u8>,
     pub(super) tail: String,
+    /// Whether its outputs were read to their ends.
+    pub(super) whole: bool,
 }
 
 /// Which outputs are captured; the others go to the sink.
@@ -97,6 +100,7 @@ pub(super) enum Target {
         bytes: Vec<u8>,
         limit: usize,
     },
+    Taken(Taker),
 }
 
 impl Target {
@@ -123,6 +127,10 @@ impl Target {
                 }
                 fits
             }
+            Target::Taken(taker) => {
+                (lock(taker))(piece);
+                true
+            }
         }
     }
 
@@ -135,6 +143,7 @@ impl Target {
                 Vec::new()
             }
             Target::Capture { bytes, .. } => bytes,
+            Target::Taken(_) => Vec::new(),
         }
     }
 }
@@ -197,6 +206,6 @@ impl Drop for Closed {
     }
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -102,7 +102,7 @@ fn watch(cmd: &Cmd, wanted: Wanted, events: &Sender<Event>, heard: Receiver<Even
         Error::new(ErrorKind::Io, "learn how a program ended").because(error).hint("run the command again")
     })?;
     let tail = lock(&tail).text();
-    Ok(Ended { status, stopped: watch.stop, stdout, stderr, tail })
+    Ok(Ended { status, stopped: watch.stop, stdout, stderr, tail, whole: watch.open == 0 })
 }
 
 struct Watch {

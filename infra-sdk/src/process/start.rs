@@ -54,10 +54,10 @@ pub(super) fn start(
                 Wanted::Stdout => stream == Stream::Out,
                 Wanted::Both => true,
             };
-            let target = if captured {
-                Target::Capture { bytes: Vec::new(), limit: cmd.capture_limit }
-            } else {
-                Target::lines(stream, cmd.sink.clone(), &cmd.masks, tail)
+            let target = match &cmd.taker {
+                Some(taker) if stream == Stream::Out => Target::Taken(taker.clone()),
+                _ if captured => Target::Capture { bytes: Vec::new(), limit: cmd.capture_limit },
+                _ => Target::lines(stream, cmd.sink.clone(), &cmd.masks, tail),
             };
             expression = match stream {
                 Stream::Out => expression.stdout_file(writer),

@@ -108,6 +108,23 @@ async fn output_takes_any_end_and_shows_nothing_in_debug() {
 }
 
 #[tokio::test]
+async fn any_amount_of_bytes_is_folded_as_it_is_and_a_failure_still_counts() {
+    let push = |all: &mut Vec<u8>, piece: &[u8]| all.extend_from_slice(piece);
+    let masks = Masks::new();
+    masks.add(&SecretValue::new("hunter2"));
+    let cmd = sh("printf 'hunter2\\n\\377\\000x\\r'; echo loud >&2").masks(masks);
+    assert_eq!(cmd.fold(Vec::new(), push).await.unwrap(), b"hunter2\n\xff\0x\r");
+    let count = |all: &mut usize, piece: &[u8]| *all += piece.len();
+    let large = sh("cat").stdin(vec![7; 3_000_000]).fold(0, count).await.unwrap();
+    assert_eq!(large, 3_000_000);
+    let error = sh("echo out; echo why >&2; exit 3").fold(Vec::new(), push).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Failed && error.report().to_string().contains("why"), "{error:?}");
+    // A grandchild that holds the output open: what it prints later is lacking.
+    let error = sh("sleep 3 & echo out").fold(Vec::new(), push).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
 async fn more_output_than_is_wanted_ends_the_program() {
     let mut cmd = Cmd::new("yes");
     cmd.capture_limit = 100_000;

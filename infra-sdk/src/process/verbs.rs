@@ -1,12 +1,13 @@
 //! The ways to run a command: watch it, read it, look at how it ended, or leave it running.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::cmd::{Cmd, EnvChange, Stdin};
 use crate::process::detached::{self, Detached};
 use crate::process::failure::{self, What};
-use crate::process::output::{Finished, Wanted};
+use crate::process::output::{Finished, Wanted, lock};
 use crate::process::run::supervised;
 
 impl Cmd {
@@ -56,6 +57,48 @@ impl Cmd {
         let ended = supervised(self.not_interactive("output")?, Wanted::Both).await?;
         failure::check_stopped(&what, &ended)?;
         Ok(Finished::of(ended))
+    }
+
+    /// Runs it to its end and gives its standard output, as the bytes they are and not masked, to `take` piece by piece as
+    /// they come; gives back what `take` made of `state`. For more output than fits into memory, and for what is no text.
+    /// Its error lines go to the sink.
+    ///
+    /// `take` is called on a thread of the program's own; a slow one slows the program down.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> infra_sdk::Result<()> {
+    /// let count = |bytes: &mut usize, piece: &[u8]| *bytes += piece.len();
+    /// assert!(infra_sdk::Cmd::new("rustc").arg("--version").fold(0, count).await? > 10);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run`](Cmd::run), and `Unavailable` when the output could not be read to its end.
+    pub async fn fold<S: Send + 'static>(
+        mut self,
+        state: S,
+        mut take: impl FnMut(&mut S, &[u8]) + Send + 'static,
+    ) -> Result<S> {
+        let what = self.learn();
+        let shared = Arc::new(Mutex::new(Some(state)));
+        let state = shared.clone();
+        self.taker = Some(Arc::new(Mutex::new(move |piece: &[u8]| {
+            if let Some(state) = lock(&state).as_mut() {
+                take(state, piece);
+            }
+        })));
+        let ended = supervised(self.not_interactive("fold")?, Wanted::Stdout).await?;
+        failure::check(&what, &ended)?;
+        let state = lock(&shared).take();
+        match state {
+            Some(state) if ended.whole => Ok(state),
+            _ => Err(what
+                .error(ErrorKind::Unavailable, "the output of a program was not read to its end")
+                .hint("run the same command again")
+                .retryable()),
+        }
     }
 
     /// Starts a program that outlives this one: a process group of its own, an empty standard

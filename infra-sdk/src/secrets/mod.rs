@@ -43,10 +43,12 @@ pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use form::{MalformedSecret, check_form};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
+pub use lint::{Reader, Reading, Readings};
 pub use restore::{RestorePlan, RestoreReport, RestoreTo, plan_restore};
 pub use rotate::{
     RotationPlan, RotationReport, RotationState, RotationStep, plan_rotation, previous_of, value_from_output,
 };
+pub use scan::{Finding, Form, HookPlan, Place, ScanOptions, ScanProgress, ScanReport, plan_hook, scan};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
 pub use status::{Due, Known, KnownState, SecretStatus, SecretsStatus, TargetState, TargetStatus, status};

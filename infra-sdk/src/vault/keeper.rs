@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secrets::{FingerprintKey, KeyKeeper, Sealer, SecretBytes};
 use crate::time::Timestamp;
 use crate::vault::identity::Unopened;
-use crate::vault::lines::{FINGERPRINT, Line, Lines};
+use crate::vault::lines::{FINGERPRINT, Lines};
 use crate::vault::store::Vault;
 
 impl Vault {
@@ -23,7 +23,7 @@ impl Vault {
             let mut lines = self.read()?;
             if lines.sealed(FINGERPRINT).is_none() {
                 let sealed = self.seal(FINGERPRINT, &new.to_hex(), Timestamp::now())?;
-                lines.0.insert(FINGERPRINT.to_owned(), Line::Sealed(sealed));
+                lines.put(FINGERPRINT, sealed);
                 self.save(&lines)?;
                 return Ok(new.clone());
             }

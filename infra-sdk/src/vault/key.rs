@@ -235,4 +235,28 @@ mod tests {
         }
         fs::remove_dir_all(folder).unwrap();
     }
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_keychain_is_asked_once_from_a_future_or_from_a_plain_function() {
+        let folder = std::env::temp_dir().join(format!("infra-sdk-asked-{}", crate::id::short().unwrap()));
+        let key = Identities::generate();
+        let program = folder.join("secret-tool");
+        let answer = "[ \"$*\" = 'lookup service infra-sdk account acme' ] || exit 9\ncat \"$0.key\"\n";
+        let count = "echo asked >> \"$0.log\"";
+        file::write(&program, format!("#!/bin/sh\n{count}\n{answer}").as_bytes(), file::Access::Private)
+            .unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.join("secret-tool.key"), key.text().expose()).unwrap();
+        let place = place(&[("PATH", folder.to_str().unwrap())], VaultKey::Keychain);
+        assert_eq!(place.find().await.unwrap().recipients(), key.recipients());
+        let keys = Keys::new(place);
+        assert!(keys.at_hand().is_none(), "a look must not ask a keychain");
+        for _ in 0..2 {
+            assert_eq!(keys.get_blocking().unwrap().recipients(), key.recipients());
+            assert_eq!(keys.get().await.unwrap().recipients(), key.recipients());
+        }
+        assert!(keys.at_hand().is_some());
+        assert_eq!(fs::read_to_string(folder.join("secret-tool.log")).unwrap().lines().count(), 2);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

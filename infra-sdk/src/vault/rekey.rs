@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::names::SecretName;
-use crate::vault::lines::{FINGERPRINT, Line, Lines};
+use crate::vault::lines::{FINGERPRINT, Lines};
 use crate::vault::store::Vault;
 
 /// What has to be encrypted anew, because infra.toml lists other recipients now.
@@ -50,9 +50,8 @@ impl Vault {
     }
 
     fn others(&self, lines: &Lines) -> Vec<String> {
-        let other =
-            |line: &Line| matches!(line, Line::Sealed(sealed) if sealed.tag != self.recipients().tag());
-        lines.0.iter().filter(|(_, line)| other(line)).map(|(name, _)| name.clone()).collect()
+        let tag = self.recipients().tag();
+        lines.all().filter(|(_, sealed)| sealed.tag != tag).map(|(name, _)| name.to_owned()).collect()
     }
 }
 
@@ -81,7 +80,7 @@ impl RekeyPlan {
             let entry = vault.opener().open(&name, sealed, key)?;
             let sealed = vault.seal(&name, &entry.value, entry.since)?;
             report.names.extend(name.parse().ok());
-            lines.0.insert(name, Line::Sealed(sealed));
+            lines.put(&name, sealed);
         }
         vault.save(&lines)?;
         Ok(report)

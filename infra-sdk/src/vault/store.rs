@@ -17,7 +17,7 @@ use crate::vault::entry::{Binding, Entry};
 use crate::vault::folder;
 use crate::vault::identity::Identities;
 use crate::vault::key::{KeyPlace, Keys};
-use crate::vault::lines::{Line, Lines, Sealed};
+use crate::vault::lines::{Lines, Sealed};
 use crate::vault::recipients::Recipients;
 use crate::vault::source::Opener;
 
@@ -119,7 +119,7 @@ impl Vault {
         let text = lines.render();
         let same = match self.text()? {
             Some(old) => old == text,
-            None => lines.0.is_empty(),
+            None => lines.is_empty(),
         };
         if same {
             return Ok(());
@@ -163,13 +163,11 @@ impl Vault {
                 SecretChange::Put { value, .. } => {
                     let sealed = self.put(lines.sealed(name.as_str()), key, name.as_str(), value)?;
                     let stamp = stamp(&sealed);
-                    lines.0.insert(name.to_string(), Line::Sealed(sealed));
+                    lines.put(name.as_str(), sealed);
                     Some(stamp)
                 }
                 SecretChange::Delete { .. } => {
-                    if let Some(line) = lines.0.get_mut(name.as_str()) {
-                        *line = Line::Gone;
-                    }
+                    lines.delete(name.as_str());
                     None
                 }
             };

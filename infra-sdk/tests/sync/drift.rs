@@ -138,3 +138,19 @@ async fn stamps_that_could_not_be_read_at_the_end_are_learnt_by_the_next_sync() 
     let report = repo.sync(&[(&store, &wanted)], PLAIN).await.unwrap();
     assert_eq!((report.targets[0].drifted.len(), store.forget().len()), (1, 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_lags_behind_a_write_is_not_drift() {
+    let (repo, store, mut wanted) = (Repo::new(), Memory::new(Kind::Github), many(2));
+    repo.sync(&[(&store, &wanted)], PLAIN).await.unwrap().complete().unwrap();
+    wanted.extend(values([("S001", 2), ("NEW", 1)]));
+    let plan = repo.plan(&[(&store, &wanted)], PLAIN).await.unwrap();
+    store.fault(Fault::Lags);
+    plan.apply("ada", std::sync::Arc::new(()), &infra_sdk::CancelToken::new()).await.unwrap();
+    store.fault(Fault::None);
+    store.forget();
+    for _ in 0..2 {
+        repo.sync(&[(&store, &wanted)], DRIFT).await.unwrap().complete().unwrap();
+    }
+    assert!(store.forget().is_empty() && store.holds(&wanted));
+}

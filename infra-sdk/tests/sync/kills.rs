@@ -11,23 +11,34 @@ use crate::{Fault, Heard, Kind, Memory, PLAIN, PRUNE, Repo, Values, many, values
 /// Ten secrets are there; then four change, three are new and two are not wanted any more: nine changes.
 const CHANGES: usize = 9;
 
-async fn begin(kind: Kind) -> (Repo, Arc<Memory>, Values) {
-    let (repo, store) = (Repo::new(), Memory::new(kind));
-    let mut wanted = many(10);
-    repo.sync(&[(&store, &wanted)], PLAIN).await.unwrap().complete().unwrap();
-    wanted.extend(values([
-        ("S000", 2),
-        ("S003", 2),
-        ("S006", 2),
-        ("S009", 2),
-        ("N1", 1),
-        ("N2", 1),
-        ("T", 1),
-    ]));
-    wanted.remove("S001");
-    wanted.remove("S008");
-    store.forget();
-    (repo, store, wanted)
+struct Start {
+    repo: Repo,
+    store: Arc<Memory>,
+    wanted: Values,
+}
+
+impl Start {
+    async fn of(kind: Kind) -> Self {
+        let (repo, store) = (Repo::new(), Memory::new(kind));
+        let mut wanted = many(10);
+        repo.sync(&[(&store, &wanted)], PLAIN).await.unwrap().complete().unwrap();
+        let news = [("S000", 2), ("S003", 2), ("S006", 2), ("S009", 2), ("N1", 1), ("N2", 1), ("T", 1)];
+        wanted.extend(values(news));
+        wanted.remove("S001");
+        wanted.remove("S008");
+        store.forget();
+        Start { repo, store, wanted }
+    }
+
+    /// A world of its own for one trial.
+    fn trial(&self) -> (Repo, Arc<Memory>, &Values) {
+        let repo = Repo::new();
+        for (from, to) in [(self.repo.file(), repo.file()), (self.repo.seen(), repo.seen())] {
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(from, to).unwrap();
+        }
+        (repo, self.store.copy(), &self.wanted)
+    }
 }
 
 /// Whether a request begins after so many changes: a Worker takes all at once, SSM the two removals.
@@ -78,6 +89,7 @@ fn denied() -> Error {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_for_good_after_any_write_leaves_the_rest_for_the_next_run() {
     for kind in Kind::ALL {
+        let start = Start::of(kind).await;
         for at in (0..CHANGES).filter(|at| pauses(kind, *at)) {
             for (how, error) in [
                 ("403", secondary_limit as fn() -> Error),
@@ -86,9 +98,9 @@ async fn a_store_that_fails_for_good_after_any_write_leaves_the_rest_for_the_nex
                 ("denied", denied),
             ] {
                 let story = format!("{kind:?}, {how} after {at}");
-                let (repo, store, wanted) = begin(kind).await;
+                let (repo, store, wanted) = start.trial();
                 store.fault(Fault::From(at, error));
-                let report = repo.sync(&[(&store, &wanted)], PRUNE).await.unwrap();
+                let report = repo.sync(&[(&store, wanted)], PRUNE).await.unwrap();
                 let target = &report.targets[0];
                 let done = target.written();
                 assert_eq!(target.left.len(), CHANGES - done, "{story}: {report}");
@@ -100,7 +112,7 @@ async fn a_store_that_fails_for_good_after_any_write_leaves_the_rest_for_the_nex
                     "{shown}"
                 );
                 assert!(target.left.iter().all(|name| shown.contains(name.as_str())), "{shown}");
-                completes(&repo, &store, &wanted, 0, &story).await;
+                completes(&repo, &store, wanted, 0, &story).await;
             }
         }
     }
@@ -109,13 +121,14 @@ async fn a_store_that_fails_for_good_after_any_write_leaves_the_rest_for_the_nex
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_once_anywhere_is_asked_again() {
     for kind in Kind::ALL {
+        let start = Start::of(kind).await;
         for at in (0..CHANGES).filter(|at| pauses(kind, *at)) {
             for error in [too_many as fn() -> Error, broken] {
                 let story = format!("{kind:?} after {at}");
-                let (repo, store, wanted) = begin(kind).await;
+                let (repo, store, wanted) = start.trial();
                 store.fault(Fault::Once(at, error));
-                repo.sync(&[(&store, &wanted)], PRUNE).await.unwrap().complete().unwrap();
-                completes(&repo, &store, &wanted, 0, &story).await;
+                repo.sync(&[(&store, wanted)], PRUNE).await.unwrap().complete().unwrap();
+                completes(&repo, &store, wanted, 0, &story).await;
             }
         }
     }
@@ -124,13 +137,14 @@ async fn a_store_that_fails_once_anywhere_is_asked_again() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_that_is_lost_costs_at_most_that_request_again() {
     for kind in Kind::ALL {
+        let start = Start::of(kind).await;
         for at in (0..CHANGES).filter(|at| pauses(kind, *at)) {
             let story = format!("{kind:?} at {at}");
-            let (repo, store, wanted) = begin(kind).await;
+            let (repo, store, wanted) = start.trial();
             store.fault(Fault::Lost(at, broken));
-            repo.sync(&[(&store, &wanted)], PRUNE).await.unwrap().complete().unwrap();
+            repo.sync(&[(&store, wanted)], PRUNE).await.unwrap().complete().unwrap();
             let again = if kind == Kind::Worker { CHANGES } else { 2 };
-            completes(&repo, &store, &wanted, again, &story).await;
+            completes(&repo, &store, wanted, again, &story).await;
         }
     }
 }
@@ -138,17 +152,21 @@ async fn an_answer_that_is_lost_costs_at_most_that_request_again() {
 #[tokio::test(start_paused = true)]
 async fn a_killed_process_loses_nothing_and_writes_again_only_what_it_could_not_know() {
     for kind in Kind::ALL {
+        let start = Start::of(kind).await;
         for at in (0..CHANGES).filter(|at| pauses(kind, *at)) {
             for made in [false, true] {
                 let story = format!("{kind:?} killed at {at}, made: {made}");
-                let (repo, store, wanted) = begin(kind).await;
+                let (repo, store, wanted) = start.trial();
                 store.fault(Fault::Dies(at, made));
-                let stores = [(&store, &wanted)];
+                let stores = [(&store, wanted)];
                 let died = tokio::select! {
                     _ = repo.sync(&stores, PRUNE) => false,
                     () = store.died.notified() => true,
                 };
                 assert!(died, "{story}");
+                // The mark of a look from before the writes tells nothing any more.
+                let state = std::fs::read_to_string(repo.file()).unwrap();
+                assert!(!state.contains("\"mark\""), "{story}: {state}");
                 // What the dropped sync still holds is dropped with its tasks.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 // Secrets Manager shows the token of the lost write.
@@ -159,7 +177,7 @@ async fn a_killed_process_loses_nothing_and_writes_again_only_what_it_could_not_
                     Kind::Ssm => 2,
                     Kind::Github => 1,
                 };
-                completes(&repo, &store, &wanted, again, &story).await;
+                completes(&repo, &store, wanted, again, &story).await;
             }
         }
     }
@@ -168,14 +186,15 @@ async fn a_killed_process_loses_nothing_and_writes_again_only_what_it_could_not_
 #[tokio::test(start_paused = true)]
 async fn a_process_killed_at_any_moment_between_requests_writes_nothing_twice() {
     for kind in Kind::ALL {
+        let start = Start::of(kind).await;
         // Past the end of a sync that nobody kills.
-        for at in (0..12_000).step_by(97).map(Duration::from_millis) {
+        for at in (0..12_000).step_by(191).map(Duration::from_millis) {
             let story = format!("{kind:?} killed after {at:?}");
-            let (repo, store, wanted) = begin(kind).await;
-            let killed = tokio::time::timeout(at, repo.sync(&[(&store, &wanted)], PRUNE)).await.is_err();
+            let (repo, store, wanted) = start.trial();
+            let killed = tokio::time::timeout(at, repo.sync(&[(&store, wanted)], PRUNE)).await.is_err();
             // What the dropped sync still holds is dropped with its tasks.
             tokio::time::sleep(Duration::from_secs(1)).await;
-            completes(&repo, &store, &wanted, 0, &story).await;
+            completes(&repo, &store, wanted, 0, &story).await;
             if !killed {
                 break;
             }
@@ -186,20 +205,21 @@ async fn a_process_killed_at_any_moment_between_requests_writes_nothing_twice() 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_sync_stops_between_requests_and_names_what_is_left() {
     for kind in Kind::ALL {
+        let start = Start::of(kind).await;
         for at in (0..CHANGES).filter(|at| pauses(kind, *at)) {
             let story = format!("{kind:?} cancelled after {at}");
-            let (repo, store, wanted) = begin(kind).await;
+            let (repo, store, wanted) = start.trial();
             let cancel = CancelToken::new();
             if at == 0 {
                 cancel.cancel();
             }
             let heard = Arc::new(Heard { cancels: Some((at, cancel.clone())), ..Heard::default() });
-            let report = repo.sync_with(&[(&store, &wanted)], PRUNE, heard.clone(), &cancel).await.unwrap();
+            let report = repo.sync_with(&[(&store, wanted)], PRUNE, heard.clone(), &cancel).await.unwrap();
             let target = &report.targets[0];
             assert_eq!((target.written(), target.left.len()), (at, CHANGES - at), "{story}: {report}");
             let error = report.complete().unwrap_err();
             assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Cancelled, Some(130)), "{story}");
-            completes(&repo, &store, &wanted, 0, &story).await;
+            completes(&repo, &store, wanted, 0, &story).await;
         }
     }
 }

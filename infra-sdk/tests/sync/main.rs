@@ -38,7 +38,9 @@ pub(crate) struct Repo {
 impl Repo {
     pub(crate) fn new() -> Self {
         let name = format!("infra-sdk-sync-{}", infra_sdk::id::short().unwrap());
-        let folder = std::env::temp_dir().join(name);
+        // Thousands of states are made durable here, and need not last: in memory, where the system has such a place.
+        let memory = PathBuf::from("/dev/shm");
+        let folder = if memory.is_dir() { memory } else { std::env::temp_dir() }.join(name);
         std::fs::create_dir_all(&folder).unwrap();
         Repo { folder, key: FingerprintKey::from_bytes([7; 32]) }
     }
@@ -64,7 +66,7 @@ impl Repo {
             store.open();
             let label = Label::new(store.id().replace(':', "-")).unwrap();
             let store: Arc<dyn SecretStore> = (*store).clone();
-            SyncTarget { label, store, values: (*values).clone(), pace: None }
+            SyncTarget { label, store, values: (*values).clone(), retired: Default::default(), pace: None }
         });
         plan_sync(targets.collect(), self.state(), options).await
     }

@@ -52,6 +52,8 @@ pub(crate) enum Fault {
     Dies(usize, bool),
     /// Puts of this name are refused.
     Refuses(&'static str),
+    /// Looks show what was there when this was said.
+    Lags,
     /// Looks fail.
     Blind(fn() -> Error),
 }
@@ -72,7 +74,7 @@ pub(crate) struct Memory {
     inner: Mutex<Inner>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Inner {
     secrets: BTreeMap<String, Kept>,
     /// Secrets Manager: the value of each version that was ever made.
@@ -80,6 +82,7 @@ struct Inner {
     clock: u64,
     opened: bool,
     faults: Vec<Fault>,
+    lagging: BTreeMap<String, Kept>,
     requests: Vec<Request>,
     times: Vec<Instant>,
     /// Changes that had an effect, since the last `forget`.
@@ -108,13 +111,22 @@ impl Memory {
         })
     }
 
+    /// Another store in the same condition.
+    pub(crate) fn copy(&self) -> Arc<Self> {
+        let copy = Self::new(self.kind);
+        *copy.inner.lock().unwrap() = self.inner.lock().unwrap().clone();
+        copy
+    }
+
     /// As a new process meets it.
     pub(crate) fn open(&self) {
         self.inner.lock().unwrap().opened = false;
     }
 
     pub(crate) fn fault(&self, fault: Fault) {
-        self.inner.lock().unwrap().faults = vec![fault];
+        let mut inner = self.inner.lock().unwrap();
+        inner.faults = vec![fault];
+        inner.lagging = inner.secrets.clone();
     }
 
     pub(crate) fn requests(&self) -> usize {
@@ -269,7 +281,9 @@ impl SecretStore for Memory {
         for _ in 0..inner.secrets.len().div_ceil(self.costs().page).max(1) {
             inner.requests.push(Request::Look);
         }
-        let secrets = inner.secrets.iter().map(|(name, kept)| {
+        let lags = matches!(inner.faults.first(), Some(Fault::Lags));
+        let secrets = if lags { &inner.lagging } else { &inner.secrets };
+        let secrets = secrets.iter().map(|(name, kept)| {
             let stamp = (self.kind != Kind::Worker).then(|| Stamp::new(&kept.stamp));
             StoredSecret { name: name.parse().unwrap(), stamp, updated: None }
         });

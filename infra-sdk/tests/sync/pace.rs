@@ -19,7 +19,7 @@ async fn writes_keep_the_documented_pace_or_the_one_that_is_set() {
     for (pace, gap) in [(None, 334), (Some(0.5), 2000), (Some(10.0), 100)] {
         let (repo, store) = (Repo::new(), Memory::new(Kind::Ssm));
         let label = Label::new("ssm").unwrap();
-        let target = SyncTarget { label, store: store.clone(), values: many(8), pace };
+        let target = SyncTarget { label, store: store.clone(), values: many(8), retired: Default::default(), pace };
         let plan = plan_sync(vec![target], repo.state(), PLAIN).await.unwrap();
         plan.apply("ada", Arc::new(()), &CancelToken::new()).await.unwrap().complete().unwrap();
         let gaps = gaps(&store.times());

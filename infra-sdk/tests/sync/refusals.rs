@@ -39,7 +39,7 @@ async fn one_place_under_two_labels_and_a_pace_of_nothing_are_refused() {
         label: Label::new(label).unwrap(),
         store: store.clone(),
         values: many(1),
-        pace,
+        retired: Default::default(), pace,
     };
     let targets = vec![target("one", Some(0.0)), target("two", Some(f64::NAN))];
     hides(&format!("{targets:?}"));

@@ -2,7 +2,7 @@
 
 use infra_sdk::{Cx, Result};
 
-use crate::bench::{build, graph, startup};
+use crate::bench::{build, graph, secrets, startup};
 
 /// The flags of `bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,6 +23,8 @@ enum What {
     Build,
     /// What the runtime adds to a task, on 10,000 tasks
     Graph,
+    /// Writing 50 secrets to GitHub, AWS and Cloudflare, beside gh, aws, boto3 and wrangler
+    Secrets,
 }
 
 /// The task.
@@ -34,6 +36,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
         What::Startup => cx.report(&startup::measure(&cx, flags.rounds.unwrap_or(40)).await?),
         What::Build => cx.report(&build::measure(&cx, flags.rounds.unwrap_or(2)).await?),
         What::Graph => graph::measure(&cx).await?,
+        What::Secrets => cx.report(&secrets::measure(&cx).await?),
     }
     Ok(())
 }

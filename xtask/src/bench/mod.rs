@@ -1,9 +1,10 @@
-//! `bench`: what this SDK costs its users: start-up beside its peers, the first build, the task runtime.
+//! `bench`: what this SDK costs its users: start-up and secrets beside its peers, the first build, the task runtime.
 
 mod build;
 mod flags;
 mod graph;
 mod profile;
+mod secrets;
 mod startup;
 
 pub(crate) use flags::{Flags, run};

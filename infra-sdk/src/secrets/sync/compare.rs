@@ -189,20 +189,14 @@ impl Listed {
         self.finish(store, page);
     }
 
-    /// Learns the stamps of what a sync wrote, under the keys `wrote`.
+    /// Learns the stamps of what a sync wrote; a stamp that is known stays, so that what moved meanwhile is drift.
     ///
-    /// A list may lag behind: a stamp that is still the one from before a write is learnt by a later look.
-    pub(super) fn close(
-        &self,
-        store: &dyn SecretStore,
-        page: &mut Page,
-        wrote: &BTreeSet<String>,
-        before: &BTreeMap<String, Stamp>,
-    ) {
+    /// A list may lag behind: a stamp that is still the one from before the write is learnt by a later look.
+    pub(super) fn close(&self, store: &dyn SecretStore, page: &mut Page, before: &BTreeMap<String, Stamp>) {
         for (name, entry) in &mut page.secrets {
             let key = store.key(name);
             let there = self.0.get(&key).and_then(|there| there.stamp.as_ref());
-            if wrote.contains(&key) && there != before.get(&key) {
+            if there != before.get(&key) {
                 entry.learn(there);
             }
         }

@@ -1,7 +1,5 @@
 //! What a writer notes in the state: before a request that it begins, after it what was made.
 
-use std::collections::BTreeSet;
-
 use crate::error::Result;
 use crate::names::SecretName;
 use crate::secrets::store::{Listing, SecretStore, Stamp};
@@ -54,16 +52,13 @@ impl Writer {
     /// Looks once more, for stamps that are known only afterwards.
     pub(super) async fn note_stamps(&mut self) {
         let store = self.job.store.clone();
-        let report = &self.report;
-        let wrote = report.created.iter().chain(&report.updated).chain(&report.repaired);
-        let wrote: BTreeSet<String> = wrote.map(|name| store.key(name)).collect();
         let noted = match look(store.as_ref(), None, &self.desk.cancel).await {
             Ok(Listing::Now { secrets, mark }) => {
                 let listed = Listed::new(store.as_ref(), secrets);
                 let before = &self.job.compared.before;
                 self.desk.journal.note(store.id(), |page| {
                     page.mark = mark;
-                    listed.close(store.as_ref(), page, &wrote, before);
+                    listed.close(store.as_ref(), page, before);
                 })
             }
             Ok(Listing::Unchanged) => Ok(()),

@@ -53,20 +53,20 @@ impl TaskArgs for BackupFlags {
 
 struct RestoreFlags {
     from: PathBuf,
-    foreign: bool,
+    elsewhere: bool,
 }
 
 impl TaskArgs for RestoreFlags {
     fn augment(command: Command) -> Command {
         let from = Arg::new("from").long("from").value_name("FILE").required(true);
-        let foreign = Arg::new("foreign").long("foreign").action(ArgAction::SetTrue);
-        command.arg(from.help("The copy")).arg(foreign.help("Also a copy of another project or environment"))
+        let elsewhere = Arg::new("elsewhere").long("from-elsewhere").action(ArgAction::SetTrue);
+        command.arg(from.help("The copy")).arg(elsewhere.help("Also a copy of another project or environment"))
     }
 
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         Ok(RestoreFlags {
             from: matches.get_one::<String>("from").map(PathBuf::from).unwrap_or_default(),
-            foreign: matches.get_flag("foreign"),
+            elsewhere: matches.get_flag("elsewhere"),
         })
     }
 }
@@ -79,7 +79,7 @@ async fn backup(cx: Cx, flags: BackupFlags) -> Result<()> {
 
 async fn restore(cx: Cx, flags: RestoreFlags) -> Result<()> {
     let infra = cx.infra().await?;
-    let plan = infra.plan_restore(&cx.env().cwd().join(flags.from), flags.foreign).await?;
+    let plan = infra.plan_restore(&cx.env().cwd().join(flags.from), flags.elsewhere).await?;
     if cx.is_dry_run() {
         cx.report(&plan);
         return Ok(());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
+use crate::env::INFRA_AGE_KEY;
 use crate::error::Result;
 use crate::secrets::ExportFormat;
 
@@ -70,7 +71,7 @@ impl TaskArgs for ExportFlags {
 async fn exec(cx: Cx, flags: ExecFlags) -> Result<()> {
     let values = cx.infra().await?.needed_values().await?;
     let Some((program, args)) = flags.command.split_first() else { return Ok(()) };
-    let mut command = cx.cmd(program).args(args).dir(cx.env().cwd());
+    let mut command = cx.cmd(program).args(args).dir(cx.env().cwd()).env_remove(INFRA_AGE_KEY);
     for (name, value) in &values {
         command = command.env_secret(name.as_str(), value);
     }
