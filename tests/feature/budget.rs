@@ -50,6 +50,35 @@ fn a_consumer_with_no_feature_compiles_no_tls_http_or_cloud_crate() {
 }
 
 #[test]
+fn a_feature_brings_nothing_of_another() {
+    let absent: [(&str, &[&str]); 5] = [
+        ("vault", &["aws-", "rustls", "ring ", "hyper", "http ", "reqwest"]),
+        ("github", &["aws-", "age "]),
+        ("cloudflare", &["aws-", "age ", "crypto_box"]),
+        ("aws-ssm", &["aws-sdk-secretsmanager", "reqwest", "age ", "crypto_box", "p256"]),
+        ("aws-secrets-manager", &["aws-sdk-ssm", "reqwest", "age ", "crypto_box", "p256"]),
+    ];
+    for (feature, banned) in absent {
+        for name in crates(&[feature]) {
+            assert!(!banned.iter().any(|start| name.starts_with(start)), "{feature} brings {name}");
+        }
+    }
+}
+
+#[test]
+fn all_features_together_bring_one_tls_stack() {
+    let crates = crates(&["full"]);
+    for name in &crates {
+        let second = ["aws-lc", "openssl-sys", "openssl ", "native-tls", "s2n", "boring"];
+        assert!(!second.iter().any(|start| name.starts_with(start)), "{name} is in the tree");
+    }
+    for once in ["rustls", "ring", "hyper", "h2", "reqwest", "tokio-rustls", "hyper-rustls"] {
+        let found = crates.iter().filter(|name| name.starts_with(&format!("{once} "))).count();
+        assert_eq!(found, 1, "{once} in {crates:#?}");
+    }
+}
+
+#[test]
 fn each_feature_alone_builds() {
     let manifest =
         std::fs::read_to_string(support::repo().join("infra-sdk/Cargo.toml")).expect("it is there");

@@ -1,5 +1,6 @@
 //! What AWS's stores make of refusals, broken answers and silence: one request each, an error that says what to do.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use infra_sdk::aws::{Aws, SecretsManagerSecrets, SsmSecrets};
@@ -185,6 +186,45 @@ async fn a_batch_that_stops_in_the_middle_tells_what_was_made() {
     }
     // What was not asked for would have failed this test: three requests were not made.
     assert_eq!(operations(&recorder), ["PutParameter", "PutParameter", "PutSecretValue", "PutSecretValue"]);
+}
+
+/// With AWS's words, which the emulator does not have: it takes a put of a deleted secret, and keeps it deleted.
+#[tokio::test]
+async fn a_put_recovers_a_secret_that_somebody_else_deleted() {
+    let deleted = AtomicBool::new(true);
+    let recorder = Recorder::start(move |request| {
+        let target = request.header("x-amz-target").unwrap_or_default();
+        match target.rsplit('.').next().unwrap_or_default() {
+            "CreateSecret" => Ok(refusal(
+                "InvalidRequestException",
+                "You can't create this secret because a secret with this name is already scheduled for deletion.",
+            )),
+            "PutSecretValue" if deleted.load(Ordering::SeqCst) => Ok(refusal(
+                "InvalidRequestException",
+                "You can't perform this operation on the secret because it was marked for deletion.",
+            )),
+            "PutSecretValue" => Ok(Answer::json(
+                200,
+                &serde_json::json!({ "VersionId": "v".repeat(32), "VersionStages": ["AWSCURRENT"] }),
+            )),
+            "RestoreSecret" => {
+                deleted.store(false, Ordering::SeqCst);
+                Ok(Answer::json(200, &serde_json::json!({})))
+            }
+            "ListSecrets" => {
+                deleted.store(true, Ordering::SeqCst);
+                Ok(Answer::json(200, &serde_json::json!({ "SecretList": [] })))
+            }
+            other => Err(other.to_owned()),
+        }
+    });
+    let store = SecretsManagerSecrets::new(aws_at(&recorder.url()), "shop/", None).unwrap();
+    store.write(&[put("A", CANARY)]).await.unwrap();
+    assert_eq!(operations(&recorder), ["PutSecretValue", "RestoreSecret", "PutSecretValue"]);
+    store.list().await.unwrap();
+    store.write(&[put("A", CANARY)]).await.unwrap();
+    let steps = ["ListSecrets", "CreateSecret", "RestoreSecret", "PutSecretValue"];
+    assert_eq!(operations(&recorder), steps);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
 use crate::aws::place::{self, Place};
 use crate::aws::secrets_manager_limits as limits;
-use crate::aws::secrets_manager_write::Writer;
+use crate::aws::secrets_manager_write::{There, Writer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
@@ -90,8 +90,8 @@ impl SecretsManagerSecrets {
         self.client.get_or_init(made).await
     }
 
-    /// All secrets right below the prefix that are not waiting to be gone, without their values.
-    async fn all(&self) -> Result<Vec<(SecretName, SecretListEntry)>> {
+    /// All secrets right below the prefix, without their values; those that wait to be gone only if `waiting`.
+    async fn all(&self, waiting: bool) -> Result<Vec<(SecretName, SecretListEntry)>> {
         let call = Call { action: "secretsmanager:ListSecrets", on: &self.place().prefix };
         // The filter takes any name that starts so; what is deeper or not ours is left out here.
         let below = Filter::builder().key(FilterNameStringType::Name).values(&self.place().prefix).build();
@@ -102,6 +102,7 @@ impl SecretsManagerSecrets {
                 .await
                 .list_secrets()
                 .filters(below.clone())
+                .include_planned_deletion(waiting)
                 .max_results(limits::PAGE as i32)
                 .set_next_token(next.clone())
                 .send()
@@ -179,8 +180,12 @@ impl SecretStore for SecretsManagerSecrets {
     }
 
     async fn look(&self, _: Option<&Mark>) -> Result<Listing> {
-        let all = self.all().await?;
-        self.writer.saw(all.iter().map(|(name, _)| name.clone()));
+        // Those that wait to be gone are no secrets, but a put has to recover them: better to know than to be refused.
+        let mut all = self.all(true).await?;
+        self.writer.saw(all.iter().map(|(name, entry)| {
+            (name.clone(), if entry.deleted_date.is_none() { There::Alive } else { There::Waiting })
+        }));
+        all.retain(|(_, entry)| entry.deleted_date.is_none());
         let shown = |(name, entry): (SecretName, SecretListEntry)| {
             let mut versions = entry.secret_versions_to_stages.into_iter().flatten();
             let current = versions.find(|(_, stages)| stages.iter().any(|stage| stage == CURRENT));
@@ -224,7 +229,7 @@ impl SecretSource for SecretsManagerSecrets {
     /// Lists first, then reads twenty values with each request, several requests at a time: a filter by prefix would
     /// also read, and note as read, what is deeper below it and not ours.
     async fn get_all(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
-        let names: Vec<SecretName> = self.all().await?.into_iter().map(|(name, _)| name).collect();
+        let names: Vec<SecretName> = self.all(false).await?.into_iter().map(|(name, _)| name).collect();
         let mut values = BTreeMap::new();
         for wave in names.chunks(limits::READ * limits::READS_AT_ONCE) {
             let mut reads = tokio::task::JoinSet::new();

@@ -1,7 +1,7 @@
 //! Writing one secret to Secrets Manager, whether it is there, is not, or waits to be gone.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_secretsmanager::Client;
 
@@ -17,12 +17,28 @@ use crate::secrets::{SecretChange, Stamp, Written};
 /// Steps that one put may take: create, put, restore, and two more if somebody else is at it at the same time.
 const STEPS: usize = 5;
 
-/// Makes changes, and remembers which secrets are there so that most need one request.
+/// Makes changes, and remembers what is there, so that most need one request.
 #[derive(Debug)]
 pub(super) struct Writer {
     place: Place,
-    /// What is there, as far as this process saw; `None` before the first look.
-    known: Mutex<Option<BTreeSet<SecretName>>>,
+    seen: Mutex<Seen>,
+}
+
+/// What this process knows to be there. Others may have changed it since: then AWS refuses, and another step follows.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Whether a secret that is not among these is missing, or only not looked for.
+    all: bool,
+    secrets: BTreeMap<SecretName, There>,
+}
+
+/// How a secret is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum There {
+    /// To be read.
+    Alive,
+    /// Deleted, and to be recovered for some days.
+    Waiting,
 }
 
 /// A request that may be the next one on the way to a new value.
@@ -44,7 +60,7 @@ struct Put<'a> {
 
 impl Writer {
     pub(super) fn new(place: Place) -> Self {
-        Writer { place, known: Mutex::new(None) }
+        Writer { place, seen: Mutex::default() }
     }
 
     pub(super) fn place(&self) -> &Place {
@@ -52,40 +68,40 @@ impl Writer {
     }
 
     /// Remembers what a look showed.
-    pub(super) fn saw(&self, names: impl Iterator<Item = SecretName>) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(names.collect());
+    pub(super) fn saw(&self, secrets: impl Iterator<Item = (SecretName, There)>) {
+        *self.seen() = Seen { all: true, secrets: secrets.collect() };
     }
 
-    fn remember(&self, name: &SecretName, there: bool) {
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            if there {
-                known.insert(name.clone())
-            } else {
-                known.remove(name)
-            };
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn first_step(&self, name: &SecretName) -> Step {
+        let seen = self.seen();
+        match seen.secrets.get(name) {
+            Some(There::Alive) => Step::Put,
+            Some(There::Waiting) => Step::Restore,
+            None if seen.all => Step::Create,
+            None => Step::Put,
         }
-    }
-
-    fn is_missing(&self, name: &SecretName) -> bool {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().is_some_and(|known| !known.contains(name))
     }
 
     pub(super) async fn make(&self, client: &Client, change: &SecretChange) -> Result<Written> {
         let name = change.name();
-        let stamp = match change {
+        let full = self.place.full(name);
+        let (stamp, there) = match change {
             SecretChange::Put { value, token, .. } => {
                 let token = token.clone().map_or_else(crate::id::unique, Ok)?;
-                let (full, kms_key) = (self.place.full(name), self.place.kms_key.clone());
-                let first = if self.is_missing(name) { Step::Create } else { Step::Put };
-                Some(Put { client, full, value, token, kms_key }.go(first).await?)
+                let put = Put { client, full, value, token, kms_key: self.place.kms_key.clone() };
+                (Some(put.go(self.first_step(name)).await?), Some(There::Alive))
             }
-            SecretChange::Delete { .. } => {
-                delete(client, &self.place.full(name)).await?;
-                None
-            }
+            SecretChange::Delete { .. } => (None, delete(client, &full).await?),
         };
-        self.remember(name, stamp.is_some());
+        let mut seen = self.seen();
+        match there {
+            Some(there) => seen.secrets.insert(name.clone(), there),
+            None => seen.secrets.remove(name),
+        };
         Ok(Written { name: name.clone(), stamp })
     }
 }
@@ -102,7 +118,9 @@ impl Put<'_> {
             step = match (step, answer) {
                 (Step::Restore, Ok(_)) => Step::Put,
                 (_, Ok(version)) => return version.ok_or_else(|| self.not_current()),
-                (Step::Put, Err(fault)) if fault.is("ResourceNotFoundException") => Step::Create,
+                (Step::Put | Step::Restore, Err(fault)) if fault.is("ResourceNotFoundException") => {
+                    Step::Create
+                }
                 (Step::Create, Err(fault)) if fault.is("ResourceExistsException") => Step::Put,
                 (Step::Create | Step::Put, Err(fault)) if fault.is_waiting_to_be_gone() => Step::Restore,
                 (_, Err(fault)) => return Err(fault.hiding(self.value).into()),
@@ -156,12 +174,15 @@ impl Put<'_> {
     }
 }
 
-async fn delete(client: &Client, full: &str) -> Result<()> {
+/// How the secret is there after it was deleted, now or before; `None` if it never was.
+async fn delete(client: &Client, full: &str) -> Result<Option<There>> {
     let call = Call { action: "secretsmanager:DeleteSecret", on: full };
     let request = client.delete_secret().secret_id(full).recovery_window_in_days(RECOVERY_DAYS);
     match request.send().await.map_err(|error| fault(call, &error)) {
-        Err(fault) if !fault.is_gone() => Err(fault.into()),
-        _ => Ok(()),
+        Ok(_) => Ok(Some(There::Waiting)),
+        Err(fault) if fault.is_waiting_to_be_gone() => Ok(Some(There::Waiting)),
+        Err(fault) if fault.is_gone() => Ok(None),
+        Err(fault) => Err(fault.into()),
     }
 }
 
