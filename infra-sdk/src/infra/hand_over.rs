@@ -118,7 +118,7 @@ impl Infra {
             fingerprint_key: Some(self.ports().keys.fingerprint_key().await?),
             state: file::read(&self.sync_state_path(), STATE_LIMIT)?,
         };
-        for (_, kept) in &backup.values {
+        for kept in backup.values.values() {
             self.host().learn(&kept.value);
         }
         let report = secrets::seal_backup(&backup, &*self.ports().sealer, path)?;
@@ -132,7 +132,7 @@ impl Infra {
     /// As [`secrets::open_backup`] and [`secrets::plan_restore`].
     pub async fn plan_restore(&self, path: &Path, elsewhere: bool) -> Result<PlannedRestore> {
         let backup = secrets::open_backup(path, &*self.ports().sealer)?;
-        for (_, kept) in &backup.values {
+        for kept in backup.values.values() {
             self.host().learn(&kept.value);
         }
         let project = &self.settings().project;

@@ -9,6 +9,9 @@ use crate::mask::Masks;
 use crate::process::{Cmd, LineSink, Stream};
 use crate::secret::SecretValue;
 
+/// Hears what a long step does, how much is done, and of how much; 0 when the end is not known.
+pub type OnProgress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
 /// What the program that uses an [`Infra`](crate::infra::Infra) gives it: a place for lines, masks, a stop signal.
 ///
 /// A task's context makes one of its own; a tool may use [`Host::silent`].
@@ -23,7 +26,7 @@ pub struct Host {
     /// Told of each secret value as it is read, so that a CI system learns to hide it too.
     pub on_secret: Arc<dyn Fn(&SecretValue) + Send + Sync>,
     /// Told how far a long step is: what it does, how much is done, of how much.
-    pub on_progress: Arc<dyn Fn(&str, u64, u64) + Send + Sync>,
+    pub on_progress: OnProgress,
     /// Told how long the work at hand needs to end in good order once it is cancelled.
     pub on_grace: Arc<dyn Fn(Duration) + Send + Sync>,
 }

@@ -23,7 +23,7 @@ mod values;
 
 pub use hand_over::{Handed, PlannedRestore};
 pub use home::Home;
-pub use host::Host;
+pub use host::{Host, OnProgress};
 pub use keys::{OwnKey, Rekeyed};
 pub use open::{Infra, Ports};
 pub use references::Exports;

@@ -40,7 +40,7 @@ impl Infra {
         retired: &BTreeSet<SecretName>,
     ) -> Result<Vec<SyncTarget>> {
         let wanted = self.sync_targets()?;
-        for label in only.iter().filter(|label| !wanted.contains_key(label.as_str())) {
+        if let Some(label) = only.iter().find(|label| !wanted.contains_key(label.as_str())) {
             let known = wanted.keys().map(Label::as_str);
             return Err(unknown("store that secrets go to", label.as_str(), known, "name it in `targets`"));
         }

@@ -47,8 +47,12 @@ impl Needs {
     /// The same without what the organisation owns, which no product can write; it stays declared.
     #[must_use]
     pub fn own(mut self) -> Self {
-        let shared = self.needed.extract_if(.., |_, spec| spec.shared.is_some());
-        self.elsewhere.extend(shared.map(|(name, _)| name));
+        let shared: Vec<SecretName> =
+            self.iter().filter(|(_, spec)| spec.shared.is_some()).map(|(name, _)| name.clone()).collect();
+        for name in shared {
+            self.needed.remove(&name);
+            self.elsewhere.insert(name);
+        }
         self
     }
 

@@ -60,7 +60,9 @@ impl TaskArgs for RestoreFlags {
     fn augment(command: Command) -> Command {
         let from = Arg::new("from").long("from").value_name("FILE").required(true);
         let elsewhere = Arg::new("elsewhere").long("from-elsewhere").action(ArgAction::SetTrue);
-        command.arg(from.help("The copy")).arg(elsewhere.help("Also a copy of another project or environment"))
+        command
+            .arg(from.help("The copy"))
+            .arg(elsewhere.help("Also a copy of another project or environment"))
     }
 
     fn from_matches(matches: &ArgMatches) -> Result<Self> {

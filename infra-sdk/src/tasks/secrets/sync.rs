@@ -57,7 +57,7 @@ impl TaskArgs for Flags {
                 repair: matches.get_flag("repair"),
                 prune: matches.get_flag("prune"),
             },
-            only: only.map(|name| Label::new(name)).collect::<Result<_>>()?,
+            only: only.map(Label::new).collect::<Result<_>>()?,
         })
     }
 }
