@@ -39,7 +39,7 @@ pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use form::{MalformedSecret, check_form};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
-pub use lint::{Reader, Reading, Readings};
+pub use lint::{LintFinding, LintRefusal, LintReport, Reader, Reading, Readings, lint, lint_files};
 pub use setup::{SetupPlan, SetupReport, plan_setup};
 pub use spec::{MissingSecret, Needs};
 pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};

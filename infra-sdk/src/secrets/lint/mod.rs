@@ -4,11 +4,19 @@ mod bash;
 mod bash_command;
 mod bash_syntax;
 mod bash_word;
+mod check;
 mod compose;
 mod compose_variables;
+mod cure;
 mod godotenv;
+mod how;
 mod node;
 mod python;
 mod reading;
+mod report;
+#[cfg(test)]
+mod vectors;
 
+pub use check::{lint, lint_files};
 pub use reading::{Reader, Reading, Readings};
+pub use report::{LintFinding, LintRefusal, LintReport};
