@@ -1,7 +1,10 @@
 //! Where other programs read a line of `.env` differently, and how.
 
 mod bash;
+mod bash_ansi;
+mod bash_braces;
 mod bash_command;
+mod bash_expand;
 mod bash_syntax;
 mod bash_word;
 mod check;
