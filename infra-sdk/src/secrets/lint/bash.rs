@@ -3,77 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::bash_command;
+use super::bash_expand::{Failure, Known, READ_ONLY, RESTLESS, tildes};
 use super::bash_syntax::{
     Argument, Assignment, Link, Piece, Pipeline, Simple, Source, Stop, Value, Word, is_name,
 };
 use super::reading::{Note, Notes, Reading, Readings};
-
-/// Names bash does not let anyone set.
-const READ_ONLY: &[&str] = &["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
-
-/// Names bash gives values of its own.
-const OWN: &[&str] = &[
-    "_",
-    "BASH",
-    "BASHPID",
-    "BASH_ALIASES",
-    "BASH_ARGC",
-    "BASH_ARGV",
-    "BASH_ARGV0",
-    "BASH_CMDS",
-    "BASH_COMMAND",
-    "BASH_LINENO",
-    "BASH_SOURCE",
-    "BASH_SUBSHELL",
-    "BASH_VERSION",
-    "COMP_WORDBREAKS",
-    "DIRSTACK",
-    "EPOCHREALTIME",
-    "EPOCHSECONDS",
-    "FUNCNAME",
-    "GROUPS",
-    "HISTCMD",
-    "HOME",
-    "HOSTNAME",
-    "HOSTTYPE",
-    "IFS",
-    "LINENO",
-    "MACHTYPE",
-    "OLDPWD",
-    "OPTERR",
-    "OPTIND",
-    "OSTYPE",
-    "PATH",
-    "PIPESTATUS",
-    "PS4",
-    "PWD",
-    "RANDOM",
-    "SECONDS",
-    "SHELL",
-    "SHLVL",
-    "SRANDOM",
-    "TERM",
-];
-
-/// Of these, the ones that do not keep what they are given.
-const RESTLESS: &[&str] = &[
-    "_",
-    "BASHPID",
-    "BASH_ARGV0",
-    "BASH_COMMAND",
-    "BASH_SUBSHELL",
-    "DIRSTACK",
-    "EPOCHREALTIME",
-    "EPOCHSECONDS",
-    "FUNCNAME",
-    "GROUPS",
-    "HISTCMD",
-    "LINENO",
-    "PIPESTATUS",
-    "RANDOM",
-    "SECONDS",
-    "SRANDOM",
-];
 
 pub(super) fn read(text: &str, environment: &BTreeMap<String, String>) -> Readings {
     let mut source = Source::new(text);
@@ -98,26 +32,9 @@ pub(super) fn read(text: &str, environment: &BTreeMap<String, String>) -> Readin
     shell.readings
 }
 
-struct Shell<'e> {
-    readings: Readings,
-    environment: &'e BTreeMap<String, String>,
-}
-
-/// What putting in everything makes of a word.
-#[derive(Default)]
-struct Expanded {
-    text: String,
-    runs: bool,
-    varies: bool,
-    notes: Notes,
-}
-
-/// An expansion that fails.
-enum Failure {
-    /// The rest of the line is not run.
-    Line(Notes),
-    /// The shell ends.
-    Shell(Notes),
+pub(super) struct Shell<'e> {
+    pub(super) readings: Readings,
+    pub(super) environment: &'e BTreeMap<String, String>,
 }
 
 /// What is known of how a command ended.
@@ -201,7 +118,11 @@ impl Shell<'_> {
         };
         self.targets(command, ran)?;
         let exports = matches!(first, Argument::Word(word) if literal(word).as_deref() == Some("export"));
-        if exports && command.assignments.is_empty() {
+        if exports {
+            // What stands before `export` holds for this command alone, unless it is exported by it.
+            for assignment in &command.assignments {
+                self.readings.put(&assignment.name, Reading::Varies, [Note::Command].into());
+            }
             return self.export(&command.words[1..], &notes, ran);
         }
         ran.insert(if command.assignments.is_empty() { Note::Own } else { Note::Command });
@@ -291,118 +212,6 @@ impl Shell<'_> {
         }
         Ok(Some(true))
     }
-
-    fn lookup(&self, name: &str) -> Known<'_> {
-        if self.readings.has(name) {
-            return match &self.readings.entry(name).reading {
-                Reading::Value(value) => Known::Value(value.expose()),
-                Reading::Missing | Reading::Error => Known::Unset,
-                Reading::Runs | Reading::Varies => Known::Varies,
-            };
-        }
-        if name == "#" {
-            return Known::Value("0");
-        }
-        if OWN.contains(&name) || READ_ONLY.contains(&name) {
-            return Known::Varies;
-        }
-        self.environment.get(name).map_or(Known::Unset, |value| Known::Value(value))
-    }
-
-    fn expand(&mut self, word: &Word) -> Result<Expanded, Failure> {
-        let mut all = Expanded::default();
-        for piece in word {
-            match piece {
-                Piece::Plain(text) => all.text.push_str(text),
-                Piece::Quoted(text) => {
-                    all.notes.insert(Note::Quotes);
-                    all.text.push_str(text);
-                }
-                Piece::Command => {
-                    all.notes.insert(Note::Substitution);
-                    all.runs = true;
-                }
-                Piece::Told(note) => {
-                    all.notes.insert(*note);
-                    all.varies = true;
-                }
-                Piece::Bad => return Err(Failure::Line([Note::Variable].into())),
-                Piece::Length(name) => {
-                    all.notes.insert(Note::Variable);
-                    let known = self.lookup(name);
-                    all.varies |= matches!(known, Known::Varies);
-                    let length = known.text().chars().count();
-                    all.text.push_str(&length.to_string());
-                }
-                Piece::Changed(name) => {
-                    all.notes.insert(Note::Variable);
-                    let known = self.lookup(name);
-                    all.varies |= matches!(known, Known::Varies) || !known.text().is_empty();
-                }
-                Piece::Variable { name, otherwise } => {
-                    all.notes.insert(Note::Variable);
-                    let otherwise = otherwise.as_ref().map(|(how, word)| (*how, word));
-                    self.variable(name, otherwise, &mut all)?;
-                }
-            }
-        }
-        Ok(all)
-    }
-
-    fn variable(
-        &mut self,
-        name: &str,
-        otherwise: Option<(super::bash_syntax::Otherwise, &Word)>,
-        all: &mut Expanded,
-    ) -> Result<(), Failure> {
-        let known = self.lookup(name);
-        if matches!(known, Known::Varies) {
-            all.varies = true;
-            return Ok(());
-        }
-        let Some((how, word)) = otherwise else {
-            all.text.push_str(known.text());
-            return Ok(());
-        };
-        let set = matches!(known, Known::Value(value) if !(how.colon && value.is_empty()));
-        if set != (how.sign == '+') {
-            if how.sign != '+' {
-                all.text.push_str(known.text());
-            }
-            return Ok(());
-        }
-        let inner = self.expand(word)?;
-        if how.sign == '?' {
-            return Err(Failure::Shell([Note::Variable].into()));
-        }
-        if how.sign == '=' {
-            if !is_name(name) {
-                return Err(Failure::Line([Note::Variable].into()));
-            }
-            self.readings.set(name, inner.text.as_str(), inner.notes.clone());
-        }
-        all.text.push_str(&inner.text);
-        all.runs |= inner.runs;
-        all.varies |= inner.varies;
-        all.notes.extend(inner.notes);
-        Ok(())
-    }
-}
-
-/// What is known of a variable.
-enum Known<'a> {
-    Unset,
-    Value(&'a str),
-    Varies,
-}
-
-impl<'a> Known<'a> {
-    fn text(&self) -> &'a str {
-        match self {
-            Known::Value(value) => value,
-            _ => "",
-        }
-    }
 }
 
 /// The names a line sets, or a command it starts by a name.
@@ -425,28 +234,4 @@ fn literal(word: &Word) -> Option<String> {
         [Piece::Plain(text)] => Some(text.clone()),
         _ => None,
     }
-}
-
-/// Marks each `~` that stands for a home folder: at the start of a value, and behind a `:`.
-fn tildes(word: &Word) -> Word {
-    let mut marked = Word::new();
-    let mut begins = true;
-    for (at, piece) in word.iter().enumerate() {
-        let Piece::Plain(text) = piece else {
-            marked.push(piece.clone());
-            begins = false;
-            continue;
-        };
-        let parts: Vec<&str> = text.split_inclusive(':').collect();
-        for (index, part) in parts.iter().enumerate() {
-            // A quote or a variable in the name of the user makes it stand for itself.
-            let cut_off = index + 1 == parts.len() && !part.contains([':', '/']) && at + 1 < word.len();
-            if begins && part.starts_with('~') && !cut_off {
-                marked.push(Piece::Told(Note::Home));
-            }
-            marked.push(Piece::Plain((*part).to_owned()));
-            begins = part.ends_with(':');
-        }
-    }
-    marked
 }

@@ -2,7 +2,7 @@
 
 use super::bash_syntax::{
     Argument, Assignment, Link, Parsed, Piece, Pipeline, Simple, Source, Stop, Value, Word, ends_word,
-    is_name,
+    in_name, is_name,
 };
 use super::bash_word::{bracket, word};
 
@@ -198,7 +198,7 @@ fn assignment(source: &mut Source, lists: bool) -> Parsed<Option<Assignment>> {
     let place = source.place();
     let mut name = String::new();
     loop {
-        name.push_str(&source.take_while(|c| c == '_' || c.is_ascii_alphanumeric()));
+        name.push_str(&source.take_while(in_name));
         if !source.take("\\\n") {
             break;
         }

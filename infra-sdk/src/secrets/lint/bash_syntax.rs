@@ -166,8 +166,11 @@ impl Source {
 }
 
 pub(super) fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())
-        && text.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
+    text.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic()) && text.chars().all(in_name)
+}
+
+pub(super) fn in_name(c: char) -> bool {
+    c == '_' || c.is_ascii_alphanumeric()
 }
 
 /// Signs that end a word.

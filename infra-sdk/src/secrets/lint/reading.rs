@@ -37,11 +37,11 @@ impl Reader {
     ///
     /// ```
     /// use infra_sdk::secrets::{Reader, Reading};
-    /// let text = "HASH=\"$2a$10$x\"\n";
+    /// let text = "HASH=\"$2a$10$TWo\"\n";
     /// let gh = Reader::Gh.read(text, &Default::default());
-    /// assert_eq!(gh.get("HASH"), Reading::Value("ax".to_owned().into()));
+    /// assert_eq!(gh.get("HASH"), Reading::Value("ao".to_owned().into()));
     /// let python = Reader::Python.read(text, &Default::default());
-    /// assert_eq!(python.get("HASH"), Reading::Value("$2a$10$x".to_owned().into()));
+    /// assert_eq!(python.get("HASH"), Reading::Value("$2a$10$TWo".to_owned().into()));
     /// ```
     pub fn read(self, text: &str, environment: &BTreeMap<String, String>) -> Readings {
         match self {
