@@ -69,7 +69,13 @@ fn main() {
 async fn plan(folder: &Path, stores: &[Arc<Memory>], values: &Values) -> SyncPlan {
     let targets = stores.iter().map(|store| {
         let label = store.id.replace(':', "-").parse().expect("the label is well formed");
-        SyncTarget { label, store: store.clone(), values: values.clone(), pace: None }
+        SyncTarget {
+            label,
+            store: store.clone(),
+            values: values.clone(),
+            retired: Default::default(),
+            pace: None,
+        }
     });
     let state =
         SyncState::open(folder.join("state"), folder.join("seen"), FingerprintKey::from_bytes([7; 32]));

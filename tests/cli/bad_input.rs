@@ -93,8 +93,10 @@ fn a_broken_env_file_shows_its_place_and_never_its_text() {
 
 #[test]
 fn a_backend_that_is_not_compiled_in_names_its_feature() {
-    let toml = format!("{INFRA_TOML}[env.staging]\nprovider = \"aws\"\n");
-    refused(&toml, &["infra:secrets:test", "--env", "staging"], 9, &["aws", "feature"]);
+    let toml = format!(
+        "{INFRA_TOML}[env.staging]\nprovider = \"aws\"\n[refs]\nnetwork = \"/infrastructure/network\"\n"
+    );
+    refused(&toml, &["infra:refs:check", "--env", "staging"], 9, &["aws", "feature"]);
 }
 
 #[cfg(unix)]

@@ -152,6 +152,23 @@ impl Store {
         }
     }
 
+    /// The same with the defaults of its kind, and every placeholder filled in by `fill`.
+    pub(crate) fn filled(mut self, fill: impl Fn(&str) -> String) -> Self {
+        let default =
+            |text: Option<String>, default: &str| Some(fill(&text.unwrap_or_else(|| default.into())));
+        self.repo = default(self.repo, "{org}/{project}");
+        self.environment = default(self.environment, "{env}");
+        self.org = default(self.org, "{org}");
+        self.script = default(self.script, "{project}");
+        // A parameter's name begins with `/`, a secret's does not.
+        let prefix = if self.kind == StoreKind::Ssm { "/{project}/{env}/" } else { "{project}/{env}/" };
+        self.prefix = default(self.prefix, prefix);
+        self.kms_key = self.kms_key.map(|key| fill(&key));
+        self.account = self.account.map(|account| fill(&account));
+        self.repositories = self.repositories.iter().map(|name| fill(name)).collect();
+        self
+    }
+
     /// The texts that may hold placeholders, with their keys.
     pub(super) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let one = [

@@ -48,15 +48,14 @@ impl Infra {
                 ));
             }
         };
-        Ok((providers::open_store(self, label, &store)?, store.writes_per_second))
-    }
-
-    /// What `infra.toml` says with its placeholders filled in.
-    pub(super) fn filled(&self, text: &str) -> String {
         let project = &self.settings().project;
-        text.replace("{org}", project.org.as_str())
-            .replace("{project}", project.name.as_str())
-            .replace("{env}", self.environment().as_str())
+        let fill = |text: &str| {
+            text.replace("{org}", project.org.as_str())
+                .replace("{project}", project.name.as_str())
+                .replace("{env}", self.environment().as_str())
+        };
+        let store = store.filled(fill);
+        Ok((providers::open_store(self, label, &store)?, store.writes_per_second))
     }
 
     pub(super) fn secret_needs(&self) -> Needs {

@@ -39,6 +39,18 @@ pub struct SetupPlan {
 }
 
 impl SetupPlan {
+    /// Fails if a value that would be stored, or is, has not its declared form.
+    ///
+    /// # Errors
+    /// `Invalid`, naming all of them at once.
+    pub fn require_form(&self) -> Result<()> {
+        if self.malformed.is_empty() {
+            Ok(())
+        } else {
+            Err(malformed_error("`.env` and the store", &self.malformed))
+        }
+    }
+
     /// Whether the store has everything already.
     pub fn is_empty(&self) -> bool {
         self.from_dotenv.is_empty()

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     fn place(vars: &[(&str, &str)], kind: VaultKey) -> KeyPlace {
-        KeyPlace::new(&Env::of(vars.iter().copied(), "/work"), kind, &"acme".parse().unwrap())
+        KeyPlace::new(&Env::of(vars.iter().copied(), "/desk"), kind, &"acme".parse().unwrap())
     }
 
     #[test]
@@ -196,7 +196,7 @@ mod tests {
         let all = [("INFRA_AGE_KEY", "canary"), ("INFRA_AGE_KEY_FILE", "k"), ("HOME", "/h")];
         assert_eq!(place(&all, VaultKey::Keychain).to_string(), "the variable INFRA_AGE_KEY");
         assert!(!format!("{:?}", place(&all, VaultKey::File)).contains("canary"));
-        assert_eq!(place(&all[1..], VaultKey::Keychain).to_string(), "/work/k");
+        assert_eq!(place(&all[1..], VaultKey::Keychain).to_string(), "/desk/k");
         assert!(place(&all[2..], VaultKey::File).to_string().ends_with("/infra-sdk/age.key"));
         assert!(place(&all[2..], VaultKey::Keychain).to_string().contains("keychain"));
     }

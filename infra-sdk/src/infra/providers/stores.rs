@@ -19,30 +19,24 @@ pub(in crate::infra) fn open(infra: &Infra, label: &Label, store: &Store) -> Res
     .context(format!("open the store `{label}`"))
 }
 
-/// A setting with its placeholders filled in, or its default.
-fn text(infra: &Infra, given: Option<&String>, default: &str) -> String {
-    infra.filled(given.map_or(default, String::as_str))
-}
-
 #[cfg(feature = "github")]
 fn github(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
     let github = crate::github::Github::new(infra.env())?;
-    let repo = text(infra, store.repo.as_ref(), "{org}/{project}");
     Ok(Arc::new(match store.kind {
         StoreKind::GithubOrg => {
-            let repositories: Vec<String> =
-                store.repositories.iter().map(|name| infra.filled(name)).collect();
-            github.organisation_secrets(
-                &text(infra, store.org.as_ref(), "{org}"),
-                store.visibility,
-                &repositories,
-            )?
+            github.organisation_secrets(given(&store.org), store.visibility, &store.repositories)?
         }
         StoreKind::GithubEnvironment => {
-            github.environment_secrets(&repo, &text(infra, store.environment.as_ref(), "{env}"))?
+            github.environment_secrets(given(&store.repo), given(&store.environment))?
         }
-        _ => github.repository_secrets(&repo)?,
+        _ => github.repository_secrets(given(&store.repo))?,
     }))
+}
+
+/// A text that has a default.
+#[cfg(any(feature = "github", feature = "cloudflare", feature = "aws-ssm", feature = "aws-secrets-manager"))]
+fn given(text: &Option<String>) -> &str {
+    text.as_deref().unwrap_or_default()
 }
 
 #[cfg(not(feature = "github"))]
@@ -57,9 +51,7 @@ fn aws(infra: &Infra) -> Result<crate::aws::Aws> {
 
 #[cfg(feature = "aws-ssm")]
 fn ssm(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
-    let prefix = text(infra, store.prefix.as_ref(), "/{project}/{env}/");
-    let kms_key = store.kms_key.as_ref().map(|key| infra.filled(key));
-    Ok(Arc::new(crate::aws::SsmSecrets::new(aws(infra)?, &prefix, kms_key)?))
+    Ok(Arc::new(crate::aws::SsmSecrets::new(aws(infra)?, given(&store.prefix), store.kms_key.clone())?))
 }
 
 #[cfg(not(feature = "aws-ssm"))]
@@ -69,9 +61,8 @@ fn ssm(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
 
 #[cfg(feature = "aws-secrets-manager")]
 fn secrets_manager(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
-    let prefix = text(infra, store.prefix.as_ref(), "{project}/{env}/");
-    let kms_key = store.kms_key.as_ref().map(|key| infra.filled(key));
-    Ok(Arc::new(crate::aws::SecretsManagerSecrets::new(aws(infra)?, &prefix, kms_key)?))
+    let kms_key = store.kms_key.clone();
+    Ok(Arc::new(crate::aws::SecretsManagerSecrets::new(aws(infra)?, given(&store.prefix), kms_key)?))
 }
 
 #[cfg(not(feature = "aws-secrets-manager"))]
@@ -86,11 +77,8 @@ fn secrets_manager(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
 
 #[cfg(feature = "cloudflare")]
 fn worker(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
-    let account = store.account.as_ref().map(|account| infra.filled(account));
     let cloudflare = crate::cloudflare::Cloudflare::new(infra.env())?;
-    Ok(Arc::new(
-        cloudflare.worker_secrets(account.as_deref(), &text(infra, store.script.as_ref(), "{project}"))?,
-    ))
+    Ok(Arc::new(cloudflare.worker_secrets(store.account.as_deref(), given(&store.script))?))
 }
 
 #[cfg(not(feature = "cloudflare"))]

@@ -17,6 +17,6 @@ async fn lint(cx: Cx) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid("other programs read these lines of `.env` differently")
-        .with("lines", report.findings.len())
+        .with("places", report.findings.len() + report.refused.len())
         .hint("change each line as it says above; `infra:*` tasks read the value as it stands"))
 }

@@ -33,6 +33,8 @@ async fn setup(cx: Cx) -> Result<()> {
         cx.report(&setup.plan);
         return Ok(());
     }
+    // Nobody shall type values for a setup that is refused anyway.
+    setup.plan.require_form()?;
     if cx.can_ask() {
         for missing in setup.missing().to_vec() {
             let value = cx.ask_secret(&missing.to_string()).await?;
