@@ -89,11 +89,24 @@ impl Run {
         };
         let text =
             |thread: std::thread::JoinHandle<String>| thread.join().expect("the reader does not panic");
-        Finished { code: code(status), stdout: text(stdout), stderr: text(stderr) }
+        let finished = Finished { code: code(status), stdout: text(stdout), stderr: text(stderr) };
+        finished.shows_no_canary();
+        finished
     }
 }
 
+/// The beginning of every secret value in the tests, as it is and in base64 at each of its three offsets. No program that
+/// any test runs may print it, whatever else the test is about.
+const CANARIES: [&str; 4] = ["canary-", "Y2FuYXJ5L", "bmFyeS", "YW5hcnkt"];
+
 impl Finished {
+    fn shows_no_canary(&self) {
+        for (stream, text) in [("output", &self.stdout), ("error", &self.stderr)] {
+            let shown = CANARIES.iter().find_map(|canary| text.lines().find(|line| line.contains(canary)));
+            assert!(shown.is_none(), "standard {stream} shows a secret value: {shown:?}");
+        }
+    }
+
     /// Panics with everything the program said unless it ended with `code`.
     #[must_use]
     pub fn expect(self, code: i32) -> Self {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 
 pub(super) fn register(pack: &mut Pack<'_>) -> TaskRef<()> {
     pack.task("secrets:lint")
-        .about("Show lines of .env that gh, node, docker compose, python or bash read differently")
+        .about("Show lines of .env that other programs read differently")
         .read_only()
         .run(lint)
 }

@@ -12,12 +12,12 @@ use crate::secrets::ExportFormat;
 pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>) {
     let exec = pack
         .task("secrets:exec")
-        .about("Run a program with the values in its environment, and hide them in what it prints")
+        .about("Run a program with the values, hidden in what it prints")
         .args::<ExecFlags>()
         .run(exec);
     let export = pack
         .task("secrets:export")
-        .about("Write the values as dotenv, json, tfvars, k8s or for GitHub Actions")
+        .about("Write the values for another program, into a file of your own")
         .args::<ExportFlags>()
         .run(export);
     (exec, export)

@@ -37,21 +37,25 @@ pub struct SecretsTasks {
 }
 
 pub(in crate::tasks) fn register(pack: &mut Pack<'_>) -> SecretsTasks {
+    // In the order in which they are listed, which is that of a secret's life.
     let (init, setup, test) = setup::register(pack);
+    let lint = files::register(pack);
     let (sync, status) = sync::register(pack);
+    let rotate = rotate::register(pack);
     let (exec, export) = hand_over::register(pack);
+    let scan = scan::register(pack);
     let (backup, restore, key, rekey) = backup::register(pack);
     SecretsTasks {
         init,
         setup,
-        lint: files::register(pack),
+        lint,
         test,
         sync,
         status,
-        rotate: rotate::register(pack),
+        rotate,
         exec,
         export,
-        scan: scan::register(pack),
+        scan,
         key,
         rekey,
         backup,

@@ -8,7 +8,7 @@ use crate::names::SecretName;
 
 pub(super) fn register(pack: &mut Pack<'_>) -> TaskRef<()> {
     pack.task("secrets:rotate")
-        .about("Give a secret a new value everywhere; the old one stays as NAME_PREVIOUS until --finish")
+        .about("Give a secret a new value; the old one stays until --finish")
         .args::<Flags>()
         .danger_unless_local()
         .plans()

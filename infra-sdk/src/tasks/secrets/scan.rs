@@ -8,7 +8,7 @@ use crate::secrets::ScanOptions;
 
 pub(super) fn register(pack: &mut Pack<'_>) -> TaskRef<()> {
     pack.task("secrets:scan")
-        .about("Look for real values in the repo's files, in what is staged, and in its history")
+        .about("Look for real values in files, in what is staged, in history")
         .args::<Flags>()
         .plans()
         .run(scan)

@@ -10,7 +10,7 @@ use crate::secrets::SyncOptions;
 pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>) {
     let sync = pack
         .task("secrets:sync")
-        .about("Bring changed values to GitHub, AWS and Cloudflare, with the fewest writes")
+        .about("Bring changed values to their stores, with the fewest writes")
         .args::<Flags>()
         .danger_unless_local()
         .plans()
