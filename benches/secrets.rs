@@ -130,7 +130,7 @@ impl SecretStore for Memory {
     fn costs(&self) -> Costs {
         let puts = self.carries;
         let (page, stamps) = (10_000, Stamps::OnWrite);
-        Costs { puts, deletes: puts, mixed: true, page, opening: 0, stamps, pace: None }
+        Costs { puts, deletes: puts, mixed: true, page, opening: 0, stamps, pace: None, ..Costs::default() }
     }
 
     fn key(&self, name: &SecretName) -> String {

@@ -97,6 +97,7 @@ impl Moto {
             .env("AWS_DEFAULT_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
+            .reveals()
             .finish()
             .expect(0);
         finished.stdout.trim().to_owned()

@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 /// A program to run: an environment without CI, colour or this process's `INFRA_*`.
 #[derive(Debug)]
 #[expect(clippy::disallowed_types, reason = "tests look at a program from outside")]
-pub struct Run(std::process::Command);
+pub struct Run {
+    command: std::process::Command,
+    /// Whether it is a reader of the test's own, which prints values for the test to compare.
+    reveals: bool,
+}
 
 /// What a program did.
 #[derive(Debug)]
@@ -42,20 +46,27 @@ impl Run {
                 command.env_remove(name);
             }
         }
-        Run(command)
+        Run { command, reveals: false }
     }
 
     /// Adds arguments.
     #[must_use]
     pub fn args<S: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
-        self.0.args(args);
+        self.command.args(args);
         self
     }
 
     /// Sets a variable.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
-        self.0.env(name, value);
+        self.command.env(name, value);
+        self
+    }
+
+    /// Lets it print values: it is no program of this project, but what a test reads a store with.
+    #[must_use]
+    pub fn reveals(mut self) -> Self {
+        self.reveals = true;
         self
     }
 
@@ -66,7 +77,7 @@ impl Run {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("start {:?}: {error}", self.0.get_program()));
+            .unwrap_or_else(|error| panic!("start {:?}: {error}", self.command.get_program()));
         let drain = |mut pipe: Box<dyn Read + Send>| {
             std::thread::spawn(move || {
                 let mut bytes = Vec::new();
@@ -83,14 +94,16 @@ impl Run {
             }
             if start.elapsed() > Duration::from_secs(600) {
                 let _ = child.kill();
-                panic!("{:?} ran for ten minutes", self.0.get_program());
+                panic!("{:?} ran for ten minutes", self.command.get_program());
             }
             std::thread::sleep(Duration::from_millis(5));
         };
         let text =
             |thread: std::thread::JoinHandle<String>| thread.join().expect("the reader does not panic");
         let finished = Finished { code: code(status), stdout: text(stdout), stderr: text(stderr) };
-        finished.shows_no_canary();
+        if !self.reveals {
+            finished.shows_no_canary();
+        }
         finished
     }
 }

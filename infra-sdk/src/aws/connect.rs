@@ -88,6 +88,14 @@ impl Aws {
         &self.region
     }
 
+    /// What tells this place from others: the region, and the host where another address stands in for AWS's own.
+    pub(super) fn place(&self, service: &str) -> Result<String> {
+        let Some(url) = self.endpoint(service)? else { return Ok(self.region.clone()) };
+        let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+        Ok(format!("{}:{}", host.to_ascii_lowercase(), self.region))
+    }
+
     /// The address that stands in for a service's own; `service` as it stands at the end of the variable's name.
     ///
     /// The order is AWS's: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>. Addresses in

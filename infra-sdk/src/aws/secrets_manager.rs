@@ -70,7 +70,7 @@ impl SecretsManagerSecrets {
         let place = Place::new(prefix, kms_key)?;
         let endpoint = aws.endpoint("SECRETS_MANAGER")?;
         let name = format!("the secrets {prefix} in Secrets Manager of {}", aws.region());
-        let id = format!("secrets-manager:{}:{prefix}", aws.region());
+        let id = format!("secrets-manager:{}:{prefix}", aws.place("SECRETS_MANAGER")?);
         let (client, writer) = (Arc::new(OnceCell::new()), Arc::new(Writer::new(place)));
         Ok(SecretsManagerSecrets { aws, endpoint, client, writer, name, id })
     }
@@ -167,6 +167,8 @@ impl SecretStore for SecretsManagerSecrets {
             opening: 0,
             stamps: Stamps::OnWrite,
             pace: Some(limits::PUTS_A_SECOND),
+            lag: std::time::Duration::from_secs(300),
+            ..Costs::default()
         }
     }
 

@@ -62,7 +62,7 @@ impl SsmSecrets {
         let place = Place::new(prefix, kms_key)?;
         let endpoint = aws.endpoint("SSM")?;
         let name = format!("the parameters {prefix} in {}", aws.region());
-        let id = format!("ssm:{}:{prefix}", aws.region());
+        let id = format!("ssm:{}:{prefix}", aws.place("SSM")?);
         Ok(SsmSecrets { aws, endpoint, client: Arc::new(OnceCell::new()), place, name, id })
     }
 
@@ -207,6 +207,7 @@ impl SecretStore for SsmSecrets {
             opening: 0,
             stamps: Stamps::OnWrite,
             pace: Some(limits::PUTS_A_SECOND),
+            ..Costs::default()
         }
     }
 

@@ -130,6 +130,7 @@ impl SecretStore for WorkerSecrets {
             opening: 0,
             stamps: Stamps::None,
             pace: Some(4.0),
+            ..Costs::default()
         }
     }
 

@@ -169,6 +169,8 @@ impl SecretStore for GithubSecrets {
             opening: 1,
             stamps: Stamps::OnLook,
             pace: Some(1.0),
+            capacity: Some(self.place.most),
+            ..Costs::default()
         }
     }
 

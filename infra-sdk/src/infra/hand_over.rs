@@ -157,10 +157,12 @@ impl Infra {
         let unlocked = lock.finish().await;
         let report = done?;
         unlocked?;
+        let lock = self.lock("secrets-sync", "restore the state of syncs").await?;
         let state = self.sync_state_path();
         if let Some(content) = planned.state.filter(|_| report.fingerprint_key && !state.exists()) {
             file::write(&state, &content, Access::Shared)?;
         }
+        lock.finish().await?;
         let names: Vec<SecretName> = report.created.iter().chain(&report.replaced).cloned().collect();
         self.record_names("secrets.restore", "values", &names).await?;
         Ok(report)

@@ -29,5 +29,6 @@ pub use open::{Infra, Ports};
 pub use references::Exports;
 pub use rollout::{Log, Stopped};
 pub use rotation::Rotated;
+pub use scan::Scanned;
 pub use secrets::SecretsSetup;
 pub use stacks::{AppliedStacks, PlannedStacks};

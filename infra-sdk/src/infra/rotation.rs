@@ -85,8 +85,9 @@ impl Infra {
         new: Option<SecretValue>,
     ) -> Result<RotationReport> {
         let plan = self.plan_rotation(name, finish).await?;
-        let old = self.ports().secret_source.get(name).await?;
         let report = plan.apply(new, &*self.ports().secrets).await?;
+        // Also after a run that was killed right here.
+        let old = self.ports().secret_source.get(&report.previous).await?;
         let now = self.ports().secret_source.get(name).await?;
         if let (Some(old), Some(now)) = (old, now) {
             self.host().learn(&now);
@@ -172,8 +173,8 @@ impl Infra {
     }
 
     async fn states_of(&self, targets: Vec<SyncTarget>, options: SyncOptions) -> Result<Vec<TargetState>> {
-        let written = self.sync_state().await?.known()?;
-        let plan = plan_sync(targets, self.sync_state().await?, options).await?;
+        let written = self.sync_state_seen().await?.known()?;
+        let plan = plan_sync(targets, self.sync_state_seen().await?, options).await?;
         let states = plan.targets.iter().map(|target| {
             let of_target = written.iter().filter(|known| known.target_id == target.id);
             let written: BTreeMap<_, _> = of_target.map(|known| (&known.name, known)).collect();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::error::{Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
+use crate::infra::providers;
 use crate::ledger::{self, Filter, Outcome};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
@@ -96,10 +97,15 @@ impl Infra {
 
     /// Secrets that were stored later than the ledger last says.
     async fn unrecorded_secrets(&self) -> Result<Vec<SecretName>> {
+        // What others wrote into a vault is theirs to record; git says who.
+        if providers::vault::keeps_values(self.config()) {
+            return Ok(Vec::new());
+        }
+        // Whatever wrote it: a setup, a rotation, a restore.
         let filter = Filter {
             env: Some(self.environment().clone()),
             project: Some(self.settings().project.name.clone()),
-            action: Some(WRITE.into()),
+            action: None,
         };
         let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
         let recorded = |name: &SecretName, updated: Timestamp| {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Result, ResultExt};
+use crate::env::CI;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::host::Host;
 use crate::infra::open::Infra;
@@ -13,7 +14,7 @@ use crate::infra::providers;
 use crate::ledger::{self, Filter, Outcome};
 use crate::names::{Label, SecretName, unknown};
 use crate::secrets::{
-    SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState, SyncTarget, Values, plan_sync,
+    FingerprintKey, SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState, SyncTarget, Values, plan_sync,
 };
 
 /// What a sync is called in the ledger.
@@ -28,8 +29,29 @@ impl Infra {
     /// `NotBuilt` or `Denied` when a store can not be opened; what looking at the stores fails with.
     pub async fn plan_sync(&self, options: SyncOptions, only: &[Label]) -> Result<SyncPlan> {
         let values = self.checked_values().await?;
+        self.refuse_blind_prune(&values, options)?;
         let targets = self.targets_with(&values, only, &BTreeSet::new())?;
-        plan_sync(targets, self.sync_state().await?, options).await
+        plan_sync(targets, self.sync_state_seen().await?, options).await
+    }
+
+    /// A CI job knows what its environment was given: what is not there may be needed all the same.
+    fn refuse_blind_prune(&self, values: &Values, options: SyncOptions) -> Result<()> {
+        let needs = self.secret_needs();
+        let unknown: Vec<&str> = needs
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| values.get(name).is_none())
+            .map(SecretName::as_str)
+            .collect();
+        if !options.prune || !self.env().flag(CI) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Denied,
+            "this job does not know every value, so it can not tell what nobody needs",
+        )
+        .with("without a value", unknown.join(", "))
+        .hint("prune where the values are kept: run the sync with `--prune` on a laptop"))
     }
 
     /// The stores and what each should hold.
@@ -97,6 +119,7 @@ impl Infra {
         shown: impl FnOnce(&SyncPlan) + Send,
     ) -> Result<SyncReport> {
         let values = self.checked_values().await?;
+        self.refuse_blind_prune(&values, options)?;
         let targets = self.targets_with(&values, only, retired)?;
         let plan = plan_sync(targets, self.sync_state().await?, options).await?;
         shown(&plan);
@@ -113,9 +136,19 @@ impl Infra {
 
     /// The record of earlier syncs: in the repo beside the vault, or on this machine beside the values.
     pub(super) async fn sync_state(&self) -> Result<SyncState> {
-        let home = self.home().secrets();
-        let path = self.sync_state_path();
-        Ok(SyncState::open(path, home.join("sync.seen"), self.ports().keys.fingerprint_key().await?))
+        self.state_with(self.ports().keys.fingerprint_key().await?)
+    }
+
+    /// The same for looking only: without a key there is nothing that was made with one.
+    pub(super) async fn sync_state_seen(&self) -> Result<SyncState> {
+        match self.ports().keys.kept_key().await? {
+            Some(key) => self.state_with(key),
+            None => self.state_with(FingerprintKey::generate()?),
+        }
+    }
+
+    fn state_with(&self, key: FingerprintKey) -> Result<SyncState> {
+        Ok(SyncState::open(self.sync_state_path(), self.home().secrets().join("sync.seen"), key))
     }
 
     pub(super) fn sync_state_path(&self) -> PathBuf {
@@ -135,7 +168,9 @@ impl Infra {
         };
         let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
         let mut written: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for known in self.sync_state().await?.known()? {
+        let by = ledger::actor(self.env());
+        // What another person wrote stands in that person's ledger: the state is shared where the vault is.
+        for known in self.sync_state().await?.known()?.into_iter().filter(|known| known.by == by) {
             let recorded = history.entries.iter().any(|entry| {
                 let names = entry.details.get("written").map(String::as_str).unwrap_or_default();
                 entry.time >= known.time

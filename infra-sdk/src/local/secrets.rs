@@ -140,6 +140,7 @@ impl SecretStore for LocalSecrets {
             opening: 0,
             stamps: Stamps::OnWrite,
             pace: None,
+            ..Costs::default()
         }
     }
 
@@ -190,6 +191,12 @@ impl SecretSource for LocalSecrets {
 impl KeyKeeper for LocalSecrets {
     async fn fingerprint_key(&self) -> Result<FingerprintKey> {
         self.adopt_fingerprint_key(&FingerprintKey::generate()?).await
+    }
+
+    async fn kept_key(&self) -> Result<Option<FingerprintKey>> {
+        let key = self.read()?.key;
+        let read = key.as_ref().map(FingerprintKey::from_hex).transpose();
+        read.context(format!("read {}", self.path().display()))
     }
 
     async fn adopt_fingerprint_key(&self, new: &FingerprintKey) -> Result<FingerprintKey> {

@@ -19,6 +19,12 @@ pub trait KeyKeeper: Send + Sync {
     /// `Denied` or `Io`.
     async fn fingerprint_key(&self) -> Result<FingerprintKey>;
 
+    /// The key, if one was made; for plans, which change nothing.
+    ///
+    /// # Errors
+    /// `Denied` or `Io`.
+    async fn kept_key(&self) -> Result<Option<FingerprintKey>>;
+
     /// Keeps `key` if none is kept yet, and gives the key that is kept then; a keeper that cannot be given one gives its
     /// own.
     ///

@@ -266,7 +266,16 @@ mod tests {
         }
         fn costs(&self) -> Costs {
             let stamps = Stamps::None;
-            Costs { puts: 1, deletes: 1, mixed: false, page: 100, opening: 0, stamps, pace: None }
+            Costs {
+                puts: 1,
+                deletes: 1,
+                mixed: false,
+                page: 100,
+                opening: 0,
+                stamps,
+                pace: None,
+                ..Costs::default()
+            }
         }
         fn key(&self, name: &SecretName) -> String {
             name.to_string()

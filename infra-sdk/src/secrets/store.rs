@@ -1,6 +1,7 @@
 //! The ports to stores of secrets: all can be written to, some give values back.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,27 @@ pub struct Costs {
     pub stamps: Stamps,
     /// Write requests a second to start with, as the service documents; `None` for no limit.
     pub pace: Option<f64>,
+    /// How many secrets it holds, where that is few.
+    pub capacity: Option<usize>,
+    /// How far a look may be behind the writes.
+    pub lag: Duration,
+}
+
+/// One change a request, a hundred names a look, no stamps and no limits.
+impl Default for Costs {
+    fn default() -> Self {
+        Costs {
+            puts: 1,
+            deletes: 1,
+            mixed: false,
+            page: 100,
+            opening: 0,
+            stamps: Stamps::None,
+            pace: None,
+            capacity: None,
+            lag: Duration::ZERO,
+        }
+    }
 }
 
 /// How the [`Stamp`] of a write becomes known.

@@ -46,6 +46,10 @@ impl KeyKeeper for Vault {
         }
     }
 
+    async fn kept_key(&self) -> Result<Option<FingerprintKey>> {
+        self.kept(&self.read()?).await
+    }
+
     async fn adopt_fingerprint_key(&self, key: &FingerprintKey) -> Result<FingerprintKey> {
         match self.kept(&self.read()?).await? {
             Some(kept) => Ok(kept),

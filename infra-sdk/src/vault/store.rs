@@ -218,7 +218,16 @@ impl SecretStore for Vault {
     fn costs(&self) -> Costs {
         let all = usize::MAX;
         let stamps = Stamps::OnWrite;
-        Costs { puts: all, deletes: all, mixed: true, page: all, opening: 0, stamps, pace: None }
+        Costs {
+            puts: all,
+            deletes: all,
+            mixed: true,
+            page: all,
+            opening: 0,
+            stamps,
+            pace: None,
+            ..Costs::default()
+        }
     }
 
     fn key(&self, name: &SecretName) -> String {

@@ -34,7 +34,7 @@ impl Kind {
             Kind::SecretsManager => (1, 1, false, 100, 0, Stamps::OnWrite, Some(50.0)),
             Kind::Worker => (100, 100, true, 10_000, 0, Stamps::None, None),
         };
-        Costs { puts, deletes, mixed, page, opening, stamps, pace }
+        Costs { puts, deletes, mixed, page, opening, stamps, pace, ..Costs::default() }
     }
 }
 

@@ -224,5 +224,6 @@ fn refuse_targets_behind(name: &SecretName, behind: &[String]) -> Result<()> {
     Err(Error::new(ErrorKind::Conflict, "not every target has the new value yet")
         .with("secret", name)
         .with("left", behind.join(", "))
-        .hint(format!("run `cargo xtask infra:secrets:rotate {name}` to write it there, then finish")))
+        .hint(format!("run `cargo xtask infra:secrets:rotate {name}` to write it there, then finish"))
+        .hint("where it was changed elsewhere, run `cargo xtask infra:secrets:sync --repair` first"))
 }

@@ -48,7 +48,16 @@ impl SecretStore for Failing {
     }
     fn costs(&self) -> Costs {
         let stamps = Stamps::None;
-        Costs { puts: self.puts, deletes: 1, mixed: true, page: 100, opening: 0, stamps, pace: None }
+        Costs {
+            puts: self.puts,
+            deletes: 1,
+            mixed: true,
+            page: 100,
+            opening: 0,
+            stamps,
+            pace: None,
+            ..Costs::default()
+        }
     }
     fn key(&self, name: &SecretName) -> String {
         name.to_string()

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     fn costs(puts: usize, deletes: usize, mixed: bool, page: usize, opening: usize, stamps: Stamps) -> Costs {
-        Costs { puts, deletes, mixed, page, opening, stamps, pace: None }
+        Costs { puts, deletes, mixed, page, opening, stamps, pace: None, ..Costs::default() }
     }
 
     #[test]

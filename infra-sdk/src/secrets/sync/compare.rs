@@ -85,7 +85,7 @@ pub(super) fn compare(
     page.spell(store, &names);
     let listed = match listing {
         Some(Listing::Now { secrets, mark }) => {
-            let listed = Listed::new(store, secrets);
+            let listed = Listed::new(store, secrets).without_what_lags(store, &page);
             page.mark = mark;
             listed.correct(store, &mut page, &names);
             Some(listed)
@@ -171,6 +171,17 @@ pub(super) struct Listed(BTreeMap<String, StoredSecret>);
 impl Listed {
     pub(super) fn new(store: &dyn SecretStore, secrets: Vec<StoredSecret>) -> Self {
         Listed(secrets.into_iter().map(|secret| (store.key(&secret.name), secret)).collect())
+    }
+
+    /// Shows what this repo wrote moments ago as it was written: a list may be behind, and what it shows then is no
+    /// change of somebody else's.
+    fn without_what_lags(mut self, store: &dyn SecretStore, page: &Page) -> Self {
+        let lag = store.costs().lag;
+        for (name, entry) in page.secrets.iter().filter(|(_, entry)| entry.time.elapsed() < lag) {
+            let there = StoredSecret { name: name.clone(), stamp: entry.stamp.clone(), updated: None };
+            self.0.insert(store.key(name), there);
+        }
+        self
     }
 
     fn sight(&self, key: &str) -> Sight<'_> {

@@ -106,7 +106,16 @@ mod tests {
             Put { wanted: Wanted { name, value, fingerprint }, action: Action::Create }
         };
         let (page, opening, stamps, pace) = (1, 0, Stamps::None, None);
-        let costs = Costs { puts: carries.0, deletes: carries.1, mixed, page, opening, stamps, pace };
+        let costs = Costs {
+            puts: carries.0,
+            deletes: carries.1,
+            mixed,
+            page,
+            opening,
+            stamps,
+            pace,
+            ..Costs::default()
+        };
         Queue::new((0..puts).map(put).collect(), (0..deletes).map(|at| name("D", at)).collect(), costs)
     }
 

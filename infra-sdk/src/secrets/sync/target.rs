@@ -90,6 +90,14 @@ pub(super) fn check_targets(targets: &[SyncTarget]) -> Result<()> {
                 "set a number such as `0.5`",
             );
         }
+        let (wanted, capacity) = (target.values.len(), target.store.costs().capacity);
+        if let Some(capacity) = capacity.filter(|capacity| wanted > *capacity) {
+            refused.add(
+                &target.label,
+                format_args!("{wanted} secrets are more than the {capacity} it holds"),
+                "sync fewer of them there, or keep several values in one secret",
+            );
+        }
         check_names(target, &mut refused);
         check_values(target, &mut refused);
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::env::INFRA_AGE_KEY;
@@ -25,11 +25,15 @@ pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>) {
 
 struct ExecFlags {
     command: Vec<String>,
+    interactive: bool,
 }
 
 impl TaskArgs for ExecFlags {
     fn augment(command: Command) -> Command {
-        command.arg(
+        let interactive = Arg::new("interactive").long("interactive").action(ArgAction::SetTrue);
+        let interactive =
+            interactive.help("Give it this terminal, as psql needs; nothing it prints is hidden then");
+        command.arg(interactive).arg(
             Arg::new("command")
                 .value_name("COMMAND")
                 .num_args(1..)
@@ -40,9 +44,8 @@ impl TaskArgs for ExecFlags {
     }
 
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(ExecFlags {
-            command: matches.get_many::<String>("command").into_iter().flatten().cloned().collect(),
-        })
+        let command = matches.get_many::<String>("command").into_iter().flatten().cloned().collect();
+        Ok(ExecFlags { command, interactive: matches.get_flag("interactive") })
     }
 }
 
@@ -75,7 +78,9 @@ async fn exec(cx: Cx, flags: ExecFlags) -> Result<()> {
     for (name, value) in &values {
         command = command.env_secret(name.as_str(), value);
     }
-    if !cx.env().stdin_is_terminal() {
+    if flags.interactive {
+        command = command.interactive();
+    } else if !cx.env().stdin_is_terminal() {
         command = command.pass_stdin();
     }
     command.run().await

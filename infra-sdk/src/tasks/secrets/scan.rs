@@ -51,7 +51,7 @@ async fn scan(cx: Cx, flags: Flags) -> Result<()> {
         cx.report(&plan);
         return Ok(());
     }
-    let report = infra.scan_secrets(flags.options).await?;
-    cx.report(&report);
-    report.require_clean()
+    let scanned = infra.scan_secrets(flags.options).await?;
+    scanned.iter().for_each(|scanned| cx.report(scanned));
+    scanned.iter().try_for_each(|scanned| scanned.report.require_clean())
 }
