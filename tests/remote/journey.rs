@@ -51,7 +51,6 @@ impl Shop {
             .env("INFRA_HOME", self.scratch.join("home"))
             .env("XDG_CONFIG_HOME", self.scratch.join("config"))
             .env("USER", "ada")
-            .args(args)
             .args(["--env", "staging"]);
         for (name, value) in &self.env {
             run = run.env(name, value);
@@ -62,7 +61,7 @@ impl Shop {
         if asks.iter().any(|last| task.ends_with(last)) {
             run = run.args([format!("--yes={task}")]);
         }
-        run
+        run.args(args)
     }
 
     fn run(&mut self, args: &[&str], code: i32) -> Finished {

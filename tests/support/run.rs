@@ -73,7 +73,7 @@ impl Run {
     /// Runs it for at most ten minutes.
     pub fn finish(mut self) -> Finished {
         let mut child = self
-            .0
+            .command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
