@@ -29,18 +29,23 @@ impl Shop {
         }
         shop.scratch.write("shop/infra.toml", toml);
         shop.scratch.write("shop/.env.staging", dotenv);
+        drop(shop.run("infra:secrets:setup", &[]).expect(0));
         shop
     }
 
-    fn sync(&self, more: &[&str]) -> Finished {
+    fn run(&self, task: &str, more: &[&str]) -> Finished {
         Run::new(env!("CARGO_BIN_EXE_product"), &self.scratch.join("shop"))
             .env("INFRA_HOME", self.scratch.join("home"))
             .env("USER", "ada")
             .env("GITHUB_API_URL", self.fake.url())
             .env("GITHUB_TOKEN", FakeGithub::TOKEN)
-            .args(["infra:secrets:sync", "--env", "staging", "--yes=infra:secrets:sync"])
+            .args([task, "--env", "staging", &format!("--yes={task}")])
             .args(more)
             .finish()
+    }
+
+    fn sync(&self, more: &[&str]) -> Finished {
+        self.run("infra:secrets:sync", more)
     }
 
     /// How often each secret was written, by the fake's own count.
@@ -119,4 +124,20 @@ fn what_others_changed_is_told_by_the_exit_code_and_left_alone_until_it_is_repai
     drop(shop.sync(&["--repair", "--prune"]).expect(0));
     assert_eq!(shop.written(), BTreeMap::from([("S03".to_owned(), 1)]));
     assert!(shop.fake.names(place).contains(&"SOMEBODY_ELSES".to_owned()), "a foreign name was removed");
+}
+
+#[test]
+fn a_value_that_only_stands_in_dotenv_is_not_synced_behind_the_back_of_others() {
+    let shop = Shop::new("stopped-stale");
+    drop(shop.sync(&[]).expect(0));
+    drop(shop.written());
+    let path = shop.scratch.join("shop/.env.staging");
+    let text = std::fs::read_to_string(&path).expect("it was written");
+    std::fs::write(&path, text.replace("canary-05-value", "canary-05-other")).expect("it can be written");
+    let refused = shop.sync(&[]).expect(7);
+    refused.says(&["S05", ".env.staging:6", "infra:secrets:setup", "remove them"]);
+    assert!(shop.written().is_empty());
+    shop.run("infra:secrets:setup", &[]).expect(0).says(&["S05 gets another value"]);
+    drop(shop.sync(&[]).expect(0));
+    assert_eq!(shop.written(), BTreeMap::from([("S05".to_owned(), 1)]));
 }

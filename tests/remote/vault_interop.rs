@@ -23,7 +23,8 @@ fn javascript(script: &str, files: &[PathBuf]) -> String {
     let imports = "import { Encrypter, Decrypter, generateIdentity, identityToRecipient } from 'age-encryption';\n\
                    import { readFileSync, writeFileSync } from 'node:fs';\n\
                    const files = process.argv.slice(1);\n";
-    let run = Run::new(folder.join("node"), &folder).reveals()
+    let run = Run::new(folder.join("node"), &folder)
+        .reveals()
         .args(["--input-type=module", "-e", &format!("{imports}{script}"), "--"])
         .args(files);
     run.finish().expect(0).stdout

@@ -20,6 +20,15 @@ impl Check<'_> {
                     "is a variable that a rollout sets itself; use another name",
                 );
             }
+            let of_the_system = ["PATH", "HOME", "CI", "USER", "SHELL"].contains(&name.as_str());
+            if of_the_system
+                || ["INFRA_", "LD_", "DYLD_"].iter().any(|start| name.as_str().starts_with(start))
+            {
+                self.refuse(
+                    &["secrets", name.as_str()],
+                    "is a variable that programs need for themselves; use another name",
+                );
+            }
             if let Some(other) = name.as_str().strip_suffix(PREVIOUS)
                 && settings.secrets.contains_key(other)
             {

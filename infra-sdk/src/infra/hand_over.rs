@@ -153,6 +153,7 @@ impl Infra {
     pub async fn restore_secrets(&self, planned: PlannedRestore) -> Result<RestoreReport> {
         self.before_change().await?;
         let lock = self.patient_lock("secrets").await?;
+        let planned_from = format!("backup of {}", planned.plan.made);
         let done = planned.plan.apply(&*self.ports().secrets, &*self.ports().keys).await;
         let unlocked = lock.finish().await;
         let report = done?;
@@ -164,7 +165,9 @@ impl Infra {
         }
         lock.finish().await?;
         let names: Vec<SecretName> = report.created.iter().chain(&report.replaced).cloned().collect();
-        self.record_names("secrets.restore", "values", &names).await?;
+        if !names.is_empty() {
+            self.record_names("secrets.restore", &planned_from, &names).await?;
+        }
         Ok(report)
     }
 

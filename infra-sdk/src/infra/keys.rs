@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::infra::open::Infra;
 use crate::infra::providers::vault;
+use crate::ledger::Outcome;
 use crate::names::SecretName;
 
 /// A person's key for the vault; its private half is not shown.
@@ -80,6 +81,13 @@ impl Infra {
         if apply {
             self.before_change().await?;
         }
-        vault::rekey(self.env(), self.config(), apply).await
+        let rekeyed = vault::rekey(self.env(), self.config(), apply).await?;
+        if rekeyed.done && !rekeyed.names.is_empty() {
+            let names: Vec<&str> = rekeyed.names.iter().map(SecretName::as_str).collect();
+            let recipients = self.settings().vault.recipients.join(" ");
+            let details = [("names", names.join(" ")), ("recipients", recipients)];
+            self.record("secrets.rekey", "vault", Outcome::Done, &details).await?;
+        }
+        Ok(rekeyed)
     }
 }

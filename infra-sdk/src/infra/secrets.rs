@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::{Result, ResultExt};
+use crate::env::CI;
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::ledger::{self, Filter, Outcome};
-use crate::names::SecretName;
+use crate::names::{EnvName, SecretName};
 use crate::secret::SecretValue;
 use crate::secrets::{self, Dotenv, InitPlan, MissingSecret, SecretsReport, SetupPlan, SetupReport};
 use crate::time::Timestamp;
@@ -53,7 +54,23 @@ impl Infra {
         let dotenv = self.given().await?;
         let stored = self.stored_values().await?;
         let plan = secrets::plan_setup(&self.secret_needs().own(), dotenv.as_ref(), &stored);
+        self.refuse_short_lived(&plan)?;
+        for name in plan.from_dotenv.iter().filter(|name| stored.contains_key(*name)) {
+            self.host().tell(&format!("warning: {name} gets another value than the one that is kept"));
+        }
         Ok(SecretsSetup { plan, dotenv, supplied: BTreeMap::new() })
+    }
+
+    /// What a job makes on a machine that is thrown away would be another value each time, and replace the one in use.
+    fn refuse_short_lived(&self, plan: &SetupPlan) -> Result<()> {
+        let keeps = providers::vault::keeps_values(self.config()) || *self.environment() == EnvName::local();
+        if plan.generate.is_empty() || !self.env().flag(CI) || keeps {
+            return Ok(());
+        }
+        let names: Vec<&str> = plan.generate.iter().map(SecretName::as_str).collect();
+        Err(Error::new(ErrorKind::Denied, "a CI job makes no values that only this machine would keep")
+            .with("secrets", names.join(", "))
+            .hint("set them in the job's environment, or keep values in a vault: `recipients` of `[vault]`"))
     }
 
     /// Writes what was planned, and records the names. Somebody else may have made a value meanwhile: it stays.

@@ -28,10 +28,32 @@ impl Infra {
     /// `NotFound` listing every required secret without a value; `Invalid` listing every value a store could not take;
     /// `NotBuilt` or `Denied` when a store can not be opened; what looking at the stores fails with.
     pub async fn plan_sync(&self, options: SyncOptions, only: &[Label]) -> Result<SyncPlan> {
-        let values = self.checked_values().await?;
+        let values = self.values_to_sync().await?;
         self.refuse_blind_prune(&values, options)?;
         let targets = self.targets_with(&values, only, &BTreeSet::new())?;
-        plan_sync(targets, self.sync_state_seen().await?, options).await
+        plan_sync(targets, self.sync_state_seen().await?, options).await.map_err(others_go_on)
+    }
+
+    /// What is kept, and in CI what the job was given. A value in `.env` that is not the kept one would be written today
+    /// and taken back by whoever has no such `.env`.
+    async fn values_to_sync(&self) -> Result<Values> {
+        let values = self.checked_values().await?;
+        let kept = self.kept_values().await?;
+        let differs = |name: &&SecretName| values.get(name) != kept.get(name);
+        let differing: Vec<String> = values
+            .iter()
+            .map(|(name, _)| name)
+            .filter(differs)
+            .map(|name| values.origin(name).map_or(name.to_string(), |origin| format!("{name} ({origin})")))
+            .collect();
+        if differing.is_empty() {
+            return Ok(kept);
+        }
+        Err(Error::new(ErrorKind::Conflict, "`.env` has other values than those that are kept")
+            .with("secrets", differing.join(", "))
+            .with("kept in", self.ports().secret_source.name())
+            .hint("to keep and sync them run `cargo xtask infra:secrets:setup` first")
+            .hint("if they are old, as after somebody else's rotation, remove them from `.env`"))
     }
 
     /// A CI job knows what its environment was given: what is not there may be needed all the same.
@@ -118,10 +140,10 @@ impl Infra {
         retired: &BTreeSet<SecretName>,
         shown: impl FnOnce(&SyncPlan) + Send,
     ) -> Result<SyncReport> {
-        let values = self.checked_values().await?;
+        let values = self.values_to_sync().await?;
         self.refuse_blind_prune(&values, options)?;
         let targets = self.targets_with(&values, only, retired)?;
-        let plan = plan_sync(targets, self.sync_state().await?, options).await?;
+        let plan = plan_sync(targets, self.sync_state().await?, options).await.map_err(others_go_on)?;
         shown(&plan);
         let by = ledger::actor(self.env());
         let report = plan.apply(&by, self.progress(), &self.host().cancel).await?;
@@ -185,21 +207,34 @@ impl Infra {
         for target in report.targets.iter().filter(|target| !target.pruned.is_empty()) {
             pruned.insert(target.id.clone(), target.pruned.iter().map(ToString::to_string).collect());
         }
-        let subjects: BTreeSet<&String> = written.keys().chain(pruned.keys()).collect();
+        let mut left: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for target in report.targets.iter().filter(|target| target.failure.is_some()) {
+            left.insert(target.id.clone(), target.left.iter().map(ToString::to_string).collect());
+        }
+        let subjects: BTreeSet<&String> = written.keys().chain(pruned.keys()).chain(left.keys()).collect();
         for subject in subjects {
             let names = |all: &BTreeMap<String, BTreeSet<String>>| {
                 let names = all.get(subject.as_str()).into_iter().flatten();
                 names.map(String::as_str).collect::<Vec<_>>().join(" ")
             };
-            let details = [("written", names(&written)), ("removed", names(&pruned))];
+            let details = [("written", names(&written)), ("removed", names(&pruned)), ("left", names(&left))];
             let details: Vec<(&str, String)> =
                 details.into_iter().filter(|(_, names)| !names.is_empty()).collect();
-            self.record(SYNC, subject, Outcome::Done, &details).await?;
+            let outcome = if left.contains_key(subject) { Outcome::Failed } else { Outcome::Done };
+            self.record(SYNC, subject, outcome, &details).await?;
             let data =
                 serde_json::json!({ "store": subject, "names": names(&written), "removed": names(&pruned) });
             self.tell_others(vocabulary::SECRETS_CHANGED, data).await?;
         }
         Ok(())
+    }
+}
+
+/// A store that can not be looked at stops a sync before its first write.
+fn others_go_on(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Invalid => error,
+        _ => error.hint("to sync the other stores meanwhile, name them: `--only STORE`"),
     }
 }
 

@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{Shared, Vault};
-use crate::env::{CI, INFRA_AGE_KEY};
+use crate::env::{
+    AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, CI, CLOUDFLARE_API_TOKEN, GH_TOKEN, GITHUB_TOKEN, INFRA_AGE_KEY,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::names::{RepoName, SecretName};
 use crate::secret::SecretValue;
 use crate::secrets::{self, Dotenv, Given, Values};
+
+/// What the environment may hold to reach the stores with; hidden in all that is printed.
+const TOKENS: [&str; 6] =
+    [INFRA_AGE_KEY, GH_TOKEN, GITHUB_TOKEN, CLOUDFLARE_API_TOKEN, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN];
 
 impl Infra {
     /// Every value there is, with its origin; all are masked from here on.
@@ -29,8 +35,8 @@ impl Infra {
     }
 
     async fn collect(&self, dotenv: Option<&Dotenv>) -> Result<Values> {
-        if let Some(key) = self.env().get(INFRA_AGE_KEY) {
-            self.host().learn(&SecretValue::new(key));
+        for token in TOKENS.iter().filter_map(|name| self.env().get(name)) {
+            self.host().learn(&SecretValue::new(token));
         }
         let stored = self.stored_values().await?;
         let organisation = self.organisation_values().await?;
@@ -91,8 +97,33 @@ impl Infra {
     pub(super) async fn given(&self) -> Result<Option<Dotenv>> {
         let ci = self.env().flag(CI);
         let given = if ci { Some(self.job_environment()) } else { self.dotenv()? };
+        let given = self.taken_over(given).await?;
         let values = self.collect(given.as_ref().filter(|_| !ci)).await?;
         Ok(given.map(|given| given.without(values.ignored().iter().map(|ignored| &ignored.name))))
+    }
+
+    /// A vault takes over what this machine kept before there was one.
+    async fn taken_over(&self, given: Option<Dotenv>) -> Result<Option<Dotenv>> {
+        let earlier = providers::vault::earlier_values(self.config(), self.home()).await?;
+        if earlier.is_empty() {
+            return Ok(given);
+        }
+        let kept = self.stored_values().await?;
+        let needs = self.secret_needs();
+        let new = |name: &SecretName| !kept.contains_key(name) && needs.get(name).is_some();
+        let earlier: Vec<(SecretName, SecretValue)> =
+            earlier.into_iter().filter(|(name, _)| new(name)).collect();
+        if earlier.is_empty() {
+            return Ok(given);
+        }
+        earlier.iter().for_each(|(_, value)| self.host().learn(value));
+        self.host().tell(&format!(
+            "taking over {} values that this machine kept; then remove {}",
+            earlier.len(),
+            self.home().secrets().join("secrets.json").display()
+        ));
+        let earlier = Dotenv::of_values(earlier.into_iter(), "what this machine kept");
+        Ok(Some(earlier.under(given.unwrap_or_default())))
     }
 
     fn job_environment(&self) -> Dotenv {

@@ -5,24 +5,37 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::env::Env;
-#[cfg(feature = "vault")]
-use crate::error::Error;
 use crate::error::Result;
+#[cfg(feature = "vault")]
+use crate::error::{Error, ErrorKind};
 #[cfg(not(feature = "vault"))]
 use crate::infra::absent::Absent;
+use crate::infra::home::Home;
 use crate::infra::keys::{OwnKey, Rekeyed};
 use crate::infra::providers::ports::Values;
+use crate::local::LocalSecrets;
 use crate::names::{EnvName, RepoName, SecretName};
 use crate::secret::SecretValue;
-use crate::secrets::Sealer;
 #[cfg(feature = "vault")]
-use crate::secrets::{SecretBytes, SecretSource};
+use crate::secrets::SecretBytes;
+use crate::secrets::{Sealer, SecretSource};
 #[cfg(feature = "vault")]
 use crate::vault::{Binding, KeyPlace, Vault, plan_key};
 
 /// Whether the values of this environment stand in the repo, encrypted.
 pub(in crate::infra) fn keeps_values(config: &Config) -> bool {
     !config.settings().vault.recipients.is_empty() && *config.environment() != EnvName::local()
+}
+
+/// What this machine kept for an environment before it had a vault.
+pub(in crate::infra) async fn earlier_values(
+    config: &Config,
+    home: &Home,
+) -> Result<BTreeMap<SecretName, SecretValue>> {
+    if !keeps_values(config) {
+        return Ok(BTreeMap::new());
+    }
+    SecretSource::get_all(&LocalSecrets::new(home.secrets())).await
 }
 
 #[cfg(feature = "vault")]
@@ -122,6 +135,14 @@ pub(in crate::infra) async fn rekey(env: &Env, config: &Config, apply: bool) -> 
     }
     let vault = open(env, config)?;
     let plan = vault.plan_rekey()?;
+    if apply && !plan.is_empty() {
+        let own = key_place(env, config).find().await?.recipients();
+        if !own.iter().any(|key| vault.recipients().contains(key)) {
+            return Err(Error::new(ErrorKind::Denied, "you could not read the vault any more")
+                .with("your key", own.join(" "))
+                .hint("add it to `recipients` of `[vault]`, or let one of the recipients run this"));
+        }
+    }
     let (title, names, recipients) = (plan.vault.clone(), plan.names.clone(), plan.recipients);
     if apply {
         plan.apply(&vault).await?;

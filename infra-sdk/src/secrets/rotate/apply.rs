@@ -94,7 +94,7 @@ impl RotationPlan {
             (Some(new), _) => new,
             (None, Some(how)) => generate(how)?,
             (None, None) => {
-                let hint = "supply it, or say in infra.toml how to make one: `generate = \"random:32\"` in";
+                let hint = "give a program that prints it after `--`, or say in infra.toml how to make one: `generate = \"random:32\"` in";
                 return refuse("there is no new value", format!("{hint} `[secrets.{}]`", self.name));
             }
         };

@@ -5,10 +5,11 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::PREVIOUS;
 use crate::names::SecretName;
 use crate::secret::SecretValue;
 use crate::secrets::fingerprint::Fingerprint;
-use crate::secrets::store::{Listing, SecretStore, Stamp, StoredSecret};
+use crate::secrets::store::{Listing, SecretStore, Stamp, Stamps, StoredSecret};
 use crate::secrets::sync::book::{Entry, Page};
 use crate::secrets::sync::target::SyncOptions;
 
@@ -98,8 +99,10 @@ pub(super) fn compare(
         let key = store.key(&wanted.name);
         let sight =
             listed.as_ref().map_or(Sight::None { foreign: foreign.contains(&key) }, |it| it.sight(&key));
-        compared.want(wanted, &page, sight, options);
+        compared.want(wanted, &page, sight, options, store.costs().stamps == Stamps::None);
     }
+    // While a rotation is under way no store may have the new value and not yet the old one beside it.
+    compared.puts.sort_by_key(|put| !put.wanted.name.as_str().ends_with(PREVIOUS));
     compared.rest(store, &page, &names, |name| options.prune || retired.contains(name));
     compared.before = match listed {
         Some(listed) => listed.stamps(),
@@ -131,8 +134,12 @@ fn judge(wanted: &Wanted, entry: Option<&Entry>, sight: Sight<'_>) -> Action {
 }
 
 impl Compared {
-    fn want(&mut self, wanted: Wanted, page: &Page, sight: Sight<'_>, options: SyncOptions) {
-        let action = judge(&wanted, page.secrets.get(&wanted.name), sight);
+    fn want(&mut self, wanted: Wanted, page: &Page, sight: Sight<'_>, options: SyncOptions, blind: bool) {
+        let action = match judge(&wanted, page.secrets.get(&wanted.name), sight) {
+            // Nothing tells what others did to it.
+            Action::Unchanged if options.repair && blind => Action::Update,
+            action => action,
+        };
         self.actions.insert(wanted.name.clone(), action);
         let writes = match action {
             Action::Create | Action::Update => true,

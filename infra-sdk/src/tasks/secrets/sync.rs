@@ -68,7 +68,13 @@ async fn sync(cx: Cx, flags: Flags) -> Result<()> {
         cx.report(&infra.plan_sync(flags.options, &flags.only).await?);
         return Ok(());
     }
-    let report = infra.sync(flags.options, &flags.only, |plan| cx.say(plan)).await?;
+    let report = infra
+        .sync(flags.options, &flags.only, |plan| {
+            if !plan.is_empty() {
+                cx.say(plan);
+            }
+        })
+        .await?;
     cx.report(&report);
     report.complete()
 }
