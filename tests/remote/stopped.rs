@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use support::github::{FakeGithub, Fault, On, Trouble};
-use support::{Finished, Run, Scratch};
+use support::{Finished, Run, Scratch, WorkerApi};
 
 /// More than a service takes before it refuses, below.
 const SECRETS: usize = 40;
@@ -140,4 +140,28 @@ fn a_value_that_only_stands_in_dotenv_is_not_synced_behind_the_back_of_others() 
     shop.run("infra:secrets:setup", &[]).expect(0).says(&["S05 gets another value"]);
     drop(shop.sync(&[]).expect(0));
     assert_eq!(shop.written(), BTreeMap::from([("S05".to_owned(), 1)]));
+}
+
+#[test]
+fn a_store_that_is_down_does_not_stop_the_others() {
+    let (shop, api) = (Shop::new("stopped-down"), WorkerApi::start());
+    let path = shop.scratch.join("shop/infra.toml");
+    let toml = std::fs::read_to_string(&path).expect("it was written");
+    std::fs::write(&path, toml.replace("[\"github\"]", "[\"github\", \"worker\"]"))
+        .expect("it can be written");
+    shop.fake.trouble(Trouble::new(Fault::Error).on(On::All));
+    let account = format!("[store.worker]\nkind = \"worker\"\naccount = \"{}\"\n", WorkerApi::ACCOUNT);
+    let toml = std::fs::read_to_string(&path).expect("it was written");
+    std::fs::write(&path, format!("{toml}{account}")).expect("it can be written");
+    let half = Run::new(env!("CARGO_BIN_EXE_product"), &shop.scratch.join("shop"))
+        .env("INFRA_HOME", shop.scratch.join("home"))
+        .env("GITHUB_API_URL", shop.fake.url())
+        .env("GITHUB_TOKEN", FakeGithub::TOKEN)
+        .env("CLOUDFLARE_API_BASE_URL", api.url())
+        .env("CLOUDFLARE_API_TOKEN", WorkerApi::TOKEN)
+        .args(["infra:secrets:sync", "--env", "staging", "--yes=infra:secrets:sync"])
+        .finish()
+        .expect(8);
+    half.says(&["the sync is incomplete", "github"]);
+    assert_eq!(api.values().len(), SECRETS);
 }

@@ -174,7 +174,11 @@ impl Infra {
 
     async fn states_of(&self, targets: Vec<SyncTarget>, options: SyncOptions) -> Result<Vec<TargetState>> {
         let written = self.sync_state_seen().await?.known()?;
-        let plan = plan_sync(targets, self.sync_state_seen().await?, options).await?;
+        let mut plan = plan_sync(targets, self.sync_state_seen().await?, options).await?;
+        // What is not known of one store must not pass for what is known of all.
+        if let Some(unseen) = plan.unseen.pop() {
+            return Err(unseen.error);
+        }
         let states = plan.targets.iter().map(|target| {
             let of_target = written.iter().filter(|known| known.target_id == target.id);
             let written: BTreeMap<_, _> = of_target.map(|known| (&known.name, known)).collect();

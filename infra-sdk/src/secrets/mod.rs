@@ -55,6 +55,6 @@ pub use status::{Due, Known, KnownState, SecretStatus, SecretsStatus, TargetStat
 pub use store::{Costs, Listing, Mark, SecretSource, SecretStore, Stamp, Stamps, StoredSecret};
 pub use sync::{
     Action, Calls, KnownWrite, PlannedSecret, SyncOptions, SyncPlan, SyncProgress, SyncReport, SyncState,
-    SyncTarget, TargetPlan, TargetReport, plan_sync,
+    SyncTarget, TargetPlan, TargetReport, UnseenTarget, plan_sync,
 };
 pub use values::{Given, IgnoreReason, IgnoredValue, ValueOrigin, Values, collect};

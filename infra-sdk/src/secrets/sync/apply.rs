@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::id;
 use crate::secrets::sync::pace::Pace;
 use crate::secrets::sync::plan::{Job, SyncPlan};
-use crate::secrets::sync::report::SyncReport;
+use crate::secrets::sync::report::{SyncReport, TargetReport};
 use crate::secrets::sync::state::Journal;
 use crate::secrets::sync::target::SyncProgress;
 use crate::secrets::sync::writer::{Desk, Writer};
@@ -32,7 +32,7 @@ impl SyncPlan {
         progress: Arc<dyn SyncProgress>,
         cancel: &CancelToken,
     ) -> Result<SyncReport> {
-        let SyncPlan { targets, jobs, state, loaded, .. } = self;
+        let SyncPlan { targets, unseen, jobs, state, loaded, .. } = self;
         let key = state.key.clone();
         let pages = jobs.iter().map(|job| (job.store.id().to_owned(), job.compared.page.clone())).collect();
         let desk = Desk {
@@ -66,6 +66,7 @@ impl SyncPlan {
                 None => return Err(error),
             }
         }
+        reports.extend(unseen.iter().map(TargetReport::unseen));
         Ok(SyncReport { targets: reports })
     }
 }

@@ -23,7 +23,7 @@ mod writer;
 
 pub use calls::Calls;
 pub use compare::Action;
-pub use plan::{PlannedSecret, SyncPlan, TargetPlan, plan_sync};
+pub use plan::{PlannedSecret, SyncPlan, TargetPlan, UnseenTarget, plan_sync};
 pub use report::{SyncReport, TargetReport};
 pub use state::{KnownWrite, SyncState};
 pub use target::{SyncOptions, SyncProgress, SyncTarget};

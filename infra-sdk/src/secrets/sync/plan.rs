@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::task::JoinSet;
 
 use crate::cancel::CancelToken;
-use crate::error::{Result, ResultExt};
+use crate::error::{Error, Result, ResultExt};
 use crate::names::{Label, SecretName};
 use crate::secrets::fingerprint::FingerprintKey;
 use crate::secrets::store::{Costs, Listing, SecretStore};
@@ -24,6 +24,8 @@ use crate::secrets::sync::target::{SyncOptions, SyncTarget, check_targets};
 pub struct SyncPlan {
     /// Each store, in the order they were asked for.
     pub targets: Vec<TargetPlan>,
+    /// The stores that could not be looked at; the others are synced all the same.
+    pub unseen: Vec<UnseenTarget>,
     /// How far it may go.
     pub options: SyncOptions,
     #[serde(skip)]
@@ -32,6 +34,24 @@ pub struct SyncPlan {
     pub(super) state: SyncState,
     #[serde(skip)]
     pub(super) loaded: Loaded,
+}
+
+/// A store that could not be looked at.
+#[derive(Debug, Serialize)]
+pub struct UnseenTarget {
+    /// The target.
+    pub target: Label,
+    /// What tells its store from every other.
+    pub id: String,
+    /// How messages call its store.
+    pub store: String,
+    /// Why.
+    #[serde(serialize_with = "as_text")]
+    pub error: Error,
+}
+
+fn as_text<S: serde::Serializer>(error: &Error, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(error)
 }
 
 /// What a sync will do at one store.
@@ -99,8 +119,8 @@ pub(super) struct Job {
 /// ```
 ///
 /// # Errors
-/// `Invalid` before any request, with every name and value that a store could not take; what reading the state or looking
-/// at a store failed with.
+/// `Invalid` before any request, with every name and value that a store could not take; what reading the state failed with,
+/// or looking at the stores, when none could be looked at.
 pub async fn plan_sync(targets: Vec<SyncTarget>, state: SyncState, options: SyncOptions) -> Result<SyncPlan> {
     check_targets(&targets)?;
     let loaded = state.load()?;
@@ -109,16 +129,31 @@ pub async fn plan_sync(targets: Vec<SyncTarget>, state: SyncState, options: Sync
     for (at, target) in targets.into_iter().enumerate() {
         let known = loaded.book.targets.get(target.store.id()).cloned();
         let (key, distrust) = (state.key.clone(), distrust.clone());
-        looks.spawn(async move { (at, plan_target(target, known, &key, distrust, options).await) });
+        let (label, store) = (target.label.clone(), target.store.clone());
+        looks.spawn(async move {
+            let planned = plan_target(target, known, &key, distrust, options).await;
+            let unseen = |error| {
+                let (id, store) = (store.id().to_owned(), store.name().to_owned());
+                UnseenTarget { target: label, id, store, error }
+            };
+            (at, planned.map_err(unseen))
+        });
     }
-    let mut planned = Vec::new();
+    let (mut planned, mut unseen) = (Vec::new(), Vec::new());
     while let Some(done) = looks.join_next().await {
-        let (at, target) = done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        planned.push((at, target?));
+        match done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+            (at, Ok(target)) => planned.push((at, target)),
+            (_, Err(target)) => unseen.push(target),
+        }
+    }
+    if planned.is_empty()
+        && let Some(target) = unseen.pop()
+    {
+        return Err(target.error);
     }
     planned.sort_by_key(|(at, _)| *at);
     let (targets, jobs) = planned.into_iter().map(|(_, planned)| planned).unzip();
-    Ok(SyncPlan { targets, options, jobs, state, loaded })
+    Ok(SyncPlan { targets, unseen, options, jobs, state, loaded })
 }
 
 async fn plan_target(

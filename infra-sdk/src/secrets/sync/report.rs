@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{Label, SecretName};
 use crate::secrets::sync::compare::Action;
-use crate::secrets::sync::plan::Job;
+use crate::secrets::sync::plan::{Job, UnseenTarget};
 
 /// What a sync did; shows names, never a value.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -83,6 +83,29 @@ impl TargetReport {
             note: None,
             cause: None,
         }
+    }
+
+    /// Of a store that could not be looked at.
+    pub(super) fn unseen(target: &UnseenTarget) -> Self {
+        let mut report = TargetReport {
+            target: target.target.clone(),
+            id: target.id.clone(),
+            store: target.store.clone(),
+            created: Vec::new(),
+            updated: Vec::new(),
+            repaired: Vec::new(),
+            pruned: Vec::new(),
+            unchanged: 0,
+            drifted: Vec::new(),
+            prunable: Vec::new(),
+            foreign: Vec::new(),
+            left: Vec::new(),
+            failure: None,
+            note: None,
+            cause: None,
+        };
+        report.fail(&target.error);
+        report
     }
 
     /// Changes that were made.

@@ -14,6 +14,9 @@ impl fmt::Display for SyncPlan {
             let line = if at == 0 { "" } else { "\n" };
             write!(f, "{line}{}", Planned(target, self.options))?;
         }
+        for unseen in &self.unseen {
+            write!(f, "\n{} cannot be looked at and is left out: {}", unseen.store, unseen.error)?;
+        }
         if self.targets.is_empty() {
             f.write_str("no store to sync to")?;
         }
