@@ -70,8 +70,10 @@ impl Infra {
         let lock = self.patient_lock("secrets").await?;
         let done = self.rotate_locked(name, finish, new).await;
         let unlocked = lock.finish().await;
-        let rotation = done?;
+        let mut rotation = done?;
         unlocked?;
+        // What is left there is told by the sync that follows at once.
+        rotation.left.clear();
         let retired = if finish { BTreeSet::from([rotation.previous.clone()]) } else { BTreeSet::new() };
         let sync = self.sync_retiring(SyncOptions::default(), &[], &retired, |_| ()).await;
         let sync = sync.context("the rotation is made here, but not at the stores: run it again")?;
