@@ -100,9 +100,9 @@ impl Config {
     /// in `extends` can not be had.
     pub async fn environments_of(env: &Env) -> Result<Vec<(EnvName, bool)>> {
         let (root, file) = open(env.cwd())?;
-        let extends = match extends(&file) {
-            Ok(Some(extends)) => Some(pin::resolve(env, &root, &extends).await?),
-            _ => None,
+        let extends = match extends(&file)? {
+            Some(extends) => Some(pin::resolve(env, &root, &extends).await?),
+            None => None,
         };
         let found = Layers::new(extends, file, Vec::new())?.environments();
         Ok(found

@@ -5,14 +5,14 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::names::SecretName;
 use crate::secret::SecretValue;
 use crate::secrets::{
     self, Action, Known, KnownState, RotationPlan, RotationReport, RotationState, RotationStep,
-    SecretsStatus, SyncOptions, SyncReport, SyncTarget, TargetState, Values, plan_sync,
+    SecretsStatus, SyncOptions, SyncReport, SyncState, SyncTarget, TargetState, Values, plan_sync,
 };
 use crate::time::Timestamp;
 
@@ -43,16 +43,33 @@ impl fmt::Display for Rotated {
 }
 
 impl Infra {
-    /// What rotating a secret, or with `finish` ending its rotation, does next.
+    /// What rotating a secret, or with `finish` ending its rotation, does next, here and at every store.
     ///
     /// # Errors
     /// As [`secrets::plan_rotation`]; what the stores fail with.
     pub async fn plan_rotation(&self, name: &SecretName, finish: bool) -> Result<RotationPlan> {
-        let values = self.values().await?;
-        let stored = self.ports().secret_source.get_all().await?;
-        let targets = self.target_states(&values, SyncOptions::default()).await?;
-        let state = RotationState { stored: &stored, values: &values, targets: &targets };
-        secrets::plan_rotation(&self.secret_needs(), name, state, finish)
+        self.rotation_plan(name, finish, true).await
+    }
+
+    /// Whether [`rotate`](Self::rotate) takes a new value now, without asking any store.
+    ///
+    /// # Errors
+    /// As [`plan_rotation`](Self::plan_rotation).
+    pub async fn begins_rotation(&self, name: &SecretName) -> Result<RotationPlan> {
+        self.rotation_plan(name, false, false).await
+    }
+
+    async fn rotation_plan(&self, name: &SecretName, finish: bool, look: bool) -> Result<RotationPlan> {
+        let sources = self.sources().await?;
+        let values = self.collect(&sources, self.personal()?.as_ref());
+        let targets = if look { self.target_states(&values).await? } else { Vec::new() };
+        let state = RotationState { stored: &sources.stored, values: &values, targets: &targets };
+        let mut plan = secrets::plan_rotation(&self.secret_needs(), name, state, finish)?;
+        if !look && plan.step == RotationStep::Nothing {
+            // Nobody looked: the sync that follows finds out what is left.
+            plan.step = RotationStep::Continue;
+        }
+        Ok(plan)
     }
 
     /// Makes the next step of a rotation: here first, then in `.env` if the old value stands there, then at every store.
@@ -86,7 +103,8 @@ impl Infra {
         finish: bool,
         new: Option<SecretValue>,
     ) -> Result<RotationReport> {
-        let plan = self.plan_rotation(name, finish).await?;
+        // Only its end depends on what the stores have.
+        let plan = self.rotation_plan(name, finish, finish).await?;
         let report = plan.apply(new, &*self.ports().secrets).await?;
         // Also after a run that was killed right here.
         let old = self.ports().secret_source.get(&report.previous).await?;
@@ -123,7 +141,7 @@ impl Infra {
         let command = self.host().command(program).args(args).dir(self.config().root());
         let finished = command.output().await?;
         if !finished.success() {
-            return Err(Error::new(crate::error::ErrorKind::Failed, "the command for the new value failed")
+            return Err(Error::new(ErrorKind::Failed, "the command for the new value failed")
                 .with("program", program)
                 .with("code", finished.code.map_or("a signal".into(), |code| code.to_string()))
                 .hint("run it by hand; what it printed is not shown, because it may be the value"));
@@ -147,18 +165,18 @@ impl Infra {
         Ok(secrets::status(&self.secret_needs(), &values, &stored, &targets, Timestamp::now()))
     }
 
-    async fn target_states(&self, values: &Values, options: SyncOptions) -> Result<Vec<TargetState>> {
+    async fn target_states(&self, values: &Values) -> Result<Vec<TargetState>> {
         let targets = self.targets_with(values, &[], &BTreeSet::new())?;
-        self.states_of(targets, options).await
+        states_of(targets, &self.sync_state_seen().await?, SyncOptions::default()).await
     }
 
     async fn target_states_seen(&self, values: &Values) -> Result<Vec<TargetState>> {
-        let mut states = Vec::new();
+        let (mut states, written) = (Vec::new(), self.sync_state_seen().await?);
         let look = SyncOptions { drift: true, ..SyncOptions::default() };
         for (label, names) in self.sync_targets()? {
             let targets = self.targets_with(values, std::slice::from_ref(&label), &BTreeSet::new());
             let seen = match targets {
-                Ok(targets) => self.states_of(targets, look).await,
+                Ok(targets) => states_of(targets, &written, look).await,
                 Err(error) => Err(error),
             };
             match seen {
@@ -173,27 +191,32 @@ impl Infra {
         }
         Ok(states)
     }
+}
 
-    async fn states_of(&self, targets: Vec<SyncTarget>, options: SyncOptions) -> Result<Vec<TargetState>> {
-        let written = self.sync_state_seen().await?.known()?;
-        let mut plan = plan_sync(targets, self.sync_state_seen().await?, options).await?;
-        // What is not known of one store must not pass for what is known of all.
-        if let Some(unseen) = plan.unseen.pop() {
-            return Err(unseen.error);
-        }
-        let states = plan.targets.iter().map(|target| {
-            let of_target = written.iter().filter(|known| known.target_id == target.id);
-            let written: BTreeMap<_, _> = of_target.map(|known| (&known.name, known)).collect();
-            let secrets = target.secrets.iter().filter_map(|secret| {
-                let known = written.get(&secret.name);
-                let state = state_of(secret.action, known.is_some())?;
-                let (time, by) = (known.map(|it| it.time), known.map(|it| it.by.clone()));
-                Some((secret.name.clone(), Known { state, time, by }))
-            });
-            TargetState { label: target.target.to_string(), secrets: secrets.collect() }
-        });
-        Ok(states.collect())
+/// What is known of each target: what was written there, and how it compares now.
+async fn states_of(
+    targets: Vec<SyncTarget>,
+    state: &SyncState,
+    options: SyncOptions,
+) -> Result<Vec<TargetState>> {
+    let written = state.known()?;
+    let mut plan = plan_sync(targets, state.clone(), options).await?;
+    // What is not known of one store must not pass for what is known of all.
+    if let Some(unseen) = plan.unseen.pop() {
+        return Err(unseen.error);
     }
+    let states = plan.targets.iter().map(|target| {
+        let of_target = written.iter().filter(|known| known.target_id == target.id);
+        let written: BTreeMap<_, _> = of_target.map(|known| (&known.name, known)).collect();
+        let secrets = target.secrets.iter().filter_map(|secret| {
+            let known = written.get(&secret.name);
+            let state = state_of(secret.action, known.is_some())?;
+            let (time, by) = (known.map(|it| it.time), known.map(|it| it.by.clone()));
+            Some((secret.name.clone(), Known { state, time, by }))
+        });
+        TargetState { label: target.target.to_string(), secrets: secrets.collect() }
+    });
+    Ok(states.collect())
 }
 
 /// What an action that a sync would take says of a secret; nothing for somebody else's.

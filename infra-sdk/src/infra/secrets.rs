@@ -51,11 +51,11 @@ impl Infra {
     /// # Errors
     /// `Invalid` with the place of what is wrong in `.env`; what the store fails with.
     pub async fn plan_secrets(&self) -> Result<SecretsSetup> {
-        let dotenv = self.given().await?;
-        let stored = self.stored_values().await?;
-        let plan = secrets::plan_setup(&self.secret_needs().own(), dotenv.as_ref(), &stored);
+        let sources = self.sources().await?;
+        let dotenv = self.given(&sources).await?;
+        let plan = secrets::plan_setup(&self.secret_needs().own(), dotenv.as_ref(), &sources.stored);
         self.refuse_short_lived(&plan)?;
-        for name in plan.from_dotenv.iter().filter(|name| stored.contains_key(*name)) {
+        for name in plan.from_dotenv.iter().filter(|name| sources.stored.contains_key(*name)) {
             self.host().tell(&format!("warning: {name} gets another value than the one that is kept"));
         }
         Ok(SecretsSetup { plan, dotenv, supplied: BTreeMap::new() })
@@ -80,7 +80,7 @@ impl Infra {
     pub async fn store_secrets(&self, setup: SecretsSetup) -> Result<SetupReport> {
         self.before_change().await?;
         let lock = self.patient_lock("secrets").await?;
-        let stored = self.stored_values().await?;
+        let stored = self.sources().await?.stored;
         let plan = secrets::plan_setup(&self.secret_needs().own(), setup.dotenv.as_ref(), &stored);
         let mut supplied = setup.supplied;
         supplied.retain(|name, _| plan.missing.iter().any(|missing| missing.name == *name));

@@ -28,8 +28,8 @@ impl Infra {
     /// `NotFound` listing every required secret without a value; `Invalid` listing every value a store could not take;
     /// `NotBuilt` or `Denied` when a store can not be opened; what looking at the stores fails with.
     pub async fn plan_sync(&self, options: SyncOptions, only: &[Label]) -> Result<SyncPlan> {
+        self.refuse_blind_prune(options)?;
         let values = self.values_to_sync().await?;
-        self.refuse_blind_prune(&values, options)?;
         let targets = self.targets_with(&values, only, &BTreeSet::new())?;
         plan_sync(targets, self.sync_state_seen().await?, options).await.map_err(others_go_on)
     }
@@ -37,8 +37,14 @@ impl Infra {
     /// What is kept, and in CI what the job was given. A value in `.env` that is not the kept one would be written today
     /// and taken back by whoever has no such `.env`.
     async fn values_to_sync(&self) -> Result<Values> {
-        let values = self.checked_values().await?;
-        let kept = self.kept_values().await?;
+        let sources = self.sources().await?;
+        let kept = self.collect(&sources, None);
+        let Some(dotenv) = self.personal()? else {
+            self.require(&kept)?;
+            return Ok(kept);
+        };
+        let values = self.collect(&sources, Some(&dotenv));
+        self.require(&values)?;
         let differs = |name: &&SecretName| values.get(name) != kept.get(name);
         let differing: Vec<String> = values
             .iter()
@@ -56,24 +62,13 @@ impl Infra {
             .hint("if they are old, as after somebody else's rotation, remove them from `.env`"))
     }
 
-    /// A CI job knows what its environment was given: what is not there may be needed all the same.
-    fn refuse_blind_prune(&self, values: &Values, options: SyncOptions) -> Result<()> {
-        let needs = self.secret_needs();
-        let unknown: Vec<&str> = needs
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| values.get(name).is_none())
-            .map(SecretName::as_str)
-            .collect();
+    /// What a CI job was not given may be needed all the same: by another job, or because a rotation is under way.
+    fn refuse_blind_prune(&self, options: SyncOptions) -> Result<()> {
         if !options.prune || !self.env().flag(CI) {
             return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Denied,
-            "this job does not know every value, so it can not tell what nobody needs",
-        )
-        .with("without a value", unknown.join(", "))
-        .hint("prune where the values are kept: run the sync with `--prune` on a laptop"))
+        Err(Error::new(ErrorKind::Denied, "a CI job can not tell what nobody needs any more")
+            .hint("leave `--prune` out here, and run the sync with it where a person works"))
     }
 
     /// The stores and what each should hold.
@@ -103,8 +98,9 @@ impl Infra {
         Ok(targets)
     }
 
-    /// Plans and makes a sync, while no other of this repo and environment runs; `shown` is told the plan first. Every
-    /// write is recorded, also those of a sync that was killed before it could.
+    /// Plans and makes a sync, while no other of this repo and environment runs on this machine; `shown` is told the plan
+    /// first. Every write is recorded, also those of a sync that was killed before it could record them; what such a sync
+    /// removed is not.
     ///
     /// # Errors
     /// As [`plan_sync`](Self::plan_sync); `Locked` naming who syncs now. What fails later stands in the report.
@@ -140,8 +136,8 @@ impl Infra {
         retired: &BTreeSet<SecretName>,
         shown: impl FnOnce(&SyncPlan) + Send,
     ) -> Result<SyncReport> {
+        self.refuse_blind_prune(options)?;
         let values = self.values_to_sync().await?;
-        self.refuse_blind_prune(&values, options)?;
         let targets = self.targets_with(&values, only, retired)?;
         let plan = plan_sync(targets, self.sync_state().await?, options).await.map_err(others_go_on)?;
         shown(&plan);

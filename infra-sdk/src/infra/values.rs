@@ -19,27 +19,43 @@ use crate::secrets::{self, Dotenv, Given, Values};
 const TOKENS: [&str; 6] =
     [INFRA_AGE_KEY, GH_TOKEN, GITHUB_TOKEN, CLOUDFLARE_API_TOKEN, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN];
 
+/// Where values come from, beside `.env`.
+pub(super) struct Sources {
+    /// Where this repo keeps its own.
+    pub(super) stored: BTreeMap<SecretName, SecretValue>,
+    /// What the organisation shares.
+    organisation: BTreeMap<SecretName, SecretValue>,
+}
+
 impl Infra {
     /// Every value there is, with its origin; all are masked from here on.
     ///
     /// # Errors
     /// `Invalid` with the place of what is wrong in `.env`; what the stores fail with.
     pub async fn values(&self) -> Result<Values> {
-        let dotenv = if self.env().flag(CI) { None } else { self.dotenv()? };
-        self.collect(dotenv.as_ref()).await
+        let sources = self.sources().await?;
+        Ok(self.collect(&sources, self.personal()?.as_ref()))
     }
 
     /// The same without `.env`: what a setup has stored already.
     pub(super) async fn kept_values(&self) -> Result<Values> {
-        self.collect(None).await
+        Ok(self.collect(&self.sources().await?, None))
     }
 
-    async fn collect(&self, dotenv: Option<&Dotenv>) -> Result<Values> {
+    /// What every value is taken from that no person types. Read once for each flow: a vault is decrypted for it.
+    pub(super) async fn sources(&self) -> Result<Sources> {
         for token in TOKENS.iter().filter_map(|name| self.env().get(name)) {
             self.host().learn(&SecretValue::new(token));
         }
-        let stored = self.stored_values().await?;
-        let organisation = self.organisation_values().await?;
+        Ok(Sources { stored: self.stored_values().await?, organisation: self.organisation_values().await? })
+    }
+
+    /// `.env`, which is not looked at in CI.
+    pub(super) fn personal(&self) -> Result<Option<Dotenv>> {
+        if self.env().flag(CI) { Ok(None) } else { self.dotenv() }
+    }
+
+    pub(super) fn collect(&self, sources: &Sources, dotenv: Option<&Dotenv>) -> Values {
         let values = secrets::collect(
             &self.secret_needs(),
             Given {
@@ -47,9 +63,9 @@ impl Infra {
                 ci: self.env().flag(CI),
                 dotenv,
                 store: self.ports().secret_source.name(),
-                stored: &stored,
+                stored: &sources.stored,
                 tag: self.settings().extends.as_ref().map_or("", |extends| &extends.tag),
-                organisation: &organisation,
+                organisation: &sources.organisation,
             },
         );
         for ignored in values.ignored() {
@@ -58,11 +74,11 @@ impl Infra {
         for (_, value) in values.iter() {
             self.host().learn(value);
         }
-        Ok(values)
+        values
     }
 
     /// In CI the environment gives the values: a vault that this job has no key for is not needed.
-    pub(super) async fn stored_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
+    async fn stored_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
         match self.ports().secret_source.get_all().await {
             Err(error)
                 if self.env().flag(CI) && matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Denied) =>
@@ -74,13 +90,11 @@ impl Infra {
         }
     }
 
-    /// Every value, with its origin: all that are needed are there and have their form.
-    pub(super) async fn checked_values(&self) -> Result<Values> {
-        let values = self.values().await?;
+    /// Fails unless all that is needed is there and has its form.
+    pub(super) fn require(&self, values: &Values) -> Result<()> {
         values.require()?;
-        secrets::check_values(&self.secret_needs(), "`.env` and what is stored", &values.to_map())
-            .require()?;
-        Ok(values)
+        let place = "`.env` and what is stored";
+        secrets::check_values(&self.secret_needs(), place, &values.to_map()).require()
     }
 
     /// The values of this repo's needs, all of them there.
@@ -89,28 +103,26 @@ impl Infra {
     /// As [`values`](Self::values); `NotFound` listing every required secret without a value; `Invalid` listing every
     /// value without its declared form.
     pub async fn needed_values(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
-        Ok(self.checked_values().await?.to_map())
+        let values = self.values().await?;
+        self.require(&values)?;
+        Ok(values.to_map())
     }
 
     /// What a person or a CI job gives to be stored: `.env`, or the job's environment, but for what belongs to the
     /// organisation and what is from before a rotation.
-    pub(super) async fn given(&self) -> Result<Option<Dotenv>> {
+    pub(super) async fn given(&self, sources: &Sources) -> Result<Option<Dotenv>> {
         let ci = self.env().flag(CI);
         let given = if ci { Some(self.job_environment()) } else { self.dotenv()? };
-        let given = self.taken_over(given).await?;
-        let values = self.collect(given.as_ref().filter(|_| !ci)).await?;
+        let given = self.taken_over(given, sources).await?;
+        let values = self.collect(sources, given.as_ref().filter(|_| !ci));
         Ok(given.map(|given| given.without(values.ignored().iter().map(|ignored| &ignored.name))))
     }
 
     /// A vault takes over what this machine kept before there was one.
-    async fn taken_over(&self, given: Option<Dotenv>) -> Result<Option<Dotenv>> {
+    async fn taken_over(&self, given: Option<Dotenv>, sources: &Sources) -> Result<Option<Dotenv>> {
         let earlier = providers::vault::earlier_values(self.config(), self.home()).await?;
-        if earlier.is_empty() {
-            return Ok(given);
-        }
-        let kept = self.stored_values().await?;
         let needs = self.secret_needs();
-        let new = |name: &SecretName| !kept.contains_key(name) && needs.get(name).is_some();
+        let new = |name: &SecretName| !sources.stored.contains_key(name) && needs.get(name).is_some();
         let earlier: Vec<(SecretName, SecretValue)> =
             earlier.into_iter().filter(|(name, _)| new(name)).collect();
         if earlier.is_empty() {

@@ -30,7 +30,7 @@ impl Opener<'_> {
     pub(super) fn open(&self, name: &str, sealed: &Sealed, key: &Identities) -> Result<Entry> {
         Entry::open(sealed, self.binding, name, key, self.place).map_err(|refusal| match refusal {
             Refusal::Wrong(error) => error,
-            Refusal::ForOthers => self.for_others(name, key),
+            Refusal::ForOthers => self.for_others(name, sealed, key),
         })
     }
 
@@ -49,8 +49,17 @@ impl Opener<'_> {
             .collect()
     }
 
-    fn for_others(&self, name: &str, key: &Identities) -> Error {
+    fn for_others(&self, name: &str, sealed: &Sealed, key: &Identities) -> Error {
         let own = key.recipients();
+        let listed = |recipients: &&Recipients| own.iter().any(|public| recipients.contains(public));
+        if self.recipients.filter(listed).is_some_and(|recipients| recipients.tag() == sealed.tag) {
+            // It says that it was encrypted for this key: what follows is not what was written.
+            return Error::invalid("a secret in the vault is damaged")
+                .with("path", self.place)
+                .with("line", sealed.number)
+                .with("secret", name)
+                .hint(format!("restore the file from git, or set {name} again"));
+        }
         let error = Error::new(ErrorKind::Denied, "this age key can not read the vault")
             .with("path", self.place)
             .with("secret", name);

@@ -4,7 +4,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::Result;
+use crate::infra::Infra;
 use crate::names::SecretName;
+use crate::secret::SecretValue;
 
 pub(super) fn register(pack: &mut Pack<'_>) -> TaskRef<()> {
     pack.task("secrets:rotate")
@@ -52,19 +54,24 @@ impl TaskArgs for Flags {
 
 async fn rotate(cx: Cx, flags: Flags) -> Result<()> {
     let infra = cx.infra().await?;
-    let plan = infra.plan_rotation(&flags.name, flags.finish).await?;
     if cx.is_dry_run() {
-        cx.report(&plan);
+        cx.report(&infra.plan_rotation(&flags.name, flags.finish).await?);
         return Ok(());
     }
-    let new = match flags.from.split_first() {
+    let new = if flags.finish { None } else { new_value(&cx, &infra, &flags).await? };
+    let rotated = infra.rotate(&flags.name, flags.finish, new).await?;
+    cx.report(&rotated);
+    rotated.complete()
+}
+
+/// The new value, if this is the beginning and it has to come from somewhere.
+async fn new_value(cx: &Cx, infra: &Infra, flags: &Flags) -> Result<Option<SecretValue>> {
+    let plan = infra.begins_rotation(&flags.name).await?;
+    Ok(match flags.from.split_first() {
         Some((program, args)) if plan.takes_value() => Some(infra.value_from(program, args).await?),
         _ if plan.needs_value() && cx.can_ask() => {
             Some(cx.ask_secret(&format!("the new value of {}", flags.name)).await?)
         }
         _ => None,
-    };
-    let rotated = infra.rotate(&flags.name, flags.finish, new).await?;
-    cx.report(&rotated);
-    rotated.complete()
+    })
 }
