@@ -45,6 +45,7 @@ pub mod refs;
 pub mod images;
 pub mod state;
 pub mod tools;
+pub mod plan;
 pub mod terraform;
 pub mod deploy;
 pub mod events;

@@ -1,0 +1,83 @@
+//! The differences that a walk through before and after finds.
+
+use crate::plan::json::Value;
+
+/// What changes inside one resource or output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceDiff<'a> {
+    /// Every difference, in the order of the paths.
+    pub attributes: Vec<AttributeChange<'a>>,
+    /// How many more attributes are computed anew by a replacement or an update, without anybody depending on them.
+    pub folded: usize,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributeChange<'a> {
+    /// Where, as a person writes it: `tags.Name`, `rule[2].port`, `rule[sid="Read"].action`, `policy → Statement[0]`.
+    pub path: String,
+    /// What differs.
+    pub difference: Difference<'a>,
+    /// Whether this is why the resource has to be replaced.
+    pub forces_replacement: bool,
+}
+
+/// How two values differ. Values in it are in clear, and may hold secrets that the plan did not mark.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference<'a> {
+    /// It was not there.
+    Added(Value<'a>),
+    /// It goes away.
+    Removed(Value<'a>),
+    /// It becomes another value.
+    Changed {
+        /// What it is.
+        before: Value<'a>,
+        /// What it becomes.
+        after: Value<'a>,
+    },
+    /// It becomes known only after the apply.
+    Unknown {
+        /// What it is; `null` when it is not there.
+        before: Value<'a>,
+    },
+    /// It is marked as sensitive: only that it changes is told, never from what to what.
+    Sensitive(SensitiveChange),
+    /// A text of several lines: those that go and come, with what stands around them.
+    Lines(Vec<LineChange>),
+    /// The same members in another order.
+    Reordered,
+    /// Another text of the same meaning: JSON or an IAM policy, written differently.
+    Reformatted,
+}
+
+/// What happens to a sensitive value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SensitiveChange {
+    /// It was not there.
+    Added,
+    /// It goes away.
+    Removed,
+    /// It becomes another value.
+    Changed,
+    /// It becomes known only after the apply.
+    Unknown,
+    /// The value stays; from now on it is treated as sensitive.
+    Marked,
+    /// The value stays; from now on it is not treated as sensitive.
+    Unmarked,
+}
+
+/// One line of a text that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineChange {
+    /// It stays, and stands near one that does not.
+    Same(String),
+    /// It comes.
+    Added(String),
+    /// It goes.
+    Removed(String),
+    /// So many lines that stay are left out here.
+    Skipped(usize),
+}

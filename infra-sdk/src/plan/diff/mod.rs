@@ -1,0 +1,7 @@
+//! What changes inside a resource, attribute by attribute.
+
+mod attribute;
+mod path;
+
+pub use attribute::{AttributeChange, Difference, LineChange, ResourceDiff, SensitiveChange};
+pub use path::steps;

@@ -1,0 +1,53 @@
+//! The one way to write a value, so that equal meaning gives equal bytes.
+
+use crate::plan::json::Value;
+use crate::plan::json::value::quoted;
+
+/// Writes `value` with sorted keys and numbers in one form. A member that is `null` is left out: providers
+/// change between the two without meaning anything by it.
+pub(in crate::plan) fn canonical(value: &Value<'_>) -> String {
+    let mut text = String::new();
+    write(value, &mut text);
+    text
+}
+
+fn write(value: &Value<'_>, text: &mut String) {
+    match value {
+        Value::Null => text.push_str("null"),
+        Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
+        Value::Number(number) => text.push_str(&number.canonical()),
+        Value::String(string) => text.push_str(&quoted(string)),
+        Value::Array(items) => {
+            text.push('[');
+            for item in items {
+                write(item, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        Value::Object(object) => {
+            text.push('{');
+            for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
+                text.push_str(&quoted(key));
+                text.push(':');
+                write(value, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_meaning_gives_equal_text_and_other_meaning_another() {
+        let of = |text| canonical(&Value::parse(text).unwrap());
+        assert_eq!(of(r#"{"b":1.0,"a":"<"}"#), of(r#"{"a":"\u003c","b":1,"c":null}"#));
+        for (a, b) in [("[1,2]", "[2,1]"), ("[null]", "[]"), ("\"1\"", "1"), (r#"["a,b"]"#, r#"["a","b"]"#)] {
+            assert_ne!(of(a), of(b));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! A Terraform plan as a value: read, summarised, compared, judged and shown, without Terraform and without the task
+//! runtime.
+//!
+//! [`PlanJson`] holds what `terraform show -json PLANFILE` wrote and [`Plan`] borrows from it; a [`Summary`] says in
+//! numbers and names what it does.
+
+pub mod diff;
+pub mod judge;
+mod json;
+mod model;
+mod summary;
+mod veil;
+
+pub use json::{Mark, Number, Object, Text, Value};
+pub use model::{
+    Actions, Change, Check, CheckStatus, Deferred, Importing, Mode, OutputChange, Plan, PlanJson, Problem,
+    RelevantAttribute, ResourceChange, ResourceKey, Severity, Variable,
+};
+pub use summary::{CheckRow, Counts, OutputRow, Row, Summary};
+pub use veil::Veil;

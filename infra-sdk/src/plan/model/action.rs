@@ -1,0 +1,224 @@
+//! What a plan does to a resource, and how much that can hurt.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What is done to one resource, in order. The nine that Terraform knows today have names here; any other
+/// combination survives as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Actions {
+    /// Nothing; the resource may still be moved or imported.
+    NoOp,
+    /// It is made.
+    Create,
+    /// A data source is read while applying.
+    Read,
+    /// It is changed in place.
+    Update,
+    /// It is destroyed.
+    Delete,
+    /// It stays, and is no longer managed.
+    Forget,
+    /// It is destroyed and made anew.
+    DeleteThenCreate,
+    /// It is made anew, then the old one is destroyed.
+    CreateThenDelete,
+    /// It is made anew, and the old one stays without being managed.
+    CreateThenForget,
+    /// Something this version does not know.
+    Other(Box<[String]>),
+}
+
+impl Actions {
+    /// The actions of a plan's list of names. An empty list means nothing.
+    pub fn of<S: AsRef<str>>(names: &[S]) -> Self {
+        let known: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        match known[..] {
+            [] | ["no-op"] => Actions::NoOp,
+            ["create"] => Actions::Create,
+            ["read"] => Actions::Read,
+            ["update"] => Actions::Update,
+            ["delete"] => Actions::Delete,
+            ["forget"] => Actions::Forget,
+            ["delete", "create"] => Actions::DeleteThenCreate,
+            ["create", "delete"] => Actions::CreateThenDelete,
+            ["create", "forget"] => Actions::CreateThenForget,
+            _ => Actions::Other(known.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    /// The names, as a plan has them.
+    pub fn names(&self) -> Vec<&str> {
+        match self {
+            Actions::NoOp => vec!["no-op"],
+            Actions::Create => vec!["create"],
+            Actions::Read => vec!["read"],
+            Actions::Update => vec!["update"],
+            Actions::Delete => vec!["delete"],
+            Actions::Forget => vec!["forget"],
+            Actions::DeleteThenCreate => vec!["delete", "create"],
+            Actions::CreateThenDelete => vec!["create", "delete"],
+            Actions::CreateThenForget => vec!["create", "forget"],
+            Actions::Other(names) => names.iter().map(String::as_str).collect(),
+        }
+    }
+
+    fn does(&self, name: &str) -> bool {
+        self.names().contains(&name)
+    }
+
+    /// Whether nothing is done.
+    pub fn is_no_op(&self) -> bool {
+        *self == Actions::NoOp
+    }
+
+    /// Whether something new is made.
+    pub fn creates(&self) -> bool {
+        self.does("create")
+    }
+
+    /// Whether something is destroyed.
+    pub fn deletes(&self) -> bool {
+        self.does("delete")
+    }
+
+    /// Whether it is changed in place.
+    pub fn updates(&self) -> bool {
+        self.does("update")
+    }
+
+    /// Whether something stays behind that is no longer managed.
+    pub fn forgets(&self) -> bool {
+        self.does("forget")
+    }
+
+    /// Whether an old one makes place for a new one.
+    pub fn replaces(&self) -> bool {
+        self.creates() && (self.deletes() || self.forgets())
+    }
+
+    /// How much it can hurt. What is not known counts as its worst known part.
+    pub fn severity(&self) -> Severity {
+        match self {
+            Actions::NoOp => Severity::Nothing,
+            Actions::Read => Severity::Read,
+            Actions::Create => Severity::Create,
+            Actions::Update => Severity::Update,
+            Actions::Forget | Actions::CreateThenForget => Severity::Forget,
+            Actions::CreateThenDelete => Severity::ReplaceCreatingFirst,
+            Actions::DeleteThenCreate => Severity::ReplaceDeletingFirst,
+            Actions::Delete => Severity::Delete,
+            Actions::Other(_) if self.deletes() => Severity::Delete,
+            Actions::Other(_) => Severity::Forget,
+        }
+    }
+
+    /// Terraform's sign for it: `+`, `~`, `-`, `-/+`, `+/-`, `<=`.
+    pub fn sign(&self) -> &'static str {
+        match self {
+            Actions::NoOp => " ",
+            Actions::Create => "+",
+            Actions::Read => "<=",
+            Actions::Update => "~",
+            Actions::Delete => "-",
+            Actions::Forget => ".",
+            Actions::DeleteThenCreate => "-/+",
+            Actions::CreateThenDelete => "+/-",
+            Actions::CreateThenForget => "+/.",
+            Actions::Other(_) => "?",
+        }
+    }
+
+    /// The word a person reads: `create`, `replace`, `destroy`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Actions::NoOp => "no change",
+            Actions::Create => "create",
+            Actions::Read => "read",
+            Actions::Update => "update",
+            Actions::Delete => "destroy",
+            Actions::Forget => "forget",
+            Actions::DeleteThenCreate | Actions::CreateThenDelete => "replace",
+            Actions::CreateThenForget => "replace, keeping the old one",
+            Actions::Other(_) => "unknown",
+        }
+    }
+}
+
+impl fmt::Display for Actions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.names().join(", "))
+    }
+}
+
+impl Serialize for Actions {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.names().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Actions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Names are short and known: a list of two borrows costs nothing beside the rest of the pass.
+        let names: Vec<crate::plan::json::Text<'_>> = Vec::deserialize(deserializer)?;
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        Ok(Actions::of(&names))
+    }
+}
+
+/// How much a change can hurt, from nothing to the loss of what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Nothing is done.
+    Nothing,
+    /// A data source is read.
+    Read,
+    /// An existing resource is taken into the state, or gets another address.
+    ImportOrMove,
+    /// Something is made.
+    Create,
+    /// Something is changed in place.
+    Update,
+    /// Something stays behind unmanaged, or happens that this version does not know.
+    Forget,
+    /// Something is replaced, the new one first.
+    ReplaceCreatingFirst,
+    /// Something is replaced, the old one destroyed first.
+    ReplaceDeletingFirst,
+    /// Something is destroyed.
+    Delete,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_combination_survives_and_one_that_deletes_is_destructive() {
+        for names in [&["create"][..], &["create", "delete"], &["polish"], &["delete", "polish"]] {
+            let text = serde_json::to_string(names).unwrap();
+            let actions: Actions = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&actions).unwrap(), text);
+        }
+        assert_eq!(Actions::of(&["delete", "polish"]).severity(), Severity::Delete);
+        assert!(Actions::of(&["polish"]).severity() > Severity::Update);
+        assert_eq!(Actions::of::<&str>(&[]), Actions::NoOp);
+    }
+
+    #[test]
+    fn severity_rises_from_reading_to_destroying() {
+        let order = [
+            Actions::NoOp,
+            Actions::Read,
+            Actions::Create,
+            Actions::Update,
+            Actions::Forget,
+            Actions::CreateThenDelete,
+            Actions::DeleteThenCreate,
+            Actions::Delete,
+        ];
+        assert!(order.is_sorted_by(|a, b| a.severity() < b.severity()));
+    }
+}
