@@ -1,10 +1,12 @@
 //! Several rooms together, with real terraform, git and processes.
 
+mod counts;
 mod deploy;
 mod examples;
 mod interrupted;
 mod organisation;
 mod pinned;
+mod roll_back;
 mod terraform;
 mod tools;
 mod world;

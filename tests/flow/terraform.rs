@@ -10,7 +10,7 @@ use std::time::Duration;
 use infra_sdk::local::LocalState;
 use infra_sdk::process::{LineSink, Stream};
 use infra_sdk::state::{StateBackend, StateKey};
-use infra_sdk::terraform::{Stack, StackPlace, Terraform};
+use infra_sdk::terraform::{PlanFile, Stack, StackPlace, Terraform};
 use infra_sdk::{CancelToken, Cmd, Env, ErrorKind, SecretValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -141,13 +141,18 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// The names of the outputs that change.
+fn outputs_of(plan: &PlanFile) -> Vec<&str> {
+    plan.summary().outputs.iter().map(|output| output.name.as_str()).collect()
+}
+
 #[tokio::test]
 async fn a_stack_is_planned_applied_and_then_has_no_changes() {
     let sandbox = Sandbox::new(NETWORK);
     let stack = sandbox.open("data").await;
     let plan = stack.plan(&variables("main", &["a", "b"])).await.unwrap();
     assert!(plan.has_changes());
-    assert_eq!((plan.summary().add, plan.summary().destroy), (4, 0));
+    assert_eq!((plan.summary().counts.add, plan.summary().counts.destroy), (4, 0));
     let text = plan.to_string();
     assert!(text.starts_with("network: 4 to add, 0 to change, 0 to destroy"), "{text}");
     assert!(text.contains("+ terraform_data.subnet[\"a\"]"), "{text}");
@@ -168,9 +173,9 @@ async fn a_stack_is_planned_applied_and_then_has_no_changes() {
     drop(again);
 
     let change = stack.plan(&variables("other", &["b", "c"])).await.unwrap();
-    let summary = change.summary();
-    assert_eq!((summary.add, summary.change, summary.destroy, summary.replace), (1, 1, 1, 0));
-    assert_eq!(summary.outputs, ["vpc_name", "zones"]);
+    let counts = change.summary().counts;
+    assert_eq!((counts.add, counts.change, counts.destroy, counts.replace), (1, 1, 1, 0));
+    assert_eq!(outputs_of(&change), ["vpc_name", "zones"]);
     assert!(sandbox.seen().contains("Apply complete!"), "output goes to the task");
     assert_eq!(files_below(&sandbox.root.join("repo")), [sandbox.stack_dir().join("main.tf")]);
 }
@@ -187,7 +192,7 @@ async fn outputs_come_back_and_a_secret_variable_is_never_shown() {
     assert!(none.is_empty());
     let variables = BTreeMap::from([("token", SecretValue::new("canary-token"))]);
     let plan = stack.plan(&variables).await.unwrap();
-    assert_eq!(plan.summary().outputs, ["count", "hidden", "seen"]);
+    assert_eq!(outputs_of(&plan), ["count", "hidden", "seen"]);
     stack.apply(plan).await.unwrap();
     let outputs = stack.outputs_raw().await.unwrap();
     assert_eq!(outputs["count"].value, json!(2));
@@ -316,7 +321,7 @@ async fn a_cancelled_apply_stops_in_order_and_writes_its_state() {
     assert!(fs::read_to_string(sandbox.state_file()).unwrap().contains("tainted"));
     drop(stack);
     let plan = sandbox.open("data").await.plan(&()).await.unwrap();
-    assert_eq!(plan.summary().replace, 1);
+    assert_eq!(plan.summary().counts.replace, 1);
 }
 
 #[tokio::test]
@@ -366,7 +371,7 @@ async fn nothing_in_the_environment_steers_terraform_elsewhere() {
     let stack = terraform.stack(sandbox.place("data").await, start).await.unwrap();
     stack.init().await.unwrap();
     let plan = stack.plan(&variables("main", &[])).await.unwrap();
-    assert_eq!(plan.summary().add, 2);
+    assert_eq!(plan.summary().counts.add, 2);
     stack.apply(plan).await.unwrap();
     assert!(sandbox.state_file().exists());
 }

@@ -10,6 +10,7 @@ mod backup;
 mod cloudflare;
 mod github;
 mod journey;
+mod plans;
 mod shared;
 mod stopped;
 mod vault;

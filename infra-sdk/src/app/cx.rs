@@ -157,6 +157,15 @@ impl Cx {
         self.0.lane.report(value);
     }
 
+    /// Adds Markdown to the page that GitHub Actions shows for this step, masked; elsewhere it does nothing. A page that
+    /// cannot be written is a warning.
+    pub fn step_summary(&self, markdown: &str) {
+        let output = &self.0.shared.output;
+        if output.github && !github::append_summary(self.env(), &format!("{}\n", output.masks.apply(markdown))) {
+            self.warn("the page of the step cannot be written");
+        }
+    }
+
     /// Shows how far long work is: a line that is redrawn on a terminal, now and
     /// then a plain one elsewhere. A `total` of 0 means that the end is not known.
     pub fn progress(&self, label: &str, done: u64, total: u64) {

@@ -2,6 +2,9 @@
 //!
 //! A failing program that a task started passes its own code on, whatever it
 //! is; the codes below are what the runtime itself ends with.
+//!
+//! A task whose work is to find something tells what it found by codes of its own, which its help names, as
+//! `terraform plan -detailed-exitcode` and `diff` do: 2 and 3 are then no mistake of the command line.
 
 use crate::error::{Error, ErrorKind};
 

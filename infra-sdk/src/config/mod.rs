@@ -18,6 +18,7 @@ mod values;
 mod variables;
 
 pub(crate) use check_secrets::PREVIOUS;
+pub(crate) use document::parse as parse_toml;
 pub use extends::Extends;
 pub use load::{Config, Flags};
 pub use lock::{Lock, LockedExtends};

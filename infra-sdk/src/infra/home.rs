@@ -19,6 +19,7 @@ use crate::names::{EnvName, Label, OrgName, RepoName};
 ///   ORG/ENV/state/ locks/           Terraform state, deploy locks
 ///   ORG/ENV/secrets/PROJECT/        values, readable by their owner only
 ///   ORG/ENV/terraform/PROJECT/      working copies of stacks
+///   ORG/ENV/plans/PROJECT/          saved plans, encrypted
 ///   ORG/ENV/deploy/PROJECT/         releases
 /// ```
 #[derive(Clone, Debug)]
@@ -86,6 +87,11 @@ impl Home {
     /// The working copy of one stack in this environment.
     pub fn terraform(&self, stack: &Label) -> PathBuf {
         self.environment().join("terraform").join(self.project.as_str()).join(stack.as_str())
+    }
+
+    /// This project's saved plans in this environment, encrypted.
+    pub fn plans(&self) -> PathBuf {
+        self.environment().join("plans").join(self.project.as_str())
     }
 
     /// This project's releases in this environment.

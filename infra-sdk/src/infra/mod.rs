@@ -1,6 +1,9 @@
 //! One environment: a provider behind every port, and the flows that go over several of them.
 
 mod absent;
+mod applies;
+mod code;
+mod drift;
 mod hand_over;
 mod home;
 mod host;
@@ -11,7 +14,9 @@ mod open;
 mod programs;
 mod providers;
 mod record;
+mod plans;
 mod references;
+mod roll_back;
 mod rollout;
 mod rotation;
 mod scan;
@@ -21,14 +26,17 @@ mod stores;
 mod sync;
 mod values;
 
+pub use applies::AppliedStacks;
+pub use drift::{Answered, DriftReport, StackDrift};
 pub use hand_over::{Handed, PlannedRestore};
 pub use home::Home;
 pub use host::{Host, OnProgress};
 pub use keys::{OwnKey, Rekeyed};
 pub use open::{Infra, Ports};
+pub use plans::{PlanOptions, PlannedStack, PlannedStacks};
 pub use references::Exports;
+pub use roll_back::{PlannedRollback, RollbackTo, RolledBack};
 pub use rollout::{Log, Stopped};
 pub use rotation::Rotated;
 pub use scan::Scanned;
 pub use secrets::SecretsSetup;
-pub use stacks::{AppliedStacks, PlannedStacks};

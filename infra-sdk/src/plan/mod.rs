@@ -6,8 +6,10 @@
 
 pub mod diff;
 pub mod judge;
+pub mod drift;
 mod json;
 mod model;
+pub mod rollback;
 mod summary;
 mod veil;
 

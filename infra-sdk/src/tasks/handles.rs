@@ -2,8 +2,8 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, DeployTasks, DevTasks, LedgerTasks, RefsTasks, SecretsTasks, ToolsTasks, config, deploy,
-    dev, ledger, refs, secrets, stacks, tools,
+    ConfigTasks, DeployTasks, DevTasks, DriftTasks, LedgerTasks, PlanTasks, RefsTasks, SecretsTasks,
+    StateTasks, ToolsTasks, config, deploy, dev, drift, ledger, plans, refs, secrets, state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
@@ -22,6 +22,12 @@ pub struct InfraTasks {
     pub plan: TaskRef<()>,
     /// `infra:apply`: apply the stacks in order, each exactly as planned.
     pub apply: TaskRef<()>,
+    /// `infra:plan:*`
+    pub plans: PlanTasks,
+    /// `infra:drift` and its answers.
+    pub drift: DriftTasks,
+    /// `infra:state:*`
+    pub state: StateTasks,
     /// `infra:deploy:*`
     pub deploy: DeployTasks,
     /// `infra:dev:*`
@@ -38,11 +44,13 @@ impl InfraTasks {
             let tools = tools::register(pack);
             let secrets = secrets::register(pack);
             let refs = refs::register(pack);
-            let (plan, apply) = stacks::register(pack);
+            let (plan, apply, plans) = plans::register(pack);
+            let drift = drift::register(pack);
+            let state = state::register(pack);
             let deploy = deploy::register(pack);
             let dev = dev::register(pack, &tools, &secrets);
             let ledger = ledger::register(pack);
-            InfraTasks { config, tools, secrets, refs, plan, apply, deploy, dev, ledger }
+            InfraTasks { config, tools, secrets, refs, plan, apply, plans, drift, state, deploy, dev, ledger }
         })
     }
 }

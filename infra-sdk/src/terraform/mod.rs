@@ -8,14 +8,14 @@ mod backend;
 mod failure;
 mod find;
 mod outputs;
+mod package;
 mod plan_file;
 mod stack;
-mod summary;
 mod tree;
 mod variables;
 
 pub use find::Terraform;
 pub use outputs::Output;
+pub use package::PlanPackage;
 pub use plan_file::{Applied, PlanFile};
 pub use stack::{Stack, StackPlace};
-pub use summary::{PlanSummary, PlannedChange};

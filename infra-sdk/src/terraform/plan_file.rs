@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::file;
+use crate::plan::{Plan, PlanJson, Summary};
 use crate::secret::SecretValue;
 use crate::terraform::stack::Opened;
-use crate::terraform::summary::PlanSummary;
 
 /// A plan that [`Stack::apply`](super::Stack::apply) carries out exactly as it is.
 ///
@@ -19,8 +19,9 @@ use crate::terraform::summary::PlanSummary;
 #[derive(Debug, Serialize)]
 pub struct PlanFile {
     stack: String,
-    changed: bool,
-    summary: PlanSummary,
+    summary: Summary,
+    #[serde(skip)]
+    json: Arc<PlanJson>,
     #[serde(skip)]
     secrets: Vec<SecretValue>,
     #[serde(skip)]
@@ -30,14 +31,16 @@ pub struct PlanFile {
 }
 
 impl PlanFile {
+    /// `json` is what Terraform shows of the plan in `saved`.
     pub(super) fn new(
         stack: &str,
-        (changed, summary): (bool, PlanSummary),
+        json: PlanJson,
         secrets: Vec<SecretValue>,
         saved: Saved,
         opened: Arc<Opened>,
-    ) -> Self {
-        PlanFile { stack: stack.to_owned(), changed, summary, secrets, saved, opened }
+    ) -> Result<Self> {
+        let summary = Summary::of(&json.plan()?)?;
+        Ok(PlanFile { stack: stack.to_owned(), summary, json: Arc::new(json), secrets, saved, opened })
     }
 
     /// The stack it is for.
@@ -47,12 +50,26 @@ impl PlanFile {
 
     /// Whether applying it does anything, be it only to an output.
     pub fn has_changes(&self) -> bool {
-        self.changed
+        // Versions before 1.8, and OpenTofu, do not say it themselves.
+        self.summary.applyable.unwrap_or_else(|| self.summary.has_changes())
     }
 
-    /// What it does.
-    pub fn summary(&self) -> &PlanSummary {
+    /// What it does, in numbers and names.
+    pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// What it does, in all detail. It holds secrets: show it through a [`Veil`](crate::plan::Veil).
+    ///
+    /// # Errors
+    /// As [`Plan::parse`].
+    pub fn plan(&self) -> Result<Plan<'_>> {
+        self.json.plan()
+    }
+
+    /// What [`plan`](PlanFile::plan) reads; it may outlive the plan file.
+    pub fn json(&self) -> Arc<PlanJson> {
+        self.json.clone()
     }
 
     /// Where the saved plan is; never publish it.
@@ -69,14 +86,14 @@ impl PlanFile {
         Arc::ptr_eq(&self.opened, opened)
     }
 
-    pub(super) fn into_summary(self) -> PlanSummary {
+    pub(super) fn into_summary(self) -> Summary {
         self.summary
     }
 }
 
 impl fmt::Display for PlanFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.changed {
+        if self.has_changes() {
             write!(f, "{}: {}", self.stack, self.summary)
         } else {
             write!(f, "{}: no changes", self.stack)
@@ -91,13 +108,17 @@ pub struct Applied {
     /// The stack.
     pub stack: String,
     /// The plan that was carried out, all of it.
-    pub summary: PlanSummary,
+    pub summary: Summary,
 }
 
 impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let PlanSummary { add, change, destroy, .. } = self.summary;
-        write!(f, "{}: {add} added, {change} changed, {destroy} destroyed", self.stack)
+        let counts = &self.summary.counts;
+        write!(
+            f,
+            "{}: {} added, {} changed, {} destroyed",
+            self.stack, counts.add, counts.change, counts.destroy
+        )
     }
 }
 
@@ -110,9 +131,14 @@ pub(super) struct Saved {
 impl Saved {
     /// A new empty file of mode 0600 for Terraform to fill: it keeps the mode of a file that is there.
     pub(super) fn empty(folder: &Path) -> Result<Self> {
+        Self::holding(folder, b"")
+    }
+
+    /// A new file of mode 0600 with a plan that was saved earlier.
+    pub(super) fn holding(folder: &Path, plan: &[u8]) -> Result<Self> {
         let path = folder.join(format!("{}.tfplan", crate::id::short()?));
         let saved = Saved { path };
-        file::write(&saved.path, b"", file::Access::Private)?;
+        file::write(&saved.path, plan, file::Access::Private)?;
         Ok(saved)
     }
 }

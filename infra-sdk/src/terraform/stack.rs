@@ -1,6 +1,7 @@
 //! One stack: its code, its state, and the four steps of its life.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,13 +12,15 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access, FileLock, failed};
 use crate::names::Label;
+use crate::plan::PlanJson;
 use crate::process::Cmd;
+use crate::secret::SecretValue;
 use crate::state::BackendSettings;
 use crate::terraform::failure::{Attempt, Words, explain};
 use crate::terraform::find::{Start, Terraform};
 use crate::terraform::outputs::{self, Output};
+use crate::terraform::package::PlanPackage;
 use crate::terraform::plan_file::{Applied, PlanFile, Saved};
-use crate::terraform::summary::PlanSummary;
 use crate::terraform::tree::Tree;
 use crate::terraform::variables::VariableFile;
 
@@ -106,26 +109,58 @@ impl Stack {
     /// `Failed` with Terraform's words; `Locked` with the holder of the state's lock; `Invalid` when `variables` have no
     /// names; `Cancelled`, `TimedOut`.
     pub async fn plan<V: Serialize + ?Sized>(&self, variables: &V) -> Result<PlanFile> {
+        let lock = self.lock_timeout();
+        self.planned(variables, &[&lock]).await
+    }
+
+    /// Plans without taking the lock of the state, to look and not to apply: it needs no more than reading.
+    ///
+    /// # Errors
+    /// As [`plan`](Stack::plan).
+    pub async fn look<V: Serialize + ?Sized>(&self, variables: &V) -> Result<PlanFile> {
+        self.planned(variables, &["-lock=false"]).await
+    }
+
+    /// Plans to destroy everything in the state.
+    ///
+    /// # Errors
+    /// As [`plan`](Stack::plan).
+    pub async fn plan_destroy<V: Serialize + ?Sized>(&self, variables: &V) -> Result<PlanFile> {
+        let lock = self.lock_timeout();
+        self.planned(variables, &["-destroy", &lock]).await
+    }
+
+    async fn planned<V: Serialize + ?Sized>(&self, variables: &V, flags: &[&str]) -> Result<PlanFile> {
         let variables = VariableFile::write(&self.opened.run, variables)?;
         let saved = Saved::empty(&self.opened.run)?;
         let cmd = self
             .command("plan")
-            .args(["-input=false", "-no-color", "-detailed-exitcode"])
-            .arg(self.lock_timeout())
+            .args(["-input=false", "-no-color"])
+            .args(flags)
             .arg(joined("-var-file=", variables.path()))
             .arg(joined("-out=", &saved.path))
             .quiet();
         let cmd = variables.secrets().iter().fold(cmd, Cmd::mask);
-        // Exit code 2 says that there are changes.
-        let changed = match self.run("plan", cmd).await {
-            Ok(()) => false,
-            Err(error) if error.kind() == ErrorKind::Failed && error.exit_code() == Some(2) => true,
-            Err(error) => return Err(error),
-        };
-        let json = self.read("show", self.command("show").arg("-json").arg(&saved.path)).await?;
-        let summary = PlanSummary::from_json(json.as_bytes())?;
-        let secrets = variables.into_secrets();
-        Ok(PlanFile::new(self.place.name.as_str(), (changed, summary), secrets, saved, self.opened.clone()))
+        self.run("plan", cmd).await?;
+        self.shown(variables.into_secrets(), saved).await
+    }
+
+    /// Takes a plan that was packed earlier, maybe by another process.
+    ///
+    /// # Errors
+    /// `Denied` or `Io` when it cannot be written beside the working copy; `Invalid` when it is damaged.
+    pub fn unpack(&self, package: PlanPackage) -> Result<PlanFile> {
+        let saved = Saved::holding(&self.opened.run, &package.saved)?;
+        PlanFile::new(self.place.name.as_str(), package.json, Vec::new(), saved, self.opened.clone())
+    }
+
+    /// The plan in `saved`, as Terraform shows it.
+    async fn shown(&self, secrets: Vec<SecretValue>, saved: Saved) -> Result<PlanFile> {
+        let words = Words::default();
+        let show = self.command("show").arg("-json").arg(&saved.path).tee(Arc::new(words.clone()));
+        let take = |json: &mut Vec<u8>, piece: &[u8]| json.extend_from_slice(piece);
+        let json = show.fold(Vec::new(), take).await.map_err(|error| self.explain("show", error, &words))?;
+        PlanFile::new(self.place.name.as_str(), PlanJson::new(json)?, secrets, saved, self.opened.clone())
     }
 
     /// Lets Terraform say in its own words, attribute by attribute, what a plan changes.
@@ -224,9 +259,6 @@ impl Stack {
     }
 
     fn explain(&self, verb: &str, error: Error, words: &Words) -> Error {
-        if verb == "plan" && error.exit_code() == Some(2) {
-            return error;
-        }
         let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
         let by_hand = format!(
             "TF_DATA_DIR={} {} -chdir={}",
@@ -242,6 +274,12 @@ impl Stack {
             memory: &self.data_dir().join("terraform.tfstate"),
         };
         explain(&attempt, error, words)
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stack").field("name", &self.place.name).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,217 @@
+//! Applying stacks: exactly the plan that was approved, or one that does no more than it.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind, Result, ResultExt};
+use crate::events::vocabulary;
+use crate::infra::open::Infra;
+use crate::ledger::Outcome;
+use crate::names::Label;
+use crate::plan::{PlanJson, Veil, verdict};
+use crate::terraform::{Applied, PlanFile, Stack};
+use crate::time::Timestamp;
+
+/// A plan saved longer ago is made anew and compared before it is applied: the world has moved on.
+const PLAN_LASTS: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+/// What an apply of all stacks did.
+#[derive(Debug, Serialize)]
+pub struct AppliedStacks {
+    /// What was applied, in order; stacks without changes are left out.
+    pub stacks: Vec<Applied>,
+    /// The stacks that were as their code says already.
+    pub unchanged: Vec<Label>,
+}
+
+impl fmt::Display for AppliedStacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.stacks.is_empty() && self.unchanged.is_empty() {
+            return f.write_str("infra.toml has no stacks for this environment");
+        }
+        let applied = self.stacks.iter().map(ToString::to_string);
+        let unchanged = self.unchanged.iter().map(|stack| format!("{stack}: no changes"));
+        let lines: Vec<String> = applied.chain(unchanged).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl Infra {
+    /// Plans and applies every stack in order; each apply is recorded.
+    ///
+    /// # Errors
+    /// What the first failing stack fails with; those before it stay applied. `Denied` when a judge does not allow a
+    /// plan.
+    pub async fn apply_stacks(&self) -> Result<AppliedStacks> {
+        let terraform = self.terraform().await?;
+        let mut done = AppliedStacks { stacks: Vec::new(), unchanged: Vec::new() };
+        for (name, config) in self.settings().stacks_in_order(self.environment()) {
+            let stack = self.open_stack(&terraform, name, config).await?;
+            match self.carry_out(name, &stack, &()).await? {
+                Some(applied) => done.stacks.push(applied),
+                None => done.unchanged.push(name.clone()),
+            }
+        }
+        Ok(done)
+    }
+
+    /// Applies the plans that [`plan_stacks`](Infra::plan_stacks) saved in `folder`, in order, each exactly as it was
+    /// approved. Where Terraform finds a plan stale, or it is older than seven days, a new one is made; it is applied
+    /// when it does no more than the approved one.
+    ///
+    /// # Errors
+    /// `NotFound` when a stack has no saved plan; `Denied`, naming what differs and with the exit code of the verdict,
+    /// when the new plan does more; otherwise as [`apply_stacks`](Infra::apply_stacks).
+    pub async fn apply_saved(&self, folder: &Path) -> Result<AppliedStacks> {
+        let terraform = self.terraform().await?;
+        let mut done = AppliedStacks { stacks: Vec::new(), unchanged: Vec::new() };
+        // All are read before the first is applied: none of them may be missing or another one's.
+        let mut packages = Vec::new();
+        for (name, config) in self.settings().stacks_in_order(self.environment()) {
+            packages.push((name, config, self.load_plan(name, folder)?));
+        }
+        for (name, config, package) in packages {
+            let stack = self.open_stack(&terraform, name, config).await?;
+            let (time, approved) = (package.time, stack.unpack(package)?);
+            self.host().tell(&self.shown(name, &approved.plan()?)?);
+            let applied = if approved.has_changes() && time.plus(PLAN_LASTS) < Timestamp::now() {
+                self.host().tell(&format!("{name}: the plan is older than seven days, so a new one is made"));
+                self.apply_anew(name, &stack, &approved.json(), &()).await?
+            } else {
+                self.apply_approved(name, &stack, approved, &()).await?
+            };
+            match applied {
+                Some(applied) => done.stacks.push(applied),
+                None => done.unchanged.push(name.clone()),
+            }
+            self.forget_plan(name, folder)?;
+        }
+        Ok(done)
+    }
+
+    /// Plans and applies one stack with variables of your own: a struct whose fields are the variables.
+    /// `None` when there was nothing to change.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such stack; what Terraform fails with.
+    pub async fn apply_stack<V: Serialize + Sync>(
+        &self,
+        name: &str,
+        variables: &V,
+    ) -> Result<Option<Applied>> {
+        let (name, config) = self.stack_named(name)?;
+        let stack = self.open_stack(&self.terraform().await?, name, config).await?;
+        self.carry_out(name, &stack, variables).await
+    }
+
+    async fn carry_out<V: Serialize + Sync>(
+        &self,
+        name: &Label,
+        stack: &Stack,
+        variables: &V,
+    ) -> Result<Option<Applied>> {
+        let plan = stack.plan(variables).await?;
+        self.host().tell(&self.shown(name, &plan.plan()?)?);
+        self.apply_approved(name, stack, plan, variables).await
+    }
+
+    /// Applies a plan; where Terraform finds it stale, one that does no more.
+    async fn apply_approved<V: Serialize + Sync>(
+        &self,
+        name: &Label,
+        stack: &Stack,
+        approved: PlanFile,
+        variables: &V,
+    ) -> Result<Option<Applied>> {
+        if !approved.has_changes() {
+            return Ok(None);
+        }
+        let json = approved.json();
+        match self.apply_judged(name, stack, approved).await {
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                self.host().tell(&format!("{name}: the state was changed meanwhile, so a new plan is made"));
+                self.apply_anew(name, stack, &json, variables).await
+            }
+            applied => applied.map(Some),
+        }
+    }
+
+    /// Makes a new plan, and applies it when it does no more than the approved one.
+    async fn apply_anew<V: Serialize + Sync>(
+        &self,
+        name: &Label,
+        stack: &Stack,
+        approved: &Arc<PlanJson>,
+        variables: &V,
+    ) -> Result<Option<Applied>> {
+        let anew = stack.plan(variables).await?;
+        let comparison = {
+            let (approved, anew) = (approved.plan()?, anew.plan()?);
+            let mut veil = Veil::of(&approved)?;
+            veil.learn(&anew)?;
+            let comparison = verdict::compare(&approved, &anew)?;
+            self.host().tell(&format!("{name}: {}", veil.apply(&comparison.to_string())));
+            comparison
+        };
+        if !comparison.allows_apply() {
+            return Err(Error::new(ErrorKind::Denied, "what would be done now was not approved")
+                .with("stack", name)
+                .with("verdict", comparison.verdict)
+                .hint("look at what differs above, then plan again and have that plan approved")
+                .exit_with(comparison.verdict.exit_code().max(verdict::Verdict::Wider.exit_code())));
+        }
+        if !anew.has_changes() {
+            return Ok(None);
+        }
+        self.apply_judged(name, stack, anew).await.map(Some)
+    }
+
+    async fn apply_judged(&self, name: &Label, stack: &Stack, plan: PlanFile) -> Result<Applied> {
+        let findings = self.judge(&plan.plan()?)?;
+        if !findings.allow() {
+            let veil = Veil::of(&plan.plan()?)?;
+            self.host().tell(&veil.apply(&findings.to_string()));
+            return Err(Error::new(ErrorKind::Denied, "the plan breaks a rule")
+                .with("stack", name)
+                .hint("do what the findings above say; `cargo xtask infra:policy:check` shows them again"));
+        }
+        let mut details = Vec::new();
+        if let Some(commit) = self.commit().await {
+            details.push(("commit", commit.to_string()));
+        }
+        self.apply_recorded(name, stack, plan, details).await
+    }
+
+    /// Applies a plan, keeps the way back before, and records it after.
+    pub(super) async fn apply_recorded(
+        &self,
+        name: &Label,
+        stack: &Stack,
+        plan: PlanFile,
+        mut details: Vec<(&'static str, String)>,
+    ) -> Result<Applied> {
+        let counts = &plan.summary().counts;
+        let counts = format!("{} added, {} changed, {} destroyed", counts.add, counts.change, counts.destroy);
+        self.before_change().await?;
+        // The way back, kept before anything is touched.
+        let snapshot = self.ports().state.snapshot(&self.state_key(name)).await?;
+        details.push(("plan", counts));
+        details.push(("snapshot", snapshot.map_or_else(|| "none".to_owned(), |id| id.as_str().to_owned())));
+        let applied = stack.apply(plan).await;
+        // Nothing was begun: there is nothing to record, and the caller may have another plan.
+        if let Err(error) = &applied
+            && error.kind() == ErrorKind::Conflict
+        {
+            return applied;
+        }
+        let outcome = if applied.is_ok() { Outcome::Done } else { Outcome::Failed };
+        let recorded = self.record("apply", name.as_str(), outcome, &details).await;
+        let applied = applied.context(format!("apply the stack `{name}`"))?;
+        recorded?;
+        self.tell_others(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await?;
+        Ok(applied)
+    }
+}

@@ -1,0 +1,126 @@
+//! Going back: a stack is applied twice from git, and brought back to how it was, by the code of then.
+
+use support::{Finished, Run, Scratch};
+
+struct Repo {
+    scratch: Scratch,
+}
+
+const SETTINGS: &str = "[project]\nname = \"infrastructure\"\nkind = \"infrastructure\"\norg = \"acme\"\n[stack.network]\ndir = \"terraform\"\n";
+const FIRST: &str = "resource \"terraform_data\" \"kept\" { input = \"one\" }\nresource \"terraform_data\" \"old\" {}\n";
+const SECOND: &str = "resource \"terraform_data\" \"kept\" { input = \"two\" }\nresource \"terraform_data\" \"new\" {}\n";
+
+impl Repo {
+    fn new(name: &str) -> Self {
+        let repo = Repo { scratch: Scratch::new(name) };
+        repo.scratch.write("repo/infra.toml", SETTINGS);
+        repo.git(&["init", "--quiet", "--initial-branch=main"]);
+        repo
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let who = ["-c", "user.name=ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"];
+        let run = Run::new("git", &self.scratch.join("repo")).args(who).args(args);
+        run.finish().expect(0).stdout.trim().to_owned()
+    }
+
+    fn commit(&self, code: &str) -> String {
+        self.scratch.write("repo/terraform/main.tf", code);
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "--quiet", "--allow-empty", "-m", "change"]);
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    fn xtask(&self, args: &[&str], code: i32) -> Finished {
+        Run::new(env!("CARGO_BIN_EXE_product"), &self.scratch.join("repo"))
+            .env("INFRA_HOME", self.scratch.join("home"))
+            .env("USER", "ada")
+            .args(args)
+            .finish()
+            .expect(code)
+    }
+
+    fn state(&self) -> serde_json::Value {
+        let path = self.scratch.join("home/acme/local/state/acme/infrastructure/local/network/terraform.tfstate");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    fn input_of_kept(&self) -> String {
+        let state = self.state();
+        let resources = state["resources"].as_array().unwrap();
+        let kept = resources.iter().find(|resource| resource["name"] == "kept").unwrap();
+        kept["instances"][0]["attributes"]["input"]["value"].as_str().unwrap().to_owned()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let state = self.state();
+        let resources = state["resources"].as_array().unwrap();
+        resources.iter().map(|resource| resource["name"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn a_stack_goes_back_to_how_it_was_before_its_last_apply_by_the_code_of_then() {
+    let repo = Repo::new("roll-back");
+    let first = repo.commit(FIRST);
+    repo.xtask(&["infra:apply"], 0);
+    repo.commit(SECOND);
+    repo.xtask(&["infra:apply"], 0);
+    assert_eq!((repo.names(), repo.input_of_kept().as_str()), (vec!["kept".into(), "new".into()], "two"));
+
+    let planned = repo.xtask(&["infra:state:rollback", "network", "--dry-run"], 0).stdout;
+    for line in [
+        " ~ terraform_data.old: make it again (it gets a new id)",
+        "   terraform_data.kept: change back input, output",
+        "   terraform_data.new: destroy it",
+        "1 to add, 1 to change, 1 to destroy",
+    ] {
+        assert!(planned.contains(line), "{line}\n{planned}");
+    }
+    assert!(planned.contains(&first) && !planned.contains("warning"), "{planned}");
+    assert_eq!(repo.input_of_kept(), "two", "a dry run changes nothing");
+
+    let done = repo.xtask(&["infra:state:rollback", "network"], 0);
+    assert!(done.stdout.contains("rolled back network: 1 added, 1 changed, 1 destroyed"), "{}", done.stdout);
+    assert_eq!((repo.names(), repo.input_of_kept().as_str()), (vec!["kept".into(), "old".into()], "one"));
+    assert_eq!(repo.git(&["status", "--porcelain"]), "", "the checkout is as it was");
+    let ledger = repo.xtask(&["infra:ledger:show", "--output", "json"], 0).stdout;
+    assert!(ledger.contains("rollback-to") && ledger.contains(&first), "{ledger}");
+    let left: Vec<_> = std::fs::read_dir(repo.scratch.join("home/acme/local/terraform/infrastructure/network"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("code-"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn before_the_first_apply_there_was_nothing_so_everything_goes() {
+    let repo = Repo::new("roll-back-first");
+    repo.commit(FIRST);
+    repo.xtask(&["infra:state:rollback", "network"], 5).says(&["no apply of the stack `network`", "next:"]);
+    repo.xtask(&["infra:apply"], 0);
+    let done = repo.xtask(&["infra:state:rollback", "network"], 0);
+    assert!(done.stdout.contains("rolled back network: 0 added, 0 changed, 2 destroyed"), "{}", done.stdout);
+    assert!(repo.names().is_empty());
+}
+
+#[test]
+fn what_cannot_be_gone_back_to_is_refused_with_what_to_do() {
+    let repo = Repo::new("roll-back-refused");
+    repo.commit(FIRST);
+    // Applied from files that no commit holds.
+    repo.scratch.write("repo/terraform/main.tf", SECOND);
+    repo.xtask(&["infra:apply"], 0);
+    repo.commit(FIRST);
+    repo.xtask(&["infra:apply"], 0);
+    repo.xtask(&["infra:state:rollback", "network"], 4).says(&["files that differed from commit", "--commit"]);
+    repo.xtask(&["infra:state:rollback", "netwrk"], 5).says(&["did you mean `network`?"]);
+    repo.xtask(&["infra:state:rollback", "network", "--copy", "../../etc"], 5).says(&["no copy", "newest copies are"]);
+    repo.xtask(&["infra:state:rollback", "network", "--commit", "--all"], 2);
+    repo.xtask(&["infra:state:rollback", "network", "--commit=--all"], 5).says(&["no commit `--all`"]);
+    // With the code named it goes.
+    let head = repo.git(&["rev-parse", "HEAD"]);
+    let done = repo.xtask(&["infra:state:rollback", "network", "--commit", &head], 0);
+    assert!(done.stdout.contains("nothing was to be rolled back"), "{}", done.stdout);
+}
