@@ -7,7 +7,8 @@ use crate::plan::json::Value;
 pub struct ResourceDiff<'a> {
     /// Every difference, in the order of the paths.
     pub attributes: Vec<AttributeChange<'a>>,
-    /// How many more attributes are computed anew by a replacement or an update, without anybody depending on them.
+    /// How many more attributes become known only after the apply, without anybody depending on them; which are told is
+    /// said at [`resource_with`](crate::plan::diff::resource_with).
     pub folded: usize,
 }
 

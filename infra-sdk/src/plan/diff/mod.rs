@@ -17,6 +17,8 @@ mod text;
 mod walk;
 
 #[cfg(test)]
+mod fixtures;
+#[cfg(test)]
 mod tests;
 
 pub use attribute::{AttributeChange, Difference, LineChange, ResourceDiff, SensitiveChange};
