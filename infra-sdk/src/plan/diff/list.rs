@@ -31,18 +31,13 @@ impl<'a> Walk<'_, 'a> {
         if !place.is_set() && !equal.is_sorted_by_key(|(row, _)| *row) && tells_order(&equal, before, after) {
             self.tell(Difference::Reordered);
         }
-        if equal.len() == before.len() && equal.len() == after.len() {
-            self.marked(list, &equal, place);
-            return;
-        }
         let is_object = |(index, item): (usize, &Value<'_>)| {
             item.as_object().is_some() || (item.is_null() && list.unknown.index(index).is_any())
         };
-        let objects =
-            before.iter().all(|item| item.as_object().is_some()) && after.iter().enumerate().all(is_object);
-        if objects {
-            self.marked(list, &equal, place);
+        if before.iter().all(|item| item.as_object().is_some()) && after.iter().enumerate().all(is_object) {
             self.objects(list, &equal, place);
+        } else if equal.len() == before.len() && equal.len() == after.len() {
+            self.marked(list, &equal, place);
         } else if place.is_set() || is_like_set(list, before, after) {
             self.marked(list, &equal, place);
             self.set(list, &equal, place);
@@ -98,15 +93,16 @@ impl<'a> Walk<'_, 'a> {
 
         let mut pairs = left(list, equal);
         // A block that is there once is the same block.
-        let lone = before.len() == 1 && after.len() == 1;
-        if lone {
+        if pairs.len() == 2 && before.len() == 1 && after.len() == 1 {
             pairs = vec![[Some(0), Some(0)]];
         } else if let Some(identity) = identity {
             pairs = join(&pairs, |row| identity.key(&before[row]), |column| identity.key(&after[column]));
         } else {
             pairs = self.alike(pairs, before, after);
         }
-        for [row, column] in pairs {
+        let is_marked = |&&(row, column): &&(usize, usize)| list.item(Some(row), Some(column)).is_marked();
+        let equal = equal.iter().filter(is_marked).map(|&(row, column)| [Some(row), Some(column)]);
+        for [row, column] in equal.chain(pairs) {
             let name = |item: Option<&Value<'_>>| identity.and_then(|identity| identity.label(item?));
             let (was, becomes) =
                 (name(row.map(|row| &before[row])), name(column.map(|column| &after[column])));

@@ -212,6 +212,8 @@ fn of_what_is_sensitive_only_that_it_changes_is_told() {
         marked(r#"{"a":"text"}"#, r#"{"a":"text"}"#, "{}", r#"{"a":true}"#, "{}"),
         ["a: sensitive Unmarked"]
     );
+    let list = r#"[{"name":"a","v":"text"},{"name":"b","v":"text"}]"#;
+    assert_eq!(marked(list, list, "[]", "[]", r#"[{},{"v":true}]"#), [r#"[name="b"].v: sensitive Marked"#]);
     // Marks that do not fit the value mark all of it.
     let found = marked(r#"{"a":["x"]}"#, r#"{"a":["y"]}"#, "{}", r#"{"a":{"0":true}}"#, "{}");
     assert_eq!(found, ["a: sensitive Changed"]);

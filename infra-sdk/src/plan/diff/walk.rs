@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use crate::plan::diff::path::{push_index, push_key};
+use crate::plan::diff::path::{Part, push};
 use crate::plan::diff::place::Place;
 use crate::plan::diff::rules::{Rules, Step};
 use crate::plan::diff::{AttributeChange, Difference, ResourceDiff, SensitiveChange};
@@ -205,7 +205,7 @@ impl<'r, 'a> Walk<'r, 'a> {
     /// Goes through the member `key`.
     pub(super) fn member(&mut self, key: &str, node: Node<'_, 'a>, place: Place) {
         let length = self.path.len();
-        push_key(&mut self.path, key);
+        push(&mut self.path, Part::Key(key));
         self.steps.push(Some(key.to_owned()));
         self.node(node, place);
         self.steps.pop();
@@ -222,11 +222,8 @@ impl<'r, 'a> Walk<'r, 'a> {
     ) {
         let node = list.item(before, after);
         let length = self.path.len();
-        match (label, after.or(before)) {
-            (Some(label), _) => self.path.push_str(label),
-            (None, Some(index)) => push_index(&mut self.path, index),
-            (None, None) => {}
-        }
+        let index = after.or(before).unwrap_or_default();
+        push(&mut self.path, label.map_or(Part::Index(index), Part::Label));
         self.steps.push(None);
         self.node(node, place);
         self.steps.pop();

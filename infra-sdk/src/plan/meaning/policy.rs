@@ -42,9 +42,8 @@ pub(super) fn canonical_policy(document: &Value<'_>) -> Option<String> {
 fn statement(statement: &Value<'_>) -> String {
     let members = statement.as_object().into_iter().flat_map(|members| members.iter());
     // An empty Sid is what older providers write for none.
-    let tells = |(key, value): &(&str, &Value<'_>)| {
-        !value.is_null() && !(*key == "Sid" && value.as_str().is_some_and(str::is_empty))
-    };
+    let is_empty_sid = |key: &str, value: &Value<'_>| key == "Sid" && value.as_str() == Some("");
+    let tells = |(key, value): &(&str, &Value<'_>)| !(value.is_null() || is_empty_sid(key, value));
     members.filter(tells).map(|(key, value)| member(key, &element(key, value))).collect()
 }
 
