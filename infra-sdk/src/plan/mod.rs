@@ -8,6 +8,7 @@ pub mod diff;
 pub mod judge;
 pub mod drift;
 mod json;
+pub mod meaning;
 mod model;
 pub mod rollback;
 mod summary;
