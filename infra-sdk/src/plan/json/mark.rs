@@ -20,6 +20,9 @@ impl<'v> Mark<'v> {
     /// No mark at all.
     pub const NONE: Mark<'static> = Mark(Kind::None);
 
+    /// The mark of a value that is marked as a whole.
+    pub const WHOLE: Mark<'static> = Mark(Kind::Whole);
+
     /// The mark that `value` is.
     pub fn of(value: &'v Value<'v>) -> Self {
         match value {
