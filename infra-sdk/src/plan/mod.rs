@@ -7,6 +7,7 @@
 pub mod diff;
 pub mod judge;
 mod json;
+pub mod meaning;
 mod model;
 mod render;
 mod summary;

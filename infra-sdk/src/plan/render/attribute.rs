@@ -3,8 +3,9 @@
 use crate::error::Result;
 use crate::plan::diff::{self, Difference, LineChange, ResourceDiff, SensitiveChange};
 use crate::plan::json::Value;
-use crate::plan::model::{OutputChange, ResourceChange};
-use crate::plan::render::page::Page;
+use crate::plan::model::OutputChange;
+use crate::plan::render::entry::Entry;
+use crate::plan::render::page::{Page, View};
 
 /// How a renderer wants values: made from one, with texts to be freed of secrets.
 pub(super) trait Shown {
@@ -121,14 +122,15 @@ fn line(change: &LineChange) -> (char, String) {
     }
 }
 
-impl<'p> Page<'p> {
-    /// The details of many resources: they are freed of secrets together.
-    pub(super) fn details<'r, V: Shown>(
+impl Page<'_> {
+    /// The details of changes of one stack: they are freed of secrets together.
+    pub(super) fn details<'e, V: Shown>(
         &self,
-        resources: impl IntoIterator<Item = &'r ResourceChange<'r>>,
+        view: &View<'_>,
+        entries: impl IntoIterator<Item = &'e Entry<'e>>,
     ) -> Result<Vec<Details<V>>> {
-        let diffs = resources.into_iter().map(|resource| diff::resource(resource).map(Details::of));
-        Ok(self.cleared(diffs.collect::<Result<_>>()?))
+        let of = |entry: &'e Entry<'e>| diff::resource_with(entry.source, &view.relevant).map(Details::of);
+        Ok(self.cleared(entries.into_iter().map(of).collect::<Result<_>>()?))
     }
 
     /// The details of outputs.

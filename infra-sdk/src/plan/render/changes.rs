@@ -71,8 +71,8 @@ fn attributes(
     let telling: Vec<usize> =
         (0..lines.len()).filter(|line| view.entries[units[*line][0]].has_details()).collect();
     for batch in telling.chunks(BATCH) {
-        let sources = batch.iter().map(|line| view.entries[units[*line][0]].source);
-        for (line, details) in batch.iter().zip(page.details::<String>(sources)?) {
+        let entries = batch.iter().map(|line| &view.entries[units[*line][0]]);
+        for (line, details) in batch.iter().zip(page.details::<String>(view, entries)?) {
             let short = inline(&details, 1);
             if units[*line].len() == 1
                 && details.attributes.len() == 1

@@ -123,7 +123,7 @@ fn changes(page: &Page<'_>, view: &View<'_>, list: &mut Document<'_>) -> Result<
 
 fn entries(page: &Page<'_>, view: &View<'_>, entries: &[Entry<'_>], list: &mut Document<'_>) -> Result<()> {
     for batch in entries.chunks(BATCH) {
-        let details = page.details::<JsonValue>(batch.iter().map(|entry| entry.source))?;
+        let details = page.details::<JsonValue>(view, batch)?;
         for (entry, details) in batch.iter().zip(details) {
             list.item(&JsonChange::of(view, entry, details))?;
         }
@@ -147,7 +147,7 @@ fn outputs(page: &Page<'_>, view: &View<'_>, list: &mut Document<'_>) -> Result<
 }
 
 fn deferred(page: &Page<'_>, view: &View<'_>, list: &mut Document<'_>) -> Result<()> {
-    let details = page.details::<JsonValue>(view.deferred.iter().map(|(_, entry)| entry.source))?;
+    let details = page.details::<JsonValue>(view, view.deferred.iter().map(|(_, entry)| entry))?;
     for ((reason, entry), details) in view.deferred.iter().zip(details) {
         list.item(&JsonDeferred { deferred_because: reason, change: JsonChange::of(view, entry, details) })?;
     }

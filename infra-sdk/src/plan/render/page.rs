@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::Result;
+use crate::plan::diff::Relevant;
 use crate::plan::judge::{Finding, Findings};
 use crate::plan::model::{CheckStatus, OutputChange, Plan};
 use crate::plan::render::entry::Entry;
@@ -83,6 +84,8 @@ pub(super) struct View<'p> {
     /// Those that do not pass.
     pub(super) checks: Vec<CheckView>,
     pub(super) terraform_version: Option<String>,
+    /// Which attributes matter to others when they become unknown.
+    pub(super) relevant: Relevant,
     /// For switches and numbers alone.
     pub(super) plan: &'p Plan<'p>,
 }
@@ -174,6 +177,7 @@ impl<'p> View<'p> {
                 })
                 .collect(),
             terraform_version: plan.terraform_version.as_deref().map(str::to_owned),
+            relevant: Relevant::of(plan),
             plan,
         })
     }

@@ -117,9 +117,13 @@ fn lists_after(page: &Page<'_>, view: &View<'_>) -> Result<Vec<List>> {
     if !view.outputs.is_empty() {
         let looked_into = &view.outputs[..view.outputs.len().min(LOOKED_INTO)];
         let details = page.output_details::<String>(looked_into.iter().map(|(_, output)| *output))?;
+        // The paths of an output begin with its name.
         let lines = looked_into.iter().zip(details).map(|((name, output), details)| {
-            let sign = output.change.actions.sign();
-            format!("- `{sign}` {}{}\n", code(&shortened(&visible(name), 200)), inline(&details, 3))
+            let sign = code(output.change.actions.sign().trim());
+            match inline(&details, 3).strip_prefix(": ") {
+                Some(shown) => format!("- {sign} {shown}\n"),
+                None => format!("- {sign} {}\n", code(&shortened(&visible(name), 200))),
+            }
         });
         lists.push(List {
             title: "Outputs".to_owned(),
@@ -130,7 +134,7 @@ fn lists_after(page: &Page<'_>, view: &View<'_>) -> Result<Vec<List>> {
     }
     if !view.drift.is_empty() {
         let looked_into = &view.drift[..view.drift.len().min(LOOKED_INTO)];
-        let details = page.details::<String>(looked_into.iter().map(|drift| drift.source))?;
+        let details = page.details::<String>(view, looked_into)?;
         let lines = looked_into.iter().zip(details).map(|(drift, details)| {
             let address = code(&shortened(&visible(&drift.address), 300));
             format!("- `{}` {address}{}\n", drift.sign(), inline(&details, 3))

@@ -57,9 +57,7 @@ impl Writer {
         }
         self.findings(view, &view.loose, 2);
         for entries in view.entries.chunks(BATCH) {
-            let details = page.details::<String>(
-                entries.iter().filter(|entry| entry.has_details()).map(|entry| entry.source),
-            )?;
+            let details = page.details::<String>(view, entries.iter().filter(|entry| entry.has_details()))?;
             let mut details = details.into_iter();
             for entry in entries {
                 self.entry(entry);
@@ -159,23 +157,13 @@ impl Writer {
         if !view.outputs.is_empty() {
             self.title("Outputs");
             let details = page.output_details::<String>(view.outputs.iter().map(|(_, output)| *output))?;
-            for ((name, output), mut details) in view.outputs.iter().zip(details) {
-                // One line where the value as a whole changes.
-                if let [only] = &mut details.attributes[..]
-                    && only.path.is_empty()
-                {
-                    only.path.clone_from(name);
-                    self.details(&details, 4);
-                } else {
-                    let sign = output.change.actions.sign();
-                    self.line(4, &format!("{sign} {}", visible(name)));
-                    self.details(&details, 8);
-                }
+            for details in details {
+                self.details(&details, 4);
             }
         }
         if !view.drift.is_empty() {
             self.title("Changed outside of Terraform");
-            let details = page.details::<String>(view.drift.iter().map(|drift| drift.source))?;
+            let details = page.details::<String>(view, &view.drift)?;
             for (drift, details) in view.drift.iter().zip(details) {
                 self.line(4, &format!("{} {}", drift.sign(), visible(&drift.address)));
                 self.details(&details, 8);

@@ -55,6 +55,8 @@ fn marked(
 }
 
 fn walk(value: &Value<'_>, mark: Mark<'_>, found: &mut impl FnMut(SecretValue)) {
+    // A mark of another shape than its value would hide nothing: then everything is taken for marked.
+    let mark = if mark.fits(value) { mark } else { Mark::WHOLE };
     match value {
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, item)| walk(item, mark.index(index), found));

@@ -29,6 +29,15 @@ fn marked_leaves_of_every_part_are_hidden_and_switches_and_short_ones_are_not() 
 }
 
 #[test]
+fn a_mark_of_another_shape_than_its_value_marks_all_of_it() {
+    let veil = veil(
+        r#"{"format_version":"1.2","resource_changes":[{"address":"a","change":{"actions":["create"],
+        "after":{"a":"plain-text","b":["in-a-list"]},"after_sensitive":{"a":{"k":true},"b":{"k":true}}}}]}"#,
+    );
+    assert_eq!(veil.apply("plain-text in-a-list"), "*** ***");
+}
+
+#[test]
 fn values_and_defaults_of_sensitive_variables_are_hidden() {
     let veil = veil(
         r#"{"format_version":"1.2","variables":{"pw":{"value":{"a":["value-one"]}},"env":{"value":"staging"}},
