@@ -11,6 +11,7 @@ mod json;
 pub mod meaning;
 mod model;
 pub mod rollback;
+mod render;
 mod summary;
 mod veil;
 
@@ -19,5 +20,6 @@ pub use model::{
     Actions, Change, Check, CheckStatus, Deferred, Importing, Mode, OutputChange, Plan, PlanJson, Problem,
     RelevantAttribute, ResourceChange, ResourceKey, Severity, Variable,
 };
+pub use render::{COMMENT_LIMIT, Note, Page, SCHEMA, Stack, Style};
 pub use summary::{CheckRow, Counts, OutputRow, Row, Summary};
 pub use veil::Veil;
