@@ -11,6 +11,7 @@ pub mod meaning;
 mod model;
 mod summary;
 mod veil;
+pub mod verdict;
 
 pub use json::{Mark, Number, Object, Text, Value};
 pub use model::{

@@ -4,4 +4,5 @@ mod attribute;
 mod path;
 
 pub use attribute::{AttributeChange, Difference, LineChange, ResourceDiff, SensitiveChange};
+pub(in crate::plan) use path::push_key;
 pub use path::steps;
