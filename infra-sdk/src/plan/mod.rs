@@ -14,6 +14,7 @@ pub mod rollback;
 mod render;
 mod summary;
 mod veil;
+pub mod verdict;
 
 pub use json::{Mark, Number, Object, Text, Value};
 pub use model::{
