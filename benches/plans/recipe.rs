@@ -85,7 +85,9 @@ impl FromStr for Shape {
             "module-heavy" => Shape::ModuleHeavy,
             "secret-heavy" => Shape::SecretHeavy,
             "all-changed" => Shape::AllChanged,
-            _ => return Err(format!("no shape {name:?}: big-state, module-heavy, secret-heavy, all-changed")),
+            _ => {
+                return Err(format!("no shape {name:?}: big-state, module-heavy, secret-heavy, all-changed"));
+            }
         })
     }
 }

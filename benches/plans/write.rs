@@ -14,7 +14,10 @@ const PROVIDER: &str = "registry.terraform.io/hashicorp/aws";
 pub(crate) fn plan(recipe: &Recipe, out: &mut impl Write) -> io::Result<()> {
     let password = text(&json!(secret(recipe.seed, 0, 99)));
     write!(out, "{{\"format_version\":\"1.2\",\"terraform_version\":\"1.11.4\",")?;
-    write!(out, "\"variables\":{{\"db_password\":{{\"value\":{password}}},\"env\":{{\"value\":\"prod\"}}}},")?;
+    write!(
+        out,
+        "\"variables\":{{\"db_password\":{{\"value\":{password}}},\"env\":{{\"value\":\"prod\"}}}},"
+    )?;
     write!(out, "\"planned_values\":{{\"outputs\":{{\"url\":{{\"sensitive\":false}}}},\"root_module\":")?;
     state(recipe, out, |resource| &resource.after)?;
     write!(out, "}},\"resource_drift\":[")?;
@@ -28,7 +31,10 @@ pub(crate) fn plan(recipe: &Recipe, out: &mut impl Write) -> io::Result<()> {
     })?;
     write!(out, "],\"resource_changes\":[")?;
     each(out, 0..recipe.resources, |out, at| change(&Resource::of(recipe, at), out))?;
-    write!(out, "],\"output_changes\":{{\"url\":{{\"actions\":[\"update\"],\"before\":\"https://a.example\",")?;
+    write!(
+        out,
+        "],\"output_changes\":{{\"url\":{{\"actions\":[\"update\"],\"before\":\"https://a.example\","
+    )?;
     write!(out, "\"after_unknown\":true,\"before_sensitive\":false,\"after_sensitive\":false}}}},")?;
     write!(out, "\"prior_state\":{{\"format_version\":\"1.0\",\"terraform_version\":\"1.11.4\",\"values\":")?;
     write!(out, "{{\"outputs\":{{\"url\":{{\"sensitive\":false,\"value\":\"https://a.example\",")?;
@@ -98,9 +104,14 @@ fn change(resource: &Resource, out: &mut impl Write) -> io::Result<()> {
     write!(out, "\"after_unknown\":{},", text(&resource.unknown))?;
     write!(out, "\"before_sensitive\":{},\"after_sensitive\":{}", text(&before), text(&after))?;
     match resource.deed {
-        Deed::Replace if resource.at % 3 == 0 => write!(out, "}},\"action_reason\":\"replace_because_tainted\"}}"),
+        Deed::Replace if resource.at % 3 == 0 => {
+            write!(out, "}},\"action_reason\":\"replace_because_tainted\"}}")
+        }
         Deed::Replace => {
-            write!(out, ",\"replace_paths\":[[\"name\"]]}},\"action_reason\":\"replace_because_cannot_update\"}}")
+            write!(
+                out,
+                ",\"replace_paths\":[[\"name\"]]}},\"action_reason\":\"replace_because_cannot_update\"}}"
+            )
         }
         Deed::Delete => write!(out, "}},\"action_reason\":\"delete_because_no_resource_config\"}}"),
         Deed::Nothing | Deed::Create | Deed::Update => write!(out, "}}}}"),
@@ -165,5 +176,8 @@ fn configuration<W: Write>(recipe: &Recipe, out: &mut W) -> io::Result<()> {
         })?;
         write!(out, "}}}}}}")
     })?;
-    write!(out, "}},\"variables\":{{\"db_password\":{{\"sensitive\":true}},\"env\":{{\"default\":\"dev\"}}}}}}}}")
+    write!(
+        out,
+        "}},\"variables\":{{\"db_password\":{{\"sensitive\":true}},\"env\":{{\"default\":\"dev\"}}}}}}}}"
+    )
 }
