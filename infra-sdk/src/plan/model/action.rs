@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::plan::json::Text;
 
 /// What is done to one resource, in order. The nine that Terraform knows today have names here; any other
 /// combination survives as it is.
@@ -33,19 +36,26 @@ pub enum Actions {
 impl Actions {
     /// The actions of a plan's list of names. An empty list means nothing.
     pub fn of<S: AsRef<str>>(names: &[S]) -> Self {
-        let known: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
-        match known[..] {
-            [] | ["no-op"] => Actions::NoOp,
-            ["create"] => Actions::Create,
-            ["read"] => Actions::Read,
-            ["update"] => Actions::Update,
-            ["delete"] => Actions::Delete,
-            ["forget"] => Actions::Forget,
-            ["delete", "create"] => Actions::DeleteThenCreate,
-            ["create", "delete"] => Actions::CreateThenDelete,
-            ["create", "forget"] => Actions::CreateThenForget,
-            _ => Actions::Other(known.iter().map(ToString::to_string).collect()),
-        }
+        let known = match names {
+            [] => Some(Actions::NoOp),
+            [only] => match only.as_ref() {
+                "no-op" => Some(Actions::NoOp),
+                "create" => Some(Actions::Create),
+                "read" => Some(Actions::Read),
+                "update" => Some(Actions::Update),
+                "delete" => Some(Actions::Delete),
+                "forget" => Some(Actions::Forget),
+                _ => None,
+            },
+            [first, second] => match (first.as_ref(), second.as_ref()) {
+                ("delete", "create") => Some(Actions::DeleteThenCreate),
+                ("create", "delete") => Some(Actions::CreateThenDelete),
+                ("create", "forget") => Some(Actions::CreateThenForget),
+                _ => None,
+            },
+            _ => None,
+        };
+        known.unwrap_or_else(|| Actions::Other(names.iter().map(|name| name.as_ref().to_owned()).collect()))
     }
 
     /// The names, as a plan has them.
@@ -64,10 +74,6 @@ impl Actions {
         }
     }
 
-    fn does(&self, name: &str) -> bool {
-        self.names().contains(&name)
-    }
-
     /// Whether nothing is done.
     pub fn is_no_op(&self) -> bool {
         *self == Actions::NoOp
@@ -75,22 +81,36 @@ impl Actions {
 
     /// Whether something new is made.
     pub fn creates(&self) -> bool {
-        self.does("create")
+        match self {
+            Actions::Create
+            | Actions::DeleteThenCreate
+            | Actions::CreateThenDelete
+            | Actions::CreateThenForget => true,
+            _ => self.has_other("create"),
+        }
     }
 
     /// Whether something is destroyed.
     pub fn deletes(&self) -> bool {
-        self.does("delete")
+        match self {
+            Actions::Delete | Actions::DeleteThenCreate | Actions::CreateThenDelete => true,
+            _ => self.has_other("delete"),
+        }
     }
 
     /// Whether it is changed in place.
     pub fn updates(&self) -> bool {
-        self.does("update")
+        *self == Actions::Update || self.has_other("update")
     }
 
     /// Whether something stays behind that is no longer managed.
     pub fn forgets(&self) -> bool {
-        self.does("forget")
+        matches!(self, Actions::Forget | Actions::CreateThenForget) || self.has_other("forget")
+    }
+
+    /// Whether a combination without a name here has `name` in it.
+    fn has_other(&self, name: &str) -> bool {
+        matches!(self, Actions::Other(names) if names.iter().any(|other| other == name))
     }
 
     /// Whether an old one makes place for a new one.
@@ -160,10 +180,28 @@ impl Serialize for Actions {
 
 impl<'de> Deserialize<'de> for Actions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Names are short and known: a list of two borrows costs nothing beside the rest of the pass.
-        let names: Vec<crate::plan::json::Text<'_>> = Vec::deserialize(deserializer)?;
-        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-        Ok(Actions::of(&names))
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Actions;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of actions")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Actions, A::Error> {
+                // Every resource has such a list, and hardly one is longer than two: those are read without a copy.
+                let (Some(first), second) =
+                    (list.next_element::<Text<'de>>()?, list.next_element::<Text<'de>>()?)
+                else {
+                    return Ok(Actions::NoOp);
+                };
+                let Some(second) = second else { return Ok(Actions::of(&[first])) };
+                let mut names = vec![first, second];
+                while let Some(name) = list.next_element()? {
+                    names.push(name);
+                }
+                Ok(Actions::of(&names))
+            }
+        }
+        deserializer.deserialize_seq(Names)
     }
 }
 

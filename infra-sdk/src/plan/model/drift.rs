@@ -18,9 +18,13 @@ impl<'a> Plan<'a> {
         if !tells || self.is_refresh_only() {
             return Ok(self.resource_drift.iter().collect());
         }
-        let mut relevant: HashMap<&str, Vec<Option<String>>> = HashMap::new();
+        // Often thousands of attributes are relevant and nothing has drifted: only names of what did are read.
+        let mut relevant: HashMap<&str, Vec<Option<String>>> =
+            self.resource_drift.iter().map(|drift| (&*drift.address, Vec::new())).collect();
         for attribute in &self.relevant_attributes {
-            relevant.entry(&attribute.resource).or_default().push(attribute.name());
+            if let Some(names) = relevant.get_mut(&*attribute.resource) {
+                names.push(attribute.name());
+            }
         }
         let mut found = Vec::new();
         for drift in &self.resource_drift {
@@ -41,9 +45,7 @@ fn touches(drift: &ResourceChange<'_>, names: &[Option<String>]) -> Result<bool>
         return Ok(true);
     }
     let differs = |name: &str| {
-        let of = |value: &Value<'_>| {
-            value.get(name).filter(|value| !value.is_null()).map(|value| value.to_string())
-        };
+        let of = |value| Value::get(value, name).filter(|value| !value.is_null());
         of(&before) != of(&after)
     };
     Ok(names.iter().any(|name| name.as_deref().is_none_or(differs)))

@@ -1,7 +1,7 @@
 //! A whole plan, read in one pass.
 
 use serde::Deserialize as DeriveDeserialize;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::Result;
@@ -70,9 +70,12 @@ impl<'a> Plan<'a> {
     /// file, a state, the log of `terraform plan -json`, or a format newer than this version.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
         let text = format::text(bytes)?;
-        let plan: Read<'a> = serde_json::from_str(text).map_err(|error| format::refuse(text, &error))?;
-        format::check(&plan.plan, plan.is_state)?;
-        Ok(plan.plan)
+        let mut json = serde_json::Deserializer::from_str(text);
+        let read = Keys { length: text.len() }.deserialize(&mut json);
+        let read = read.and_then(|read| json.end().map(|()| read));
+        let Read { plan, is_state } = read.map_err(|error| format::refuse(text, &error))?;
+        format::check(&plan, is_state)?;
+        Ok(plan)
     }
 
     /// The entries with something to tell: an action, a move or an import.
@@ -137,28 +140,72 @@ struct WireVariable<'a> {
     value: Option<&'a RawValue>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Read<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Keys;
-        impl<'de> Visitor<'de> for Keys {
-            type Value = Read<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("the object that `terraform show -json` writes")
+/// Reads the keys of a plan whose text has so many bytes.
+struct Keys {
+    length: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Keys {
+    type Value = Read<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Read<'de>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the object that `terraform show -json` writes")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
+        let (mut plan, mut is_state, mut seen) = (Plan::default(), false, Vec::new());
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            if seen.contains(&key) {
+                return Err(serde::de::Error::custom("a key stands there twice"));
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
-                let (mut plan, mut is_state, mut seen) = (Plan::default(), false, Vec::new());
-                while let Some(key) = map.next_key::<Text<'de>>()? {
-                    if seen.contains(&key) {
-                        return Err(serde::de::Error::custom("a key stands there twice"));
-                    }
-                    read(&mut plan, &key, &mut map)?;
-                    is_state |= matches!(&*key, "values" | "serial" | "lineage");
-                    seen.push(key);
-                }
-                Ok(Read { plan, is_state })
+            if &*key == "resource_changes" {
+                // A resource takes about 2,500 bytes in all parts together. Room that is not used costs nothing; growing
+                // would copy all entries again and again.
+                plan.resource_changes = map.next_value_seed(Entries { room: self.length / 2048 })?;
+            } else {
+                read(&mut plan, &key, &mut map)?;
             }
+            is_state |= matches!(&*key, "values" | "serial" | "lineage");
+            seen.push(key);
         }
-        deserializer.deserialize_map(Keys)
+        Ok(Read { plan, is_state })
+    }
+}
+
+/// Reads the entries of `resource_changes` into a list with so much room.
+struct Entries {
+    room: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Entries {
+    type Value = Vec<ResourceChange<'de>>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_option(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = Vec<ResourceChange<'de>>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a sequence")
+    }
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::with_capacity(self.room);
+        while let Some(entry) = list.next_element()? {
+            entries.push(entry);
+        }
+        Ok(entries)
     }
 }
 
@@ -177,7 +224,6 @@ fn read<'de, A: MapAccess<'de>>(plan: &mut Plan<'de>, key: &str, map: &mut A) ->
             let of = |(name, wire): (Text<'de>, WireVariable<'de>)| Variable { name, value: wire.value };
             plan.variables = variables.unwrap_or_default().into_iter().map(of).collect();
         }
-        "resource_changes" => plan.resource_changes = list(map)?,
         "resource_drift" => plan.resource_drift = list(map)?,
         "deferred_changes" => plan.deferred_changes = list(map)?,
         "output_changes" => {

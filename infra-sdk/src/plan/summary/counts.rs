@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::model::{Mode, ResourceChange};
+use crate::plan::model::{Actions, Mode, ResourceChange};
 
 /// How many resources each thing is done to.
 ///
@@ -35,22 +35,29 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Adds one entry of a plan.
-    pub fn count(&mut self, resource: &ResourceChange<'_>) {
+    /// What one entry of a plan counts for.
+    pub fn of(resource: &ResourceChange<'_>) -> Self {
         let actions = &resource.change.actions;
         // What is only read and leaves the code is forgotten without a word.
         if resource.mode == Mode::Data && actions.deletes() {
-            return;
+            return Counts::default();
         }
-        self.no_op += usize::from(actions.is_no_op());
-        self.read += usize::from(actions.names() == ["read"]);
-        self.add += usize::from(actions.creates());
-        self.change += usize::from(actions.updates());
-        self.destroy += usize::from(actions.deletes());
-        self.forget += usize::from(actions.forgets());
-        self.replace += usize::from(actions.replaces());
-        self.import += usize::from(resource.importing().is_some());
-        self.moved += usize::from(resource.previous_address().is_some());
+        Counts {
+            no_op: usize::from(actions.is_no_op()),
+            read: usize::from(*actions == Actions::Read),
+            add: usize::from(actions.creates()),
+            change: usize::from(actions.updates()),
+            destroy: usize::from(actions.deletes()),
+            forget: usize::from(actions.forgets()),
+            replace: usize::from(actions.replaces()),
+            import: usize::from(resource.importing().is_some()),
+            moved: usize::from(resource.previous_address().is_some()),
+        }
+    }
+
+    /// Adds one entry of a plan.
+    pub fn count(&mut self, resource: &ResourceChange<'_>) {
+        self.add_all(&Counts::of(resource));
     }
 
     /// Adds all of another count.

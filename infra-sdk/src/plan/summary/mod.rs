@@ -4,6 +4,7 @@ mod counts;
 mod row;
 #[expect(clippy::module_inception, reason = "the file is named after its type, `Summary`")]
 mod summary;
+mod tally;
 
 pub use counts::Counts;
 pub use row::Row;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::plan::model::{CheckStatus, Plan};
+use crate::plan::summary::tally::Tally;
 use crate::plan::summary::{Counts, Row};
 
 /// A plan in numbers and names. Made from one look at each entry; it holds addresses, never values.
@@ -91,15 +92,19 @@ impl Summary {
             drift_total: plan.resource_drift.len(),
             ..Summary::default()
         };
+        // One allocation of the right size: rows are large, and growing would copy them again and again.
+        summary.changes.reserve_exact(plan.news().count());
+        let (mut by_type, mut by_module) = (Tally::default(), Tally::default());
         for resource in &plan.resource_changes {
-            summary.counts.count(resource);
-            entry(&mut summary.by_type, &resource.kind).count(resource);
-            entry(&mut summary.by_module, resource.module_address.as_deref().unwrap_or_default())
-                .count(resource);
+            let counts = Counts::of(resource);
+            summary.counts.add_all(&counts);
+            by_type.add(&resource.kind, &counts);
+            by_module.add(resource.module_address.as_deref().unwrap_or_default(), &counts);
             if resource.is_news() {
                 summary.changes.push(Row::of(resource)?);
             }
         }
+        (summary.by_type, summary.by_module) = (by_type.into_map(), by_module.into_map());
         for output in plan.output_changes.iter().filter(|output| !output.change.actions.is_no_op()) {
             summary.outputs.push(OutputRow {
                 name: output.name.to_string(),
@@ -131,14 +136,6 @@ impl Summary {
     pub fn destroys(&self) -> bool {
         self.counts.destroy > 0
     }
-}
-
-/// The counts under `key`; the key is copied only for the first of its kind.
-fn entry<'m>(map: &'m mut BTreeMap<String, Counts>, key: &str) -> &'m mut Counts {
-    if !map.contains_key(key) {
-        map.insert(key.to_owned(), Counts::default());
-    }
-    map.get_mut(key).expect("it was just put there")
 }
 
 impl fmt::Display for Summary {
