@@ -7,8 +7,10 @@ struct Repo {
 }
 
 const SETTINGS: &str = "[project]\nname = \"infrastructure\"\nkind = \"infrastructure\"\norg = \"acme\"\n[stack.network]\ndir = \"terraform\"\n";
-const FIRST: &str = "resource \"terraform_data\" \"kept\" { input = \"one\" }\nresource \"terraform_data\" \"old\" {}\n";
-const SECOND: &str = "resource \"terraform_data\" \"kept\" { input = \"two\" }\nresource \"terraform_data\" \"new\" {}\n";
+const FIRST: &str =
+    "resource \"terraform_data\" \"kept\" { input = \"one\" }\nresource \"terraform_data\" \"old\" {}\n";
+const SECOND: &str =
+    "resource \"terraform_data\" \"kept\" { input = \"two\" }\nresource \"terraform_data\" \"new\" {}\n";
 
 impl Repo {
     fn new(name: &str) -> Self {
@@ -41,7 +43,8 @@ impl Repo {
     }
 
     fn state(&self) -> serde_json::Value {
-        let path = self.scratch.join("home/acme/local/state/acme/infrastructure/local/network/terraform.tfstate");
+        let path =
+            self.scratch.join("home/acme/local/state/acme/infrastructure/local/network/terraform.tfstate");
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     }
 
@@ -86,11 +89,12 @@ fn a_stack_goes_back_to_how_it_was_before_its_last_apply_by_the_code_of_then() {
     assert_eq!(repo.git(&["status", "--porcelain"]), "", "the checkout is as it was");
     let ledger = repo.xtask(&["infra:ledger:show", "--output", "json"], 0).stdout;
     assert!(ledger.contains("rollback-to") && ledger.contains(&first), "{ledger}");
-    let left: Vec<_> = std::fs::read_dir(repo.scratch.join("home/acme/local/terraform/infrastructure/network"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("code-"))
-        .collect();
+    let left: Vec<_> =
+        std::fs::read_dir(repo.scratch.join("home/acme/local/terraform/infrastructure/network"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("code-"))
+            .collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
@@ -114,9 +118,11 @@ fn what_cannot_be_gone_back_to_is_refused_with_what_to_do() {
     repo.xtask(&["infra:apply"], 0);
     repo.commit(FIRST);
     repo.xtask(&["infra:apply"], 0);
-    repo.xtask(&["infra:state:rollback", "network"], 4).says(&["files that differed from commit", "--commit"]);
+    repo.xtask(&["infra:state:rollback", "network"], 4)
+        .says(&["files that differed from commit", "--commit"]);
     repo.xtask(&["infra:state:rollback", "netwrk"], 5).says(&["did you mean `network`?"]);
-    repo.xtask(&["infra:state:rollback", "network", "--copy", "../../etc"], 5).says(&["no copy", "newest copies are"]);
+    repo.xtask(&["infra:state:rollback", "network", "--copy", "../../etc"], 5)
+        .says(&["no copy", "newest copies are"]);
     repo.xtask(&["infra:state:rollback", "network", "--commit", "--all"], 2);
     repo.xtask(&["infra:state:rollback", "network", "--commit=--all"], 5).says(&["no commit `--all`"]);
     // With the code named it goes.

@@ -63,11 +63,15 @@ impl Repo {
 
     /// The inputs of both resources, as the state has them.
     fn inputs(&self) -> Vec<String> {
-        let path = self.scratch.join("home/acme/local/state/acme/infrastructure/local/network/terraform.tfstate");
+        let path =
+            self.scratch.join("home/acme/local/state/acme/infrastructure/local/network/terraform.tfstate");
         let state: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
         let input = |name: &str| {
-            let resource = state["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == name);
-            resource.map(|resource| resource["instances"][0]["attributes"]["input"]["value"].as_str().unwrap().to_owned())
+            let resource =
+                state["resources"].as_array().unwrap().iter().find(|resource| resource["name"] == name);
+            resource.map(|resource| {
+                resource["instances"][0]["attributes"]["input"]["value"].as_str().unwrap().to_owned()
+            })
         };
         ["one", "two"].iter().filter_map(|name| input(name)).collect()
     }
@@ -87,7 +91,8 @@ fn a_saved_plan_is_encrypted_applied_once_and_gone() {
     assert!(applied.stdout.contains("network: 3 added"), "{}", applied.stdout);
     assert_eq!(repo.inputs(), ["1", "1"], "exactly the approved plan was applied");
     assert!(!repo.saved().exists());
-    repo.run(&["infra:apply", "--saved"], 5).says(&["the stack `network` has no saved plan", "infra:plan --save"]);
+    repo.run(&["infra:apply", "--saved"], 5)
+        .says(&["the stack `network` has no saved plan", "infra:plan --save"]);
 }
 
 #[test]
@@ -151,7 +156,8 @@ fn a_saved_plan_of_elsewhere_a_damaged_one_and_one_without_a_key_are_refused() {
     assert!(shown.stdout.contains("3 to add"), "{}", shown.stdout);
     let path = repo.scratch.join("carried/network.plan.age");
     let whole = std::fs::read(&path).unwrap();
-    let nobody = repo.command(&["infra:apply", "--plans", folder]).env("XDG_CONFIG_HOME", repo.scratch.join("nobody"));
+    let nobody =
+        repo.command(&["infra:apply", "--plans", folder]).env("XDG_CONFIG_HOME", repo.scratch.join("nobody"));
     nobody.finish().expect(5).says(&["next:"]);
     for damaged in [&whole[..whole.len() / 2], &b"nothing"[..], &[][..]] {
         std::fs::write(&path, damaged).unwrap();

@@ -157,11 +157,36 @@ impl Cx {
         self.0.lane.report(value);
     }
 
+    /// Gives a result as [`report`](Cx::report) does, for large documents and for exact numbers: `text` makes the text, and
+    /// `json` the JSON, of which only the one that is asked for is made. The JSON is written as it is: mask its texts.
+    ///
+    /// # Errors
+    /// What the one that was called fails with; `Bug` when it made no JSON.
+    pub fn report_either(
+        &self,
+        text: impl FnOnce() -> Result<String>,
+        json: impl FnOnce() -> Result<String>,
+    ) -> Result<()> {
+        if !self.0.shared.output.json {
+            self.report(&text()?);
+            return Ok(());
+        }
+        let json = serde_json::value::RawValue::from_string(json()?.trim().to_owned()).map_err(|error| {
+            Error::new(ErrorKind::Bug, "a report is no JSON")
+                .because(error.to_string())
+                .hint("please report this")
+        })?;
+        self.0.lane.report_json(json);
+        Ok(())
+    }
+
     /// Adds Markdown to the page that GitHub Actions shows for this step, masked; elsewhere it does nothing. A page that
     /// cannot be written is a warning.
     pub fn step_summary(&self, markdown: &str) {
         let output = &self.0.shared.output;
-        if output.github && !github::append_summary(self.env(), &format!("{}\n", output.masks.apply(markdown))) {
+        if output.github
+            && !github::append_summary(self.env(), &format!("{}\n", output.masks.apply(markdown)))
+        {
             self.warn("the page of the step cannot be written");
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::app::output::Output;
+use crate::app::reported::Reported;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::{LineSink, Stream};
 
@@ -22,7 +23,7 @@ pub(crate) struct Lane {
     pub(crate) requested: bool,
     printed: AtomicBool,
     progress_told: Mutex<Option<Instant>>,
-    reports: Mutex<Result<Vec<Value>>>,
+    reports: Mutex<Result<Vec<Reported>>>,
 }
 
 impl Lane {
@@ -58,7 +59,7 @@ impl Lane {
                 });
                 let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
                 match (value, &mut *reports) {
-                    (Ok(value), Ok(all)) => all.push(self.masked(value)),
+                    (Ok(value), Ok(all)) => all.push(Reported::Tree(self.masked(value))),
                     (Err(error), Ok(_)) => *reports = Err(error),
                     (_, Err(_)) => {}
                 }
@@ -74,11 +75,19 @@ impl Lane {
         }
     }
 
+    /// Takes JSON text whose texts are masked already, where there is to be a document.
+    pub(crate) fn report_json(&self, json: Box<serde_json::value::RawValue>) {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (true, Ok(all)) = (self.requested, &mut *reports) {
+            all.push(Reported::Text(json));
+        }
+    }
+
     /// The reports so far, as JSON.
     ///
     /// # Errors
     /// `Bug` when one could not be written as JSON.
-    pub(crate) fn take_reports(&self) -> Result<Vec<Value>> {
+    pub(crate) fn take_reports(&self) -> Result<Vec<Reported>> {
         let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *reports, Ok(Vec::new()))
     }

@@ -111,6 +111,7 @@ mod needs;
 mod node;
 mod output;
 mod plan_view;
+mod reported;
 mod runner;
 mod service;
 mod signal;

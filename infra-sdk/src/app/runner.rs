@@ -15,6 +15,7 @@ use crate::app::graph::{Plan, Queue};
 use crate::app::lane::Lane;
 use crate::app::needs::Output as Produced;
 use crate::app::node::Node;
+use crate::app::reported::Reported;
 use crate::app::summary::{Failure, Outcome, Summary, TaskState};
 use crate::cancel::CancelToken;
 use crate::error::{ErrorKind, Result};
@@ -49,7 +50,7 @@ struct Progress {
     produced: Vec<Option<Produced>>,
     states: Vec<TaskState>,
     took: Vec<Duration>,
-    reports: HashMap<u32, Vec<serde_json::Value>>,
+    reports: HashMap<u32, Vec<Reported>>,
     failures: Vec<Failure>,
     single: bool,
 }

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use crate::app::exit;
 use crate::app::graph::Plan;
+use crate::app::reported::Reported;
 use crate::error::{Error, ErrorKind};
 use crate::time::human;
 
@@ -45,7 +44,7 @@ pub(crate) struct Outcome {
     pub(crate) hidden: bool,
     pub(crate) state: TaskState,
     pub(crate) took: Duration,
-    pub(crate) reports: Vec<Value>,
+    pub(crate) reports: Vec<Reported>,
 }
 
 /// A task that failed, and why.
@@ -126,26 +125,22 @@ impl Summary {
 
     /// The one document of `--output json`: the reports of what was asked for by name.
     /// `None` when a failed run has nothing to report.
-    pub(crate) fn document(&mut self, plan: &Plan) -> Option<Value> {
-        let mut all = Map::new();
+    pub(crate) fn document(&mut self, plan: &Plan) -> Option<Reported> {
+        let mut all = Vec::new();
         for outcome in &mut self.outcomes {
             if plan.is_requested(outcome.index) {
-                let mut reports = std::mem::take(&mut outcome.reports);
-                let value = match reports.len() {
-                    0 => Value::Null,
-                    1 => reports.remove(0),
-                    _ => Value::Array(reports),
-                };
-                all.insert(outcome.name.to_string(), value);
+                let reported = Reported::of_task(std::mem::take(&mut outcome.reports));
+                all.push((outcome.name.to_string(), reported));
             }
         }
-        if self.exit_code() != exit::OK && all.values().all(Value::is_null) {
+        if self.exit_code() != exit::OK && all.iter().all(|(_, reported)| reported.is_nothing()) {
             return None;
         }
-        match (plan.requested.len(), all.values_mut().next()) {
-            (1, Some(only)) => Some(only.take()),
-            _ => Some(Value::Object(all)),
+        if plan.requested.len() == 1 && all.len() == 1 {
+            return all.pop().map(|(_, reported)| reported);
         }
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        Some(Reported::Map(all))
     }
 
     /// The failure that is told last: the first one, or the cancellation.

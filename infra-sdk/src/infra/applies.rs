@@ -8,10 +8,12 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
+use crate::infra::compared::Compared;
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::names::Label;
-use crate::plan::{PlanJson, Veil, verdict};
+use crate::plan::verdict::Verdict;
+use crate::plan::{PlanJson, Veil};
 use crate::terraform::{Applied, PlanFile, Stack};
 use crate::time::Timestamp;
 
@@ -76,7 +78,7 @@ impl Infra {
         for (name, config, package) in packages {
             let stack = self.open_stack(&terraform, name, config).await?;
             let (time, approved) = (package.time, stack.unpack(package)?);
-            self.host().tell(&self.shown(name, &approved.plan()?)?);
+            self.tell_plan(name, &approved).await?;
             let applied = if approved.has_changes() && time.plus(PLAN_LASTS) < Timestamp::now() {
                 self.host().tell(&format!("{name}: the plan is older than seven days, so a new one is made"));
                 self.apply_anew(name, &stack, &approved.json(), &()).await?
@@ -114,7 +116,7 @@ impl Infra {
         variables: &V,
     ) -> Result<Option<Applied>> {
         let plan = stack.plan(variables).await?;
-        self.host().tell(&self.shown(name, &plan.plan()?)?);
+        self.tell_plan(name, &plan).await?;
         self.apply_approved(name, stack, plan, variables).await
     }
 
@@ -148,20 +150,15 @@ impl Infra {
         variables: &V,
     ) -> Result<Option<Applied>> {
         let anew = stack.plan(variables).await?;
-        let comparison = {
-            let (approved, anew) = (approved.plan()?, anew.plan()?);
-            let mut veil = Veil::of(&approved)?;
-            veil.learn(&anew)?;
-            let comparison = verdict::compare(&approved, &anew)?;
-            self.host().tell(&format!("{name}: {}", veil.apply(&comparison.to_string())));
-            comparison
-        };
+        let compared = Compared::of(&approved.plan()?, &anew.plan()?)?;
+        compared.to_string().lines().for_each(|line| self.host().tell(line));
+        let comparison = compared.comparison();
         if !comparison.allows_apply() {
             return Err(Error::new(ErrorKind::Denied, "what would be done now was not approved")
                 .with("stack", name)
                 .with("verdict", comparison.verdict)
                 .hint("look at what differs above, then plan again and have that plan approved")
-                .exit_with(comparison.verdict.exit_code().max(verdict::Verdict::Wider.exit_code())));
+                .exit_with(comparison.verdict.exit_code().max(Verdict::Wider.exit_code())));
         }
         if !anew.has_changes() {
             return Ok(None);

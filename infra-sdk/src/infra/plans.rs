@@ -1,16 +1,16 @@
 //! Planning stacks: what applying them would do, shown without a secret and kept encrypted for the apply.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::file::{self, Access};
 use crate::infra::open::Infra;
+use crate::infra::plan_view::{PlanView, PlanViews};
 use crate::names::Label;
+use crate::plan::judge::Findings;
 use crate::plan::rollback::WayBack;
-use crate::plan::{Plan, Veil};
+use crate::plan::{Note, PlanJson};
 use crate::terraform::{PlanFile, PlanPackage};
 
 /// A sealed plan larger than this was not written here.
@@ -23,84 +23,68 @@ pub struct PlanOptions {
     pub save: Option<PathBuf>,
 }
 
-/// What a plan of all stacks says.
-#[derive(Debug, Serialize)]
-pub struct PlannedStacks {
-    /// The stacks, in the order in which they would be applied.
-    pub stacks: Vec<PlannedStack>,
-}
-
-/// What a plan of one stack says.
-#[derive(Debug, Serialize)]
-pub struct PlannedStack {
-    /// The stack.
-    pub stack: Label,
-    /// Where the plan is kept, encrypted, if it was to be.
-    pub saved: Option<PathBuf>,
-    /// What would undo it, and what nothing undoes.
-    pub way_back: WayBack,
-    #[serde(skip)]
-    shown: String,
-}
-
-impl fmt::Display for PlannedStacks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.stacks.is_empty() {
-            return f.write_str("infra.toml has no stacks for this environment");
-        }
-        for (index, stack) in self.stacks.iter().enumerate() {
-            write!(f, "{}{}", if index == 0 { "" } else { "\n" }, stack.shown)?;
-        }
-        Ok(())
-    }
-}
-
 impl Infra {
     /// Plans every stack of this environment changing nothing.
     ///
     /// # Errors
     /// `NotFound` when terraform is missing; what the first failing stack fails with.
-    pub async fn plan_stacks(&self, options: &PlanOptions) -> Result<PlannedStacks> {
+    pub async fn plan_stacks(&self, options: &PlanOptions) -> Result<PlanViews> {
         let terraform = self.terraform().await?;
-        let mut stacks = Vec::new();
+        let mut views = PlanViews::default();
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
             let stack = self.open_stack(&terraform, name, config).await?;
             let plan = stack.plan(&()).await?;
-            let saved = match &options.save {
-                Some(folder) => Some(self.save_plan(name, &plan, folder).await?),
-                None => None,
-            };
-            stacks.push(self.planned(name, &plan.plan()?, saved)?);
+            let mut view = self.view(name, plan.json()).await?;
+            if let Some(folder) = &options.save {
+                view.saved = Some(self.save_plan(name, &plan, folder).await?);
+            }
+            views.stacks.push(view);
         }
-        Ok(PlannedStacks { stacks })
+        Ok(views)
     }
 
     /// What the plans kept in `folder` would do.
     ///
     /// # Errors
     /// As [`apply_saved`](Infra::apply_saved) for reading them.
-    pub fn saved_plans(&self, folder: &Path) -> Result<PlannedStacks> {
-        let mut stacks = Vec::new();
+    pub async fn saved_plans(&self, folder: &Path) -> Result<PlanViews> {
+        let mut views = PlanViews::default();
         for (name, _) in self.settings().stacks_in_order(self.environment()) {
             let package = self.load_plan(name, folder)?;
-            stacks.push(self.planned(name, &package.json().plan()?, Some(self.plan_path(name, folder)))?);
+            let mut view = self.view(name, package.into_json()).await?;
+            view.saved = Some(self.plan_path(name, folder));
+            views.stacks.push(view);
         }
-        Ok(PlannedStacks { stacks })
+        Ok(views)
     }
 
-    fn planned(&self, stack: &Label, plan: &Plan<'_>, saved: Option<PathBuf>) -> Result<PlannedStack> {
-        let shown = self.shown(stack, plan)?;
-        Ok(PlannedStack { stack: stack.clone(), saved, way_back: WayBack::of(plan)?, shown })
+    /// A plan of one stack with everything this repo has to say about it.
+    ///
+    /// # Errors
+    /// What a judge, the price table or a value of the plan fails with.
+    pub async fn view(&self, stack: &Label, json: Arc<PlanJson>) -> Result<PlanView> {
+        let plan = json.plan()?;
+        let findings = self.judge(&plan)?;
+        let mut notes = Vec::new();
+        let way_back = WayBack::of(&plan)?;
+        if way_back.losses().next().is_some() {
+            let lines = way_back.losses().map(|step| step.to_string().trim_start().to_owned()).collect();
+            notes.push(Note { title: "What nothing brings back".into(), lines });
+        }
+        let folder = self.settings().stack.get(stack).map(|stack| stack.dir.clone());
+        Ok(PlanView { name: stack.to_string(), folder, json: json.clone(), findings, notes, saved: None })
     }
 
-    /// What a plan does, without a secret.
-    pub(super) fn shown(&self, stack: &Label, plan: &Plan<'_>) -> Result<String> {
-        let summary = crate::plan::Summary::of(plan)?;
-        Ok(Veil::of(plan)?.apply(&format!("{stack}: {summary}")).into_owned())
+    /// Tells what a plan does, without a secret; gives what judges found in it.
+    pub(super) async fn tell_plan(&self, stack: &Label, plan: &PlanFile) -> Result<Findings> {
+        let mut views = PlanViews { stacks: vec![self.view(stack, plan.json()).await?] };
+        let text = if plan.has_changes() { views.terminal()? } else { format!("{stack}: no changes") };
+        text.trim_end().lines().for_each(|line| self.host().tell(line));
+        Ok(std::mem::take(&mut views.stacks[0].findings))
     }
 
-    pub(super) fn judge(&self, _: &crate::plan::Plan<'_>) -> Result<crate::plan::judge::Findings> {
-        Ok(crate::plan::judge::Findings::default())
+    pub(super) fn judge(&self, _: &crate::plan::Plan<'_>) -> Result<Findings> {
+        Ok(Findings::default())
     }
 
     /// Where saved plans are kept on this machine unless another folder is named.

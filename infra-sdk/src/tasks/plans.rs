@@ -1,12 +1,15 @@
 //! `infra:plan`, `infra:apply` and `infra:plan:*`: what a plan does, what another one does beyond it, and doing it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
+use crate::env::GITHUB_ACTIONS;
 use crate::error::Result;
-use crate::infra::PlanOptions;
+use crate::file::{self, Access};
+use crate::infra::{Compared, PlanOptions, PlanView, PlanViews};
+use crate::plan::{COMMENT_LIMIT, PlanJson};
 
 /// The handles of `infra:plan:*`.
 #[derive(Clone, Copy, Debug)]
@@ -51,21 +54,66 @@ pub(super) fn paths(matches: &ArgMatches, name: &str) -> Vec<PathBuf> {
     matches.get_many::<String>(name).into_iter().flatten().map(PathBuf::from).collect()
 }
 
+/// Files that a page is written to.
+#[derive(Default)]
+struct Files {
+    markdown: Option<PathBuf>,
+    limit: usize,
+    sarif: Option<PathBuf>,
+}
+
+impl Files {
+    fn augment(command: Command) -> Command {
+        let markdown = Arg::new("markdown").long("markdown").value_name("FILE");
+        let limit = Arg::new("limit").long("limit").value_name("BYTES").default_value("65000");
+        let sarif = Arg::new("sarif").long("sarif").value_name("FILE");
+        command
+            .arg(markdown.help("Also write a page for a comment on GitHub"))
+            .arg(limit.value_parser(value_parser!(usize)).help("How large that page may be"))
+            .arg(sarif.help("Also write the findings as SARIF"))
+    }
+
+    fn of(matches: &ArgMatches) -> Self {
+        let limit = matches.get_one("limit").copied().unwrap_or(COMMENT_LIMIT);
+        Files { markdown: paths(matches, "markdown").pop(), limit, sarif: paths(matches, "sarif").pop() }
+    }
+
+    fn write(&self, cx: &Cx, views: &PlanViews) -> Result<()> {
+        let write = |path: &Path, text: String| {
+            file::write(&cx.env().cwd().join(path), text.as_bytes(), Access::Shared)
+        };
+        if let Some(path) = &self.markdown {
+            // One comment for each environment: another run finds it by this key.
+            let key = cx.environment().to_string();
+            write(path, views.page(|page| page.markdown(&key, self.limit))?)?;
+        }
+        if let Some(path) = &self.sarif {
+            write(path, views.page(|page| page.sarif())?)?;
+        }
+        Ok(())
+    }
+}
+
 struct PlanFlags {
     save: bool,
     out: Option<PathBuf>,
+    files: Files,
 }
 
 impl TaskArgs for PlanFlags {
     fn augment(command: Command) -> Command {
         let save = Arg::new("save").long("save").action(ArgAction::SetTrue);
         let out = Arg::new("out").long("out").value_name("FOLDER");
-        command
+        Files::augment(command)
             .arg(save.help("Keep the plans, encrypted, for `infra:apply --saved`"))
             .arg(out.help("Keep them in this folder, to carry them elsewhere"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(PlanFlags { save: matches.get_flag("save"), out: paths(matches, "out").pop() })
+        Ok(PlanFlags {
+            save: matches.get_flag("save"),
+            out: paths(matches, "out").pop(),
+            files: Files::of(matches),
+        })
     }
 }
 
@@ -89,16 +137,18 @@ impl TaskArgs for ApplyFlags {
 
 struct ShowFlags {
     plans: Vec<PathBuf>,
+    files: Files,
 }
 
 impl TaskArgs for ShowFlags {
     fn augment(command: Command) -> Command {
         let plans =
             Arg::new("plan").value_name("PLAN.json").action(ArgAction::Append).num_args(1..).required(true);
-        command.arg(plans.help("What `terraform show -json PLANFILE` wrote; `-` for standard input"))
+        Files::augment(command)
+            .arg(plans.help("What `terraform show -json PLANFILE` wrote; `-` for standard input"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(ShowFlags { plans: paths(matches, "plan") })
+        Ok(ShowFlags { plans: paths(matches, "plan"), files: Files::of(matches) })
     }
 }
 
@@ -127,8 +177,8 @@ async fn plan(cx: Cx, flags: PlanFlags) -> Result<()> {
         Some(folder) => Some(cx.env().cwd().join(folder)),
         None => flags.save.then(|| infra.plans_folder()),
     };
-    cx.report(&infra.plan_stacks(&PlanOptions { save: save.filter(|_| !cx.is_dry_run()) }).await?);
-    Ok(())
+    let options = PlanOptions { save: save.filter(|_| !cx.is_dry_run()) };
+    tell(&cx, &infra.plan_stacks(&options).await?, &flags.files)
 }
 
 async fn apply(cx: Cx, flags: ApplyFlags) -> Result<()> {
@@ -138,18 +188,45 @@ async fn apply(cx: Cx, flags: ApplyFlags) -> Result<()> {
         None => flags.saved.then(|| infra.plans_folder()),
     };
     match saved {
-        Some(folder) if cx.is_dry_run() => cx.report(&infra.saved_plans(&folder)?),
+        Some(folder) if cx.is_dry_run() => tell(&cx, &infra.saved_plans(&folder).await?, &Files::default())?,
         Some(folder) => cx.report(&infra.apply_saved(&folder).await?),
-        None if cx.is_dry_run() => cx.report(&infra.plan_stacks(&PlanOptions::default()).await?),
+        None if cx.is_dry_run() => {
+            tell(&cx, &infra.plan_stacks(&PlanOptions::default()).await?, &Files::default())?;
+        }
         None => cx.report(&infra.apply_stacks().await?),
     }
     Ok(())
 }
 
-async fn show(_: Cx, _: ShowFlags) -> Result<()> {
-    Ok(())
+async fn show(cx: Cx, flags: ShowFlags) -> Result<()> {
+    let mut views = PlanViews::default();
+    for path in &flags.plans {
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        views.stacks.push(PlanView::new(name, read(&cx, path)?));
+    }
+    tell(&cx, &views, &flags.files)
 }
 
-async fn diff(_: Cx, _: DiffFlags) -> Result<()> {
-    Ok(())
+async fn diff(cx: Cx, flags: DiffFlags) -> Result<()> {
+    let (approved, anew) = (read(&cx, &flags.approved)?, read(&cx, &flags.anew)?);
+    let comparison = Compared::of(&approved.plan()?, &anew.plan()?)?;
+    cx.report(&comparison);
+    comparison.into_result()
+}
+
+/// Reads a plan; `-` is standard input.
+pub(super) fn read(cx: &Cx, path: &Path) -> Result<PlanJson> {
+    if path == Path::new("-") {
+        return PlanJson::from_reader(std::io::stdin().lock());
+    }
+    PlanJson::read(cx.env().cwd().join(path))
+}
+
+/// Shows plans to whoever asked, and writes the files that were asked for.
+fn tell(cx: &Cx, views: &PlanViews, files: &Files) -> Result<()> {
+    files.write(cx, views)?;
+    if cx.env().flag(GITHUB_ACTIONS) {
+        cx.step_summary(&views.page(|page| page.step_summary())?);
+    }
+    cx.report_either(|| views.terminal(), || views.json())
 }

@@ -1,6 +1,7 @@
 //! A plan packed to be carried elsewhere: what Terraform saved, and what it shows of it, in one piece.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
 
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
@@ -27,7 +28,7 @@ pub struct PlanPackage {
     /// The commit of the code, where it is known.
     pub commit: Option<String>,
     pub(super) saved: Vec<u8>,
-    pub(super) json: PlanJson,
+    pub(super) json: Arc<PlanJson>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -47,13 +48,12 @@ impl PlanPackage {
     /// `Io` when the saved plan cannot be read.
     pub fn of(plan: &PlanFile, key: &StateKey, commit: Option<String>) -> Result<Self> {
         let saved = std::fs::read(plan.path()).context("read a saved plan")?;
-        let json = PlanJson::new(plan.json().as_bytes())?;
-        Ok(PlanPackage { key: key.to_string(), time: Timestamp::now(), commit, saved, json })
+        Ok(PlanPackage { key: key.to_string(), time: Timestamp::now(), commit, saved, json: plan.json() })
     }
 
     /// What the plan does.
-    pub fn json(&self) -> &PlanJson {
-        &self.json
+    pub fn into_json(self) -> Arc<PlanJson> {
+        self.json
     }
 
     /// Everything, for a file; in clear.
@@ -96,7 +96,7 @@ impl PlanPackage {
         let mut json = Vec::new();
         // A plan larger than is read anywhere else is refused before it fills the memory.
         DeflateDecoder::new(packed).take((1 << 30) + 1).read_to_end(&mut json).map_err(|_| foreign())?;
-        let json = PlanJson::new(json)?;
+        let json = Arc::new(PlanJson::new(json)?);
         Ok(PlanPackage { key: head.key, time: head.time, commit: head.commit, saved: saved.to_vec(), json })
     }
 }
@@ -120,7 +120,7 @@ mod tests {
             time: Timestamp::now(),
             commit: Some("1f0e140".into()),
             saved: b"PK\x03\x04\nsaved".to_vec(),
-            json: PlanJson::new(&br#"{"format_version":"1.2"}"#[..]).unwrap(),
+            json: Arc::new(PlanJson::new(&br#"{"format_version":"1.2"}"#[..]).unwrap()),
         }
     }
 

@@ -34,13 +34,13 @@ impl PlanFile {
     /// `json` is what Terraform shows of the plan in `saved`.
     pub(super) fn new(
         stack: &str,
-        json: PlanJson,
+        json: Arc<PlanJson>,
         secrets: Vec<SecretValue>,
         saved: Saved,
         opened: Arc<Opened>,
     ) -> Result<Self> {
         let summary = Summary::of(&json.plan()?)?;
-        Ok(PlanFile { stack: stack.to_owned(), summary, json: Arc::new(json), secrets, saved, opened })
+        Ok(PlanFile { stack: stack.to_owned(), summary, json, secrets, saved, opened })
     }
 
     /// The stack it is for.

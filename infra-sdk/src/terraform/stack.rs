@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access, FileLock, failed};
 use crate::names::Label;
-use crate::plan::PlanJson;
+use crate::plan::{PlanJson, Veil};
 use crate::process::Cmd;
 use crate::secret::SecretValue;
 use crate::state::BackendSettings;
@@ -23,6 +23,9 @@ use crate::terraform::package::PlanPackage;
 use crate::terraform::plan_file::{Applied, PlanFile, Saved};
 use crate::terraform::tree::Tree;
 use crate::terraform::variables::VariableFile;
+
+/// More than these would take longer to look for than Terraform takes to print a line.
+const MOST_MASKS: usize = 5_000;
 
 /// Where a stack's code, data and state are.
 #[derive(Clone, Debug)]
@@ -160,7 +163,13 @@ impl Stack {
         let show = self.command("show").arg("-json").arg(&saved.path).tee(Arc::new(words.clone()));
         let take = |json: &mut Vec<u8>, piece: &[u8]| json.extend_from_slice(piece);
         let json = show.fold(Vec::new(), take).await.map_err(|error| self.explain("show", error, &words))?;
-        PlanFile::new(self.place.name.as_str(), PlanJson::new(json)?, secrets, saved, self.opened.clone())
+        PlanFile::new(
+            self.place.name.as_str(),
+            Arc::new(PlanJson::new(json)?),
+            secrets,
+            saved,
+            self.opened.clone(),
+        )
     }
 
     /// Lets Terraform say in its own words, attribute by attribute, what a plan changes.
@@ -169,7 +178,7 @@ impl Stack {
     /// `Failed` with Terraform's words; `Cancelled`, `TimedOut`.
     pub async fn show(&self, plan: &PlanFile) -> Result<()> {
         let cmd = self.command("show").arg("-no-color").arg(plan.path());
-        self.run("show", plan.secrets().iter().fold(cmd, Cmd::mask)).await
+        self.run("show", hidden(cmd, &plan)?).await
     }
 
     /// Carries out exactly this plan. A cancelled apply begins nothing new and has 60 seconds to finish what it began
@@ -192,7 +201,7 @@ impl Stack {
             .arg(plan.path())
             // Into a pipe, Terraform would die at its next line once this process is killed, and lose what it just made.
             .through_file(&log);
-        let applied = self.run("apply", plan.secrets().iter().fold(cmd, Cmd::mask)).await;
+        let applied = self.run("apply", hidden(cmd, &plan)?).await;
         // It may show an unmarked secret; the next opening of the stack removes it where this does not get to.
         let _ = std::fs::remove_file(log);
         applied?;
@@ -275,6 +284,13 @@ impl Stack {
         };
         explain(&attempt, error, words)
     }
+}
+
+/// Hides the secrets of a plan in what a command prints: Terraform itself shows those that lost their mark.
+fn hidden(cmd: Cmd, plan: &PlanFile) -> Result<Cmd> {
+    let veil = Veil::of(&plan.plan()?)?;
+    let cmd = plan.secrets().iter().fold(cmd, Cmd::mask);
+    Ok(veil.secrets().take(MOST_MASKS).fold(cmd, Cmd::mask))
 }
 
 impl fmt::Debug for Stack {

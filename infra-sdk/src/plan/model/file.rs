@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::file::failed;
 use crate::plan::model::Plan;
 
@@ -46,6 +46,16 @@ impl PlanJson {
         let fail = |error| failed("read a plan", path, error);
         file.by_ref().take(LARGEST + 1).read_to_end(&mut bytes).map_err(fail)?;
         Self::new(bytes).map_err(|error| error.with("path", path.display()))
+    }
+
+    /// Reads to the end of a stream of at most 1 GiB, such as standard input.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be read; `Invalid` when it is larger.
+    pub fn from_reader(reader: impl Read) -> Result<Self> {
+        let mut bytes = Vec::new();
+        reader.take(LARGEST + 1).read_to_end(&mut bytes).context("read a plan")?;
+        Self::new(bytes)
     }
 
     /// Takes a text that is in memory already.

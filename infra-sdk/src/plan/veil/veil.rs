@@ -67,6 +67,11 @@ impl Veil {
         }
     }
 
+    /// The values it hides.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretValue> {
+        self.secrets.iter()
+    }
+
     /// `text` without a secret in it.
     pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.masks_for([text].into_iter()) {
