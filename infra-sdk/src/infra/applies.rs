@@ -17,6 +17,9 @@ use crate::plan::{PlanJson, Veil};
 use crate::terraform::{Applied, PlanFile, Stack};
 use crate::time::Timestamp;
 
+/// The exit code of a plan that a judge does not allow; the same as that of `infra:policy:check`.
+const REFUSED: u8 = 10;
+
 /// A plan saved longer ago is made anew and compared before it is applied: the world has moved on.
 const PLAN_LASTS: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
@@ -167,13 +170,14 @@ impl Infra {
     }
 
     async fn apply_judged(&self, name: &Label, stack: &Stack, plan: PlanFile) -> Result<Applied> {
-        let findings = self.judge(&plan.plan()?)?;
+        let findings = self.judge(&plan.plan()?).await?;
         if !findings.allow() {
             let veil = Veil::of(&plan.plan()?)?;
             self.host().tell(&veil.apply(&findings.to_string()));
             return Err(Error::new(ErrorKind::Denied, "the plan breaks a rule")
                 .with("stack", name)
-                .hint("do what the findings above say; `cargo xtask infra:policy:check` shows them again"));
+                .hint("do what the findings above say; `cargo xtask infra:policy:check` shows them again")
+                .exit_with(REFUSED));
         }
         let mut details = Vec::new();
         if let Some(commit) = self.commit().await {

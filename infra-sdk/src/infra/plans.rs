@@ -64,7 +64,7 @@ impl Infra {
     /// What a judge, the price table or a value of the plan fails with.
     pub async fn view(&self, stack: &Label, json: Arc<PlanJson>) -> Result<PlanView> {
         let plan = json.plan()?;
-        let findings = self.judge(&plan)?;
+        let findings = self.judge(&plan).await?;
         let mut notes = Vec::new();
         let way_back = WayBack::of(&plan)?;
         if way_back.losses().next().is_some() {
@@ -81,10 +81,6 @@ impl Infra {
         let text = if plan.has_changes() { views.terminal()? } else { format!("{stack}: no changes") };
         text.trim_end().lines().for_each(|line| self.host().tell(line));
         Ok(std::mem::take(&mut views.stacks[0].findings))
-    }
-
-    pub(super) fn judge(&self, _: &crate::plan::Plan<'_>) -> Result<Findings> {
-        Ok(Findings::default())
     }
 
     /// Where saved plans are kept on this machine unless another folder is named.
