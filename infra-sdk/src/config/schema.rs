@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::extends::Extends;
+use crate::config::policy::Policy;
 use crate::config::stores::{SecretSpec, Store, Vault};
 use crate::config::values::{self, Span};
 use crate::digest::Digest;
@@ -43,6 +44,9 @@ pub struct Settings {
     /// The container images, by name.
     #[serde(default)]
     pub image: BTreeMap<Label, Image>,
+    /// What a plan is judged by.
+    #[serde(default)]
+    pub policy: Policy,
     /// How the project is rolled out.
     #[serde(default)]
     pub deploy: Deploy,
