@@ -82,6 +82,19 @@ pub enum Kind {
     Manager,
 }
 
+impl Kind {
+    /// The kind as `infra.toml` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Webapp => "webapp",
+            Kind::Api => "api",
+            Kind::Cli => "cli",
+            Kind::Infrastructure => "infrastructure",
+            Kind::Manager => "manager",
+        }
+    }
+}
+
 /// `[env.NAME]`: one environment.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Environment {

@@ -7,6 +7,7 @@ mod guard;
 mod iam;
 mod network;
 mod pattern;
+mod policy_tests;
 mod public;
 mod rules;
 mod tags;
@@ -15,4 +16,5 @@ mod tests;
 
 pub use check::check;
 pub use finding::{Finding, Findings, Level};
+pub use policy_tests::{PolicyTest, PolicyTests};
 pub use rules::Rules;

@@ -42,6 +42,18 @@ impl Rules {
         Rules { owned, protected, required_tags, public, level }
     }
 
+    /// The finding of a rule of one's own with the level that is set for it; `None` when it is switched off.
+    pub fn set_level(&self, mut finding: Finding) -> Option<Finding> {
+        finding.level = match self.level.get(&finding.rule).filter(|_| finding.rule.contains('.')) {
+            None => finding.level,
+            Some(RuleLevel::Error) => Level::Error,
+            Some(RuleLevel::Warning) => Level::Warning,
+            Some(RuleLevel::Note) => Level::Note,
+            Some(RuleLevel::Off) => return None,
+        };
+        Some(finding)
+    }
+
     /// The finding of a built-in rule as these rules have it: at most as bad as they say, or not at all.
     pub(super) fn limit(&self, mut finding: Finding) -> Option<Finding> {
         let most = match self.level.get(&finding.rule) {
