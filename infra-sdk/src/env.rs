@@ -17,6 +17,8 @@ pub const INFRA_JOBS: &str = "INFRA_JOBS";
 pub const INFRA_AGE_KEY: &str = "INFRA_AGE_KEY";
 /// The file of the age key; comes before the place that `[vault]` names.
 pub const INFRA_AGE_KEY_FILE: &str = "INFRA_AGE_KEY_FILE";
+/// Set in a process that this program started to evaluate policies; not meant for people.
+pub const INFRA_POLICY_PROCESS: &str = "INFRA_POLICY_PROCESS";
 /// A folder or URL that stands in for the release servers of Terraform and OpenTofu.
 pub const INFRA_TOOLS_MIRROR: &str = "INFRA_TOOLS_MIRROR";
 /// The prefix of variables that override `infra.toml`: `INFRA_CONFIG__DEPLOY__PORT=8080` sets `deploy.port`.

@@ -11,6 +11,7 @@
 //! | `github` | GitHub's secrets of repositories, environments and organisations |
 //! | `cloudflare` | Cloudflare Worker secrets |
 //! | `aws-ssm`, `aws-secrets-manager` | secrets in Parameter Store and in Secrets Manager; `aws` is both |
+//! | `policy` | rules of your own about plans, in Rego |
 //! | `full` | all of them |
 
 // The floor: each may use the ones before it.
@@ -61,6 +62,8 @@ pub mod aws;
 pub mod github;
 #[cfg(feature = "cloudflare")]
 pub mod cloudflare;
+#[cfg(feature = "policy")]
+pub mod rego;
 
 // Everything together: one environment, and the tasks on it.
 pub mod infra;

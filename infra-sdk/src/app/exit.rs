@@ -28,6 +28,8 @@ pub const CONFLICT: u8 = 7;
 pub const UNAVAILABLE: u8 = 8;
 /// A backend was asked for that is not compiled in.
 pub const NOT_BUILT: u8 = 9;
+/// A judge refused a plan: there is a finding of the level `error`.
+pub const REFUSED: u8 = 10;
 /// A mistake in the tasks or in this crate: a panic, a cycle, a name used twice.
 pub const BUG: u8 = 70;
 /// A deadline passed.

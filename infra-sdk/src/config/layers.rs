@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::document;
+use crate::config::{document, policy};
 use crate::error::Result;
 use crate::names::{EnvName, nearest};
 use crate::tree::{Node, Origin, Problem, ProblemKind, Value};
@@ -44,7 +44,9 @@ pub(crate) struct Setting {
 impl Layers {
     pub(crate) fn new(extends: Option<Node>, file: Node, settings: Vec<Setting>) -> Result<Self> {
         let mut defaults = document::parse(DEFAULTS, "SDK")?;
-        place_everywhere(&mut defaults, &Origin::named("SDK default"));
+        let origin = Origin::named("SDK default");
+        place_everywhere(&mut defaults, &origin);
+        defaults.merge(Node::table([("policy", policy::defaults(&origin))], origin));
         Ok(Layers { files: [Some(defaults), extends, Some(file)].into_iter().flatten().collect(), settings })
     }
 
@@ -67,6 +69,14 @@ impl Layers {
             section.is_some_and(|section| OVERRIDES.iter().any(|key| section.get(key).is_some()))
         };
         self.files.iter().any(holds)
+    }
+
+    /// What makes a rule of `[policy]` milder than the file in `extends` has it.
+    pub(crate) fn weakened(&self) -> Vec<Problem> {
+        match self.files.as_slice() {
+            [_, extended, file] => policy::weakened(extended, file, &self.settings),
+            _ => Vec::new(),
+        }
     }
 
     /// All layers on top of each other, for one environment.
@@ -100,6 +110,7 @@ fn lay(tree: &mut Node, mut layer: Node, environment: &EnvName) {
             }
         }
     }
+    policy::join(tree, &mut layer);
     tree.merge(layer);
     tree.merge(only);
 }

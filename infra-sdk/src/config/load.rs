@@ -26,7 +26,7 @@ pub struct Flags {
 /// Layers, later wins: SDK defaults, the file in `extends`, `infra.toml`, variables such as
 /// `INFRA_CONFIG__DEPLOY__PORT`, flags. In each file `[env.NAME]` may also hold `deploy`, `image`, `refs`, `secrets`,
 /// `stack` and `tools`: they are laid on top of that file's own when NAME is the environment. Tables are merged
-/// key by key; lists are replaced.
+/// key by key; lists are replaced, but those of `[policy]`, which are joined.
 ///
 /// ```
 /// use infra_sdk::config::Config;
@@ -113,7 +113,7 @@ impl Config {
 
     fn settle(root: PathBuf, layers: &Layers, asked: &str, by: &str) -> Result<Self> {
         let environment = choose(asked, by, layers)?;
-        let mut problems = BTreeSet::new();
+        let mut problems: BTreeSet<Problem> = layers.weakened().into_iter().collect();
         let mut chosen = None;
         for name in layers.environments().into_keys() {
             // A mistake in what another environment overrides would otherwise wait until it is deployed.

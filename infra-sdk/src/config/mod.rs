@@ -10,6 +10,7 @@ mod layers;
 mod load;
 mod lock;
 mod pin;
+mod policy;
 mod remote;
 mod schema;
 mod show;
@@ -23,6 +24,7 @@ pub use extends::Extends;
 pub use load::{Config, Flags};
 pub use lock::{Lock, LockedExtends};
 pub use pin::Pin;
+pub use policy::{Policy, RuleLevel};
 pub use schema::{
     Deploy, Environment, Export, Image, Kind, Project, Provider, Settings, Stack, State, StateKind, Target,
     Tool,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::extends::Extends;
+use crate::config::policy::Policy;
 use crate::config::stores::{SecretSpec, Store, Vault};
 use crate::config::values::{self, Span};
 use crate::digest::Digest;
@@ -43,6 +44,9 @@ pub struct Settings {
     /// The container images, by name.
     #[serde(default)]
     pub image: BTreeMap<Label, Image>,
+    /// What a plan is judged by.
+    #[serde(default)]
+    pub policy: Policy,
     /// How the project is rolled out.
     #[serde(default)]
     pub deploy: Deploy,
@@ -76,6 +80,19 @@ pub enum Kind {
     Infrastructure,
     /// The repo that plans and applies for others.
     Manager,
+}
+
+impl Kind {
+    /// The kind as `infra.toml` writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Webapp => "webapp",
+            Kind::Api => "api",
+            Kind::Cli => "cli",
+            Kind::Infrastructure => "infrastructure",
+            Kind::Manager => "manager",
+        }
+    }
 }
 
 /// `[env.NAME]`: one environment.

@@ -31,7 +31,7 @@ use crate::tasks::services::Services;
 /// }
 /// ```
 pub fn main(tasks: impl FnOnce(&mut App, &InfraTasks)) -> ExitCode {
-    if let Some(code) = Infra::supervise_if_asked() {
+    if let Some(code) = Infra::supervise_if_asked().or_else(Infra::evaluate_if_asked) {
         return code;
     }
     let env = match Env::of_process() {

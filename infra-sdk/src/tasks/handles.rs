@@ -2,8 +2,9 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, DeployTasks, DevTasks, DriftTasks, LedgerTasks, PlanTasks, RefsTasks, SecretsTasks,
-    StateTasks, ToolsTasks, config, deploy, dev, drift, ledger, plans, refs, secrets, state, tools,
+    ConfigTasks, DeployTasks, DevTasks, DriftTasks, LedgerTasks, PlanTasks, PolicyTasks, RefsTasks,
+    SecretsTasks, StateTasks, ToolsTasks, config, deploy, dev, drift, ledger, plans, policy, refs, secrets,
+    state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
@@ -28,6 +29,8 @@ pub struct InfraTasks {
     pub drift: DriftTasks,
     /// `infra:state:*`
     pub state: StateTasks,
+    /// `infra:policy:*`
+    pub policy: PolicyTasks,
     /// `infra:deploy:*`
     pub deploy: DeployTasks,
     /// `infra:dev:*`
@@ -46,11 +49,26 @@ impl InfraTasks {
             let refs = refs::register(pack);
             let (plan, apply, plans) = plans::register(pack);
             let drift = drift::register(pack);
+            let policy = policy::register(pack);
             let state = state::register(pack);
             let deploy = deploy::register(pack);
             let dev = dev::register(pack, &tools, &secrets);
             let ledger = ledger::register(pack);
-            InfraTasks { config, tools, secrets, refs, plan, apply, plans, drift, state, deploy, dev, ledger }
+            InfraTasks {
+                config,
+                tools,
+                secrets,
+                refs,
+                plan,
+                apply,
+                plans,
+                drift,
+                policy,
+                state,
+                deploy,
+                dev,
+                ledger,
+            }
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Which provider stands behind what: the only folder that names one.
 
 mod ports;
+pub(super) mod rego;
 mod stores;
 pub(super) mod vault;
 

@@ -1,0 +1,73 @@
+//! Judging plans by the built-in rules and by policies.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::infra::open::Infra;
+use crate::infra::providers;
+use crate::plan::judge::{self, Findings, PolicyTests, Rules};
+use crate::plan::{Plan, PlanJson};
+
+/// What the judges say of one plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct JudgedPlan {
+    /// The file, as it was named.
+    pub plan: String,
+    /// What was found.
+    #[serde(flatten)]
+    pub findings: Findings,
+}
+
+impl fmt::Display for JudgedPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.plan, self.findings)
+    }
+}
+
+impl Infra {
+    /// What the built-in rules say of a plan, and the policies that `[policy]` names: those of this repo, and those of
+    /// the repo that `extends` pins.
+    ///
+    /// # Errors
+    /// `NotBuilt` when there are policies and the feature `policy` is not compiled in; `NotFound` when a folder or file of
+    /// policies is not there, or holds no rule; `Invalid` with file, line and column when one cannot be read; `TimedOut`
+    /// when they take too long. Policies that are not asked are never taken for content.
+    pub async fn judge(&self, plan: &Plan<'_>) -> Result<Findings> {
+        let rules = Rules::of(self.settings());
+        let mut findings = judge::check(plan, &rules)?.findings;
+        let policy = &self.settings().policy;
+        if policy.dir.is_some() || !policy.files.is_empty() {
+            let found = providers::rego::judge(self, plan).await?;
+            findings.extend(found.into_iter().filter_map(|finding| rules.set_level(finding)));
+        }
+        Ok(Findings::new(findings))
+    }
+
+    /// The same for the JSON file of a plan, as `terraform show -json PLANFILE` writes it.
+    ///
+    /// # Errors
+    /// As [`judge`](Infra::judge), and as [`PlanJson::read`] and [`Plan::parse`].
+    pub async fn judge_file(&self, path: &Path) -> Result<JudgedPlan> {
+        let json = PlanJson::read(self.env().cwd().join(path))?;
+        let findings = self.judge(&json.plan().map_err(|error| error.with("path", path.display()))?).await?;
+        Ok(JudgedPlan { plan: path.display().to_string(), findings })
+    }
+
+    /// Runs the tests of this repo's policies: rules named `test_…` in files `*_test.rego`, and the cases in the folder
+    /// `cases` of the policies, each a folder with `plan.json` and `expected.toml`.
+    ///
+    /// # Errors
+    /// `NotFound` when there are no policies or no tests; as [`judge`](Infra::judge). A test that fails is none.
+    pub async fn test_policies(&self) -> Result<PolicyTests> {
+        providers::rego::test(self).await
+    }
+
+    /// Whether this program was started to evaluate policies; then it has done so, and ends with this code. A program
+    /// that judges plans by policies asks first thing; [`main`](crate::main) does.
+    pub fn evaluate_if_asked() -> Option<std::process::ExitCode> {
+        providers::rego::evaluate_if_asked()
+    }
+}

@@ -1,0 +1,112 @@
+//! Names with `*` for any text: types and addresses that a rule is about.
+
+use crate::plan::model::ResourceChange;
+
+/// A type such as `aws_kms_*`, or an address such as `aws_s3_bucket.state`; `*` stands for any text, also none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pattern<'p>(&'p str);
+
+impl<'p> Pattern<'p> {
+    pub(super) fn new(pattern: &'p str) -> Self {
+        Pattern(pattern.trim())
+    }
+
+    /// Whether it names a type, and so holds wherever a resource moves to.
+    pub(super) fn is_type(&self) -> bool {
+        !self.0.contains(['.', '['])
+    }
+
+    /// Whether it is about the resource, read widely, as a guard is: an address holds for every instance, and
+    /// `TYPE.NAME` in every module.
+    pub(super) fn covers(&self, resource: &ResourceChange<'_>) -> bool {
+        if self.is_type() {
+            return matches(self.0, &resource.kind);
+        }
+        let plain = format!("{}.{}", resource.kind, resource.name);
+        matches(self.0, &plain) || self.names(resource)
+    }
+
+    /// Whether it is about the resource, read narrowly, as an exception is: an address holds for every instance, but
+    /// only in its own module.
+    pub(super) fn names(&self, resource: &ResourceChange<'_>) -> bool {
+        if self.is_type() {
+            return matches(self.0, &resource.kind);
+        }
+        let plain = match resource.module_address.as_deref() {
+            Some(module) => format!("{module}.{}.{}", resource.kind, resource.name),
+            None => format!("{}.{}", resource.kind, resource.name),
+        };
+        matches(self.0, &plain) || matches(self.0, &resource.address)
+    }
+
+    /// Whether it is about an address of which nothing else is known: the one a resource had before it was moved.
+    pub(super) fn named(&self, address: &str) -> bool {
+        let instance = address.strip_suffix(']').and_then(|address| address.find('['));
+        matches(self.0, address) || instance.is_some_and(|at| matches(self.0, &address[..at]))
+    }
+}
+
+/// Whether `text` is `pattern`, in time that grows with the product of their lengths at most.
+fn matches(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
+    let (mut p, mut t) = (0, 0);
+    // The last `*`, and where the text went on after it: only that one is ever tried again.
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            star = Some((p, t));
+            p += 1;
+        } else if p < pattern.len() && pattern[p] == text[t] {
+            (p, t) = (p + 1, t + 1);
+        } else if let Some((at, began)) = star {
+            star = Some((at, began + 1));
+            (p, t) = (at + 1, began + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Plan;
+
+    #[test]
+    fn a_star_stands_for_any_text_and_brackets_for_themselves() {
+        for (pattern, text, expected) in [
+            ("aws_vpc", "aws_vpc", true),
+            ("aws_vpc", "aws_vpc_peering", false),
+            ("aws_kms_*", "aws_kms_", true),
+            ("*db*instance", "aws_db_x_db_instance", true),
+            ("*", "", true),
+            ("", "x", false),
+            ("a[\"*\"]", "a[\"x\\\"]\"]", true),
+            ("a[0]", "a0", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+        // A pattern of many stars is not slow.
+        assert!(!matches(&"*a".repeat(200), &"a".repeat(199)));
+    }
+
+    #[test]
+    fn a_guard_reads_an_address_widely_and_an_exception_narrowly() {
+        let json = br#"{"format_version": "1.2", "resource_changes": [
+            {"address": "module.m[\"a.b\"].aws_s3_bucket.state[\"]x.y[\"]", "module_address": "module.m[\"a.b\"]",
+             "type": "aws_s3_bucket", "name": "state", "index": "]x.y[", "change": {"actions": ["delete"]}}]}"#;
+        let plan = Plan::parse(json).unwrap();
+        let resource = &plan.resource_changes[0];
+        let of = |pattern: &str| {
+            let pattern = Pattern::new(pattern);
+            (pattern.covers(resource), pattern.names(resource))
+        };
+        assert_eq!(of("aws_s3_bucket"), (true, true));
+        assert_eq!(of("aws_s3_bucket.state"), (true, false));
+        assert_eq!(of("aws_s3_bucket.stat"), (false, false));
+        assert_eq!(of("module.m[\"a.b\"].aws_s3_bucket.state"), (true, true));
+        assert_eq!(of("module.m*"), (true, true));
+        assert!(Pattern::new("aws_x.a").named("aws_x.a[0]") && !Pattern::new("aws_x.a").named("aws_x.ab[0]"));
+    }
+}

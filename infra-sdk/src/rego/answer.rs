@@ -1,0 +1,148 @@
+//! What came back from the process that evaluates, as far as it came.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result};
+use crate::plan::Veil;
+use crate::plan::judge::{Finding, Level};
+use crate::rego::input::Input;
+use crate::rego::message::Message;
+use crate::rego::talk::{Event, Kind, Rule, VERSION};
+
+/// What the findings about broken rules are called: nobody can make them milder.
+pub(super) const BROKEN: &str = "policy";
+
+/// What one process said, read piece by piece; what it was at when it ended is known.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    rest: Vec<u8>,
+    hello: bool,
+    foreign: bool,
+    refused: Option<String>,
+    pub(super) rules: Option<Vec<Rule>>,
+    asking: Option<(usize, usize)>,
+    said: Vec<(usize, usize, Vec<Message>)>,
+    /// Rule, input, why.
+    broke: Vec<(usize, usize, String)>,
+    unread: Vec<(usize, String)>,
+    pub(super) tested: BTreeMap<usize, bool>,
+    done: bool,
+}
+
+/// The longest line: a rule says at most 10,000 things, of 2,000 characters each.
+const LONGEST: usize = 256 << 20;
+
+impl Answer {
+    /// Takes the next bytes.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.rest.extend_from_slice(bytes);
+        let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let lines: Vec<u8> = self.rest.drain(..whole).collect();
+        for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match serde_json::from_slice(line) {
+                Ok(event) => self.take(event),
+                Err(_) => self.foreign = true,
+            }
+        }
+        if self.rest.len() > LONGEST {
+            self.foreign = true;
+            self.rest = Vec::new();
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Hello(version) => (self.hello, self.foreign) = (true, self.foreign || version != VERSION),
+            Event::Refused(why) => self.refused = Some(why),
+            Event::Rules(rules) => self.rules = Some(rules),
+            Event::Asking { rule, input } => self.asking = Some((rule, input)),
+            Event::Said { rule, input, messages } => self.said.push((rule, input, messages)),
+            Event::Broke { rule, input, why } => self.broke.push((rule, input, why)),
+            Event::Unread { input, why } => self.unread.push((input, why)),
+            Event::Tested { rule, passed } => drop(self.tested.insert(rule, passed)),
+            Event::Done => self.done = true,
+        }
+    }
+
+    /// Whether everything was asked, or there was nothing to ask.
+    pub(super) fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// The rule and the input it was at when it ended too early.
+    pub(super) fn stopped_at(&self) -> Option<(Rule, usize)> {
+        let (rule, input) = self.asking.filter(|_| !self.done)?;
+        Some((self.rules.as_ref()?.get(rule)?.clone(), input))
+    }
+
+    /// Notes that the rule which was being asked ended the process.
+    pub(super) fn blame(&mut self, why: String) {
+        if let Some((rule, input)) = self.asking {
+            self.broke.push((rule, input, why));
+        }
+    }
+
+    /// Refuses what is no answer at all.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Some(why) = &self.refused {
+            return Err(Error::invalid("a policy cannot be read")
+                .because(why.clone())
+                .hint("correct it; policies are written in Rego v1: `deny contains msg if { … }`"));
+        }
+        if !self.hello || self.foreign {
+            return Err(Error::new(crate::error::ErrorKind::Bug, "this program does not evaluate policies when it is asked to")
+                .hint("start it with `infra_sdk::main`, or call `infra_sdk::rego::evaluate_if_asked` first in `main`"));
+        }
+        Ok(())
+    }
+
+    /// Tests that could not be evaluated, with why.
+    pub(super) fn broken_tests(&self) -> BTreeMap<usize, String> {
+        self.broke.iter().map(|(rule, _, why)| (*rule, why.clone())).collect()
+    }
+
+    /// The findings so far. `inputs` are those that this process was given.
+    pub(super) fn findings(&self, inputs: &[Input], veil: &Veil) -> Vec<Finding> {
+        let rules = self.rules.as_deref().unwrap_or_default();
+        let address = |input: usize| inputs.get(input).and_then(|input| input.address.clone());
+        let mut findings = Vec::new();
+        for (rule, input, messages) in &self.said {
+            let Some(rule) = rules.get(*rule) else { continue };
+            let level = if rule.kind == Kind::Warn { Level::Warning } else { Level::Error };
+            for message in messages {
+                // A rule of a policy is told apart from the built-in ones by its package.
+                let package = rule.name.rsplit_once('.').map_or("", |(package, _)| package);
+                let name = message.rule.as_ref().map_or(rule.name.clone(), |own| format!("{package}.{own}"));
+                findings.push(Finding {
+                    address: message.address.clone().or_else(|| address(*input)),
+                    rule: name,
+                    level,
+                    message: veil.apply(&message.msg).into_owned(),
+                    hint: message.hint.as_deref().map(|hint| veil.apply(hint).into_owned()),
+                });
+            }
+        }
+        let mut broken = |address: Option<String>, message: String, hint: &str| {
+            findings.push(Finding {
+                address,
+                rule: BROKEN.into(),
+                level: Level::Error,
+                message: veil.apply(&message).into_owned(),
+                hint: Some(hint.into()),
+            });
+        };
+        for (rule, input, why) in &self.broke {
+            let Some(rule) = rules.get(*rule) else { continue };
+            let message = format!(
+                "the rule `{}` ({}:{}) could not be evaluated: {why}",
+                rule.name, rule.file, rule.line
+            );
+            broken(address(*input), message, "correct the rule: what it would have said is not known");
+        }
+        for (input, why) in &self.unread {
+            let message = format!("policies cannot be asked about it: {why}");
+            broken(address(*input), message, "make its values simpler, or judge it by hand");
+        }
+        findings
+    }
+}
