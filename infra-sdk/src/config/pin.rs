@@ -77,8 +77,13 @@ fn locked<'a>(lock: &'a Lock, extends: &Extends) -> Option<&'a LockedExtends> {
     lock.extends().filter(same)
 }
 
+/// What the organisation's file is called in messages and origins.
+pub(crate) fn name_of(extends: &Extends) -> String {
+    format!("{}@{}", extends.path, extends.tag)
+}
+
 fn parse(extends: &Extends, text: &str) -> Result<Node> {
-    let node = document::parse(text, &format!("{}@{}", extends.path, extends.tag))?;
+    let node = document::parse(text, &name_of(extends))?;
     let problems = layers::check_extended(&node);
     if problems.is_empty() {
         return Ok(node);

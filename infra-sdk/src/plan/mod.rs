@@ -4,10 +4,12 @@
 //! [`PlanJson`] holds what `terraform show -json PLANFILE` wrote and [`Plan`] borrows from it; a [`Summary`] says in
 //! numbers and names what it does.
 
+pub mod cost;
 pub mod diff;
 pub mod judge;
 mod json;
 mod model;
+mod plain;
 mod summary;
 mod veil;
 
