@@ -46,7 +46,7 @@ impl Config {
     /// the organisation's file is read in the repo that `extends` pins.
     ///
     /// # Errors
-    /// `NotFound` when there is no such file, `Invalid` when it is larger than 4 MB or not UTF-8, and as
+    /// `NotFound` when there is no such file, `Invalid` when it is larger than 4 MB or not UTF-8; for one in `extends` as
     /// [`file_beside_extends`](Config::file_beside_extends).
     pub async fn price_table(&self, env: &Env) -> Result<Option<TableFile>> {
         let Some(path) = &self.settings().costs.table else { return Ok(None) };

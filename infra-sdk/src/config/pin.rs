@@ -271,6 +271,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_price_table_is_read_in_the_repo_whose_file_names_it() {
+        let world = World::new().await;
+        std::fs::write(world.0.join("org/prices.toml"), "the organisation's").unwrap();
+        world.publish("[project]\norg = \"acme\"\n[costs]\ntable = \"prices.toml\"\n", "v1.1.0").await;
+        let config = world.asks_for("v1.1.0", "org.toml").load().await.unwrap();
+        let table = config.price_table(&world.env()).await.unwrap().unwrap();
+        assert_eq!((table.name.as_str(), table.text.as_str()), ("prices.toml@v1.1.0", "the organisation's"));
+        let own = world.0.join("shop/infra.toml");
+        let text = std::fs::read_to_string(&own).unwrap() + "[costs]\ntable = \"own.toml\"\n";
+        std::fs::write(&own, text).unwrap();
+        std::fs::write(world.0.join("shop/own.toml"), "ours").unwrap();
+        let table = world.load().await.unwrap().price_table(&world.env()).await.unwrap().unwrap();
+        assert_eq!((table.name.as_str(), table.text.as_str()), ("own.toml", "ours"));
+    }
+
+    #[tokio::test]
     async fn without_lock_or_cache_an_unreachable_remote_is_an_error_that_says_so() {
         let world = World::new().await;
         world.asks_for("v1.0.0", "org.toml").disconnect();

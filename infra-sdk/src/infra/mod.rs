@@ -1,6 +1,7 @@
 //! One environment: a provider behind every port, and the flows that go over several of them.
 
 mod absent;
+mod costs;
 mod hand_over;
 mod home;
 mod host;
@@ -21,6 +22,7 @@ mod stores;
 mod sync;
 mod values;
 
+pub use costs::CheckedCosts;
 pub use hand_over::{Handed, PlannedRestore};
 pub use home::Home;
 pub use host::{Host, OnProgress};

@@ -6,6 +6,7 @@
 
 pub mod cost;
 pub mod diff;
+pub mod impact;
 pub mod judge;
 mod json;
 mod model;

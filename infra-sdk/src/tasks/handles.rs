@@ -2,8 +2,8 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, DeployTasks, DevTasks, LedgerTasks, RefsTasks, SecretsTasks, ToolsTasks, config, deploy,
-    dev, ledger, refs, secrets, stacks, tools,
+    ConfigTasks, CostsTasks, DeployTasks, DevTasks, LedgerTasks, RefsTasks, SecretsTasks, ToolsTasks, config,
+    costs, deploy, dev, ledger, refs, secrets, stacks, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
@@ -22,6 +22,8 @@ pub struct InfraTasks {
     pub plan: TaskRef<()>,
     /// `infra:apply`: apply the stacks in order, each exactly as planned.
     pub apply: TaskRef<()>,
+    /// `infra:costs:*`
+    pub costs: CostsTasks,
     /// `infra:deploy:*`
     pub deploy: DeployTasks,
     /// `infra:dev:*`
@@ -39,10 +41,11 @@ impl InfraTasks {
             let secrets = secrets::register(pack);
             let refs = refs::register(pack);
             let (plan, apply) = stacks::register(pack);
+            let costs = costs::register(pack);
             let deploy = deploy::register(pack);
             let dev = dev::register(pack, &tools, &secrets);
             let ledger = ledger::register(pack);
-            InfraTasks { config, tools, secrets, refs, plan, apply, deploy, dev, ledger }
+            InfraTasks { config, tools, secrets, refs, plan, apply, costs, deploy, dev, ledger }
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod context;
+mod costs;
 mod deploy;
 mod dev;
 mod entry;
@@ -14,6 +15,7 @@ mod stacks;
 mod tools;
 
 pub use config::ConfigTasks;
+pub use costs::CostsTasks;
 pub use deploy::DeployTasks;
 pub use dev::DevTasks;
 pub use entry::{check, main, run};

@@ -14,6 +14,7 @@ use crate::plan::cost::table::Prices;
 use crate::plan::cost::{Day, PriceTable, Usage};
 use crate::plan::json::{Mark, Value};
 use crate::plan::model::{Actions, Change, Mode, Plan, ResourceChange};
+use crate::plan::veil::Veil;
 use crate::time::Timestamp;
 
 /// What a plan costs a month, before and after, as far as `table` and `usage` tell.
@@ -62,10 +63,11 @@ pub(super) fn estimate_at(
     let mut sum =
         Sum { table, usage, region: Region::of(plan, region), types: BTreeMap::new(), changed: Vec::new() }
             .walk(plan)?;
+    let veil = Veil::of(plan)?;
     let shown = sum.changed.len().min(CostReport::SHOWN);
     sum.changed.sort_by(|a, b| (b.size, a.address).cmp(&(a.size, b.address)));
-    let changes = sum.changed[..shown].iter().map(|changed| changed.cost());
-    let [not_priced, unknown, needs_usage] = sum.found.gaps.into_gaps();
+    let changes = sum.changed[..shown].iter().map(|changed| changed.cost(&veil));
+    let [not_priced, unknown, needs_usage] = sum.found.gaps.into_gaps(&veil);
     let oldest = sum.found.oldest.unwrap_or(table.date).min(table.date);
     Ok(CostReport {
         currency: table.currency.clone(),
@@ -143,9 +145,9 @@ struct Changed<'p> {
 }
 
 impl Changed<'_> {
-    fn cost(&self) -> ResourceCost {
+    fn cost(&self, veil: &Veil) -> ResourceCost {
         ResourceCost {
-            address: self.address.to_owned(),
+            address: veil.apply(self.address).into_owned(),
             actions: self.actions.clone(),
             before: self.before,
             after: self.after,

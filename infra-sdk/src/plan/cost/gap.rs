@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::plan::veil::Veil;
+
 /// How many addresses stand for all of a gap.
 const SHOWN: usize = 5;
 
@@ -54,9 +56,15 @@ pub(super) enum Why {
     NeedsUsage(String),
 }
 
-/// Gathers gaps while a plan is walked.
+/// Gathers gaps while a plan is walked, one map for each sort.
 #[derive(Default)]
-pub(super) struct Gathered([BTreeMap<(String, String, String), (usize, Vec<String>)>; 3]);
+pub(super) struct Gathered([BTreeMap<Of, Resources>; 3]);
+
+/// Type, component and reason.
+type Of = (String, String, String);
+
+/// How many, and the first of them.
+type Resources = (usize, Vec<String>);
 
 impl Gathered {
     pub(super) fn add(&mut self, kind: &str, component: &str, why: Why, address: &str) {
@@ -72,14 +80,11 @@ impl Gathered {
         }
     }
 
-    /// Not priced, unknown, in need of an assumption.
-    pub(super) fn into_gaps(self) -> [Gaps; 3] {
-        let gap = |((kind, component, reason), (count, addresses))| Gap {
-            kind,
-            component,
-            reason,
-            count,
-            addresses,
+    /// Not priced, unknown, in need of an assumption; without a secret in an address.
+    pub(super) fn into_gaps(self, veil: &Veil) -> [Gaps; 3] {
+        let gap = |((kind, component, reason), (count, addresses)): (Of, Resources)| {
+            let addresses = addresses.iter().map(|address| veil.apply(address).into_owned()).collect();
+            Gap { kind, component, reason, count, addresses }
         };
         self.0.map(|gathered| Gaps { gaps: gathered.into_iter().map(gap).collect() })
     }

@@ -197,6 +197,18 @@ fn hostile_addresses_stay_on_their_line() {
 }
 
 #[test]
+fn a_secret_in_an_address_is_hidden() {
+    let secret = r#","after_sensitive":{"password":true}"#;
+    let after = r#"{"password":"hunter2-hunter2"}"#;
+    let report = report(&[
+        made("gate.a[\"hunter2-hunter2\"]", "gate", after, secret),
+        made("thing.a[\"hunter2-hunter2\"]", "thing", after, secret),
+    ]);
+    let shown = format!("{report}{}", serde_json::to_string(&report).unwrap());
+    assert!(shown.contains("gate.a[\"***\"]") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
 fn many_resources_are_summed_and_a_few_are_shown() {
     let resources: Vec<String> = (0..2000)
         .map(|at| made(&format!("gate.a[{at}]"), "gate", "{}", ""))
