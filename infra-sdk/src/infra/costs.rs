@@ -139,3 +139,39 @@ impl Infra {
         Readers::of_refs(&settings.project.name, &settings.refs, Some(self.environment()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(currency: &str, plan: &str) -> CostReport {
+        let table = format!(
+            "version = 1\ndate = \"2026-11-01\"\ncurrency = \"{currency}\"\nsource = \"a list\"\n\
+             [[price]]\ntype = \"key\"\nunit = \"month\"\namount = \"0.005\"\n"
+        );
+        let table = PriceTable::parse(&table, "prices.toml").unwrap();
+        cost::estimate(&Plan::parse(plan.as_bytes()).unwrap(), &table, &Usage::default(), None).unwrap()
+    }
+
+    const PLAN: &str = r#"{"format_version":"1.2","resource_changes":[{"address":"key.a","mode":"managed","type":"key",
+        "name":"a","change":{"actions":["create"],"before":null,"after":{}}}]}"#;
+
+    #[test]
+    fn a_sum_above_the_limit_is_an_error_that_says_the_exact_amount() {
+        let plans = || vec![("a".to_owned(), report("USD", PLAN)), ("b\n".to_owned(), report("USD", PLAN))];
+        let within = CheckedCosts::new(plans(), Some("0.01".parse().unwrap())).unwrap();
+        assert!(within.require_within().is_ok() && within.above.is_none());
+        let above = CheckedCosts::new(plans(), Some("0.0099".parse().unwrap())).unwrap();
+        let error = above.require_within().unwrap_err();
+        assert_eq!(error.exit_code(), Some(2));
+        assert!(error.to_string().contains("above: 0.0001 USD"), "{error}");
+        assert!(above.to_string().contains("b\u{fffd}:\n"), "{above}");
+        assert!(CheckedCosts::new(plans(), None).unwrap().require_within().is_ok());
+    }
+
+    #[test]
+    fn two_currencies_have_no_sum() {
+        let plans = vec![("a".to_owned(), report("USD", PLAN)), ("b".to_owned(), report("EUR", PLAN))];
+        assert!(CheckedCosts::new(plans, None).unwrap_err().to_string().contains("two currencies"));
+    }
+}
