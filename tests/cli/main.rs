@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod confirm;
+mod costs;
 mod lists;
 mod settings;
 mod signals;

@@ -22,7 +22,8 @@ key = "file"
 "#;
 
 /// The top-level tables that `[env.NAME]` may hold as well, for that environment only.
-pub(crate) const OVERRIDES: [&str; 7] = ["deploy", "image", "refs", "secrets", "stack", "store", "tools"];
+pub(crate) const OVERRIDES: [&str; 8] =
+    ["costs", "deploy", "image", "refs", "secrets", "stack", "store", "tools"];
 
 /// The layers of one repo.
 #[derive(Clone, Debug)]

@@ -24,8 +24,8 @@ pub struct Flags {
 /// The settings of one repo for one environment.
 ///
 /// Layers, later wins: SDK defaults, the file in `extends`, `infra.toml`, variables such as
-/// `INFRA_CONFIG__DEPLOY__PORT`, flags. In each file `[env.NAME]` may also hold `deploy`, `image`, `refs`, `secrets`,
-/// `stack` and `tools`: they are laid on top of that file's own when NAME is the environment. Tables are merged
+/// `INFRA_CONFIG__DEPLOY__PORT`, flags. In each file `[env.NAME]` may also hold `costs`, `deploy`, `image`, `refs`,
+/// `secrets`, `stack` and `tools`: they are laid on top of that file's own when NAME is the environment. Tables are merged
 /// key by key; lists are replaced, but those of `[policy]`, which are joined.
 ///
 /// ```
@@ -172,6 +172,13 @@ impl Config {
     /// Every value with where it came from.
     pub fn show(&self) -> Shown {
         Shown::of(&self.tree, self.environment.as_str())
+    }
+
+    /// Whether the value under these keys comes from the organisation's file.
+    pub(super) fn is_extended(&self, keys: &[&str]) -> bool {
+        let node = keys.iter().try_fold(&self.tree, |node, key| node.get(key));
+        let extended = self.settings.extends.as_ref().map(pin::name_of);
+        node.is_some_and(|node| extended.as_deref() == Some(node.origin.name()))
     }
 
     /// Asks the remote whether the tag in `extends` still points at the locked commit; waits at most ten seconds.

@@ -3,6 +3,8 @@
 mod check;
 mod check_secrets;
 mod choose;
+mod costs;
+mod decimal;
 mod document;
 mod extends;
 mod find;
@@ -19,6 +21,9 @@ mod values;
 mod variables;
 
 pub(crate) use check_secrets::PREVIOUS;
+pub(crate) use costs::is_currency;
+pub use costs::{Costs, TableFile};
+pub use decimal::Decimal;
 pub(crate) use document::parse as parse_toml;
 pub use extends::Extends;
 pub use load::{Config, Flags};

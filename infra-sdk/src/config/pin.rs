@@ -77,8 +77,13 @@ fn locked<'a>(lock: &'a Lock, extends: &Extends) -> Option<&'a LockedExtends> {
     lock.extends().filter(same)
 }
 
+/// What the organisation's file is called in messages and origins.
+pub(crate) fn name_of(extends: &Extends) -> String {
+    format!("{}@{}", extends.path, extends.tag)
+}
+
 fn parse(extends: &Extends, text: &str) -> Result<Node> {
-    let node = document::parse(text, &format!("{}@{}", extends.path, extends.tag))?;
+    let node = document::parse(text, &name_of(extends))?;
     let problems = layers::check_extended(&node);
     if problems.is_empty() {
         return Ok(node);
@@ -263,6 +268,22 @@ mod tests {
         assert!(config.show().to_string().contains("# org.toml@v1.0.0:4:1"), "{}", config.show());
         let pin = config.verify_pin().await.unwrap();
         assert!(matches!(&pin, Pin::Unverified { .. }), "{pin}");
+    }
+
+    #[tokio::test]
+    async fn a_price_table_is_read_in_the_repo_whose_file_names_it() {
+        let world = World::new().await;
+        std::fs::write(world.0.join("org/prices.toml"), "the organisation's").unwrap();
+        world.publish("[project]\norg = \"acme\"\n[costs]\ntable = \"prices.toml\"\n", "v1.1.0").await;
+        let config = world.asks_for("v1.1.0", "org.toml").load().await.unwrap();
+        let table = config.price_table(&world.env()).await.unwrap().unwrap();
+        assert_eq!((table.name.as_str(), table.text.as_str()), ("prices.toml@v1.1.0", "the organisation's"));
+        let own = world.0.join("shop/infra.toml");
+        let text = std::fs::read_to_string(&own).unwrap() + "[costs]\ntable = \"own.toml\"\n";
+        std::fs::write(&own, text).unwrap();
+        std::fs::write(world.0.join("shop/own.toml"), "ours").unwrap();
+        let table = world.load().await.unwrap().price_table(&world.env()).await.unwrap().unwrap();
+        assert_eq!((table.name.as_str(), table.text.as_str()), ("own.toml", "ours"));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::costs::Costs;
 use crate::config::extends::Extends;
 use crate::config::policy::Policy;
 use crate::config::stores::{SecretSpec, Store, Vault};
@@ -53,6 +54,9 @@ pub struct Settings {
     /// The programs this repo needs, by name.
     #[serde(default)]
     pub tools: BTreeMap<Label, Tool>,
+    /// What plans may cost.
+    #[serde(default)]
+    pub costs: Costs,
 }
 
 /// `[project]`: who this repo is.

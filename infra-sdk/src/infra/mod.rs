@@ -5,6 +5,7 @@ mod applies;
 mod code;
 mod compared;
 mod drift;
+mod costs;
 mod hand_over;
 mod home;
 mod host;
@@ -31,6 +32,7 @@ mod values;
 
 pub use applies::AppliedStacks;
 pub use compared::Compared;
+pub use costs::CheckedCosts;
 pub use drift::{Answered, DriftReport, StackDrift};
 pub use hand_over::{Handed, PlannedRestore};
 pub use home::Home;

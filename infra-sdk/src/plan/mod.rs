@@ -4,7 +4,9 @@
 //! [`PlanJson`] holds what `terraform show -json PLANFILE` wrote and [`Plan`] borrows from it; a [`Summary`] says in
 //! numbers and names what it does.
 
+pub mod cost;
 pub mod diff;
+pub mod impact;
 pub mod judge;
 pub mod drift;
 mod json;
@@ -12,6 +14,7 @@ pub mod meaning;
 mod model;
 pub mod rollback;
 mod render;
+mod plain;
 mod summary;
 mod veil;
 pub mod verdict;

@@ -2,9 +2,9 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, DeployTasks, DevTasks, DriftTasks, LedgerTasks, PlanTasks, PolicyTasks, RefsTasks,
-    SecretsTasks, StateTasks, ToolsTasks, config, deploy, dev, drift, ledger, plans, policy, refs, secrets,
-    state, tools,
+    ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, LedgerTasks, PlanTasks, PolicyTasks,
+    RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ledger, plans,
+    policy, refs, secrets, state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
@@ -31,6 +31,8 @@ pub struct InfraTasks {
     pub state: StateTasks,
     /// `infra:policy:*`
     pub policy: PolicyTasks,
+    /// `infra:costs:*`
+    pub costs: CostsTasks,
     /// `infra:deploy:*`
     pub deploy: DeployTasks,
     /// `infra:dev:*`
@@ -50,6 +52,7 @@ impl InfraTasks {
             let (plan, apply, plans) = plans::register(pack);
             let drift = drift::register(pack);
             let policy = policy::register(pack);
+            let costs = costs::register(pack);
             let state = state::register(pack);
             let deploy = deploy::register(pack);
             let dev = dev::register(pack, &tools, &secrets);
@@ -64,6 +67,7 @@ impl InfraTasks {
                 plans,
                 drift,
                 policy,
+                costs,
                 state,
                 deploy,
                 dev,

@@ -2,6 +2,7 @@
 
 mod config;
 mod context;
+mod costs;
 mod deploy;
 mod dev;
 mod drift;
@@ -17,6 +18,7 @@ mod state;
 mod tools;
 
 pub use config::ConfigTasks;
+pub use costs::CostsTasks;
 pub use deploy::DeployTasks;
 pub use dev::DevTasks;
 pub use drift::DriftTasks;
