@@ -1,6 +1,7 @@
 //! What changes inside a resource, attribute by attribute.
 
 mod attribute;
+mod hidden;
 mod identity;
 mod lines;
 mod list;

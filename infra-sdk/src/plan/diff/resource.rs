@@ -113,8 +113,8 @@ fn values_at<'a>(
     mut rules: Rules,
     path: String,
 ) -> ResourceDiff<'a> {
-    rules.learn(before, marks[1]);
-    rules.learn(after, marks[2]);
+    rules.hidden.learn(before, marks[1]);
+    rules.hidden.learn(after, marks[2]);
     let mut walk = Walk::new(&rules, path);
     walk.node(Node::new(Some(before), Some(after), marks), Place::Plain);
     walk.end()
@@ -177,7 +177,7 @@ impl<'a> Marks<'a> {
         let [_, was, becomes] = self.all();
         for (members, mark) in [(before, was), (after, becomes)] {
             for key in members.keys().filter(|key| mark.is_any() && mark.key(key).is_any()) {
-                rules.learn(&Value::of_part(members.get(key))?, mark.key(key));
+                rules.hidden.learn(&Value::of_part(members.get(key))?, mark.key(key));
             }
         }
         Ok(())

@@ -1,9 +1,8 @@
 //! What a walk is told from outside: what forces a replacement, which unknown values count, which texts are secret.
 
-use crate::mask::Masks;
+use crate::plan::diff::hidden::Hidden;
 use crate::plan::diff::{Difference, LineChange, SensitiveChange};
-use crate::plan::json::{Mark, Value};
-use crate::secret::SecretValue;
+use crate::plan::json::Value;
 
 /// A step of a path: the key of a member, or any item of a list.
 pub(super) type Step = Option<String>;
@@ -60,7 +59,7 @@ pub(super) struct Rules {
     /// The attributes that are known to be sets.
     pub(super) sets: &'static [&'static str],
     /// The secrets of the resource.
-    pub(super) masks: Option<Masks>,
+    pub(super) hidden: Hidden,
 }
 
 impl Rules {
@@ -88,41 +87,14 @@ impl Rules {
         }
     }
 
-    /// Learns the secrets in `value`, which may stand unmarked on the other side or in another attribute.
-    pub(super) fn learn(&mut self, value: &Value<'_>, mark: Mark<'_>) {
-        if !mark.is_any() {
-            return;
-        }
-        let whole = mark.is_whole() || !mark.fits(value);
-        match value {
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    self.learn(item, if whole { Mark::WHOLE } else { mark.index(index) });
-                }
-            }
-            Value::Object(object) => {
-                for (key, value) in object.iter() {
-                    self.learn(value, if whole { Mark::WHOLE } else { mark.key(key) });
-                }
-            }
-            Value::String(text) => self.hide(text),
-            Value::Number(number) => self.hide(number.as_str()),
-            Value::Null | Value::Bool(_) => {}
-        }
-    }
-
-    fn hide(&mut self, text: &str) {
-        self.masks.get_or_insert_default().add(&SecretValue::new(text));
-    }
-
     /// A path without a secret in it: keys and names are values, too.
     pub(super) fn path(&self, path: &str) -> String {
-        self.masks.as_ref().map_or_else(|| path.to_owned(), |masks| masks.apply(path).into_owned())
+        self.hidden.apply(path).into_owned()
     }
 
     /// The difference, told without its values where a secret is among them.
     pub(super) fn veiled<'a>(&self, difference: Difference<'a>) -> Difference<'a> {
-        let shows = |value: &Value<'_>| self.shows(value);
+        let shows = |value: &Value<'_>| self.hidden.is_in(value);
         let (is_secret, change) = match &difference {
             Difference::Added(value) => (shows(value), SensitiveChange::Added),
             Difference::Removed(value) => (shows(value), SensitiveChange::Removed),
@@ -130,19 +102,14 @@ impl Rules {
             Difference::Changed { before, after } => {
                 (shows(before) || shows(after), SensitiveChange::Changed)
             }
-            Difference::Lines(lines) => (self.shows_lines(lines), SensitiveChange::Changed),
+            Difference::Lines(lines) => (self.is_in_lines(lines), SensitiveChange::Changed),
             Difference::Sensitive(_) | Difference::Reordered | Difference::Reformatted => return difference,
         };
         if is_secret { Difference::Sensitive(change) } else { difference }
     }
 
-    fn shows(&self, value: &Value<'_>) -> bool {
-        let Some(masks) = &self.masks else { return false };
-        let hides = |text: &str| matches!(masks.apply(text), std::borrow::Cow::Owned(_));
-        value.as_str().is_some_and(hides) || hides(&value.to_string())
-    }
-
-    fn shows_lines(&self, lines: &[LineChange]) -> bool {
+    fn is_in_lines(&self, lines: &[LineChange]) -> bool {
+        // A secret may have several lines itself.
         let mut text = String::new();
         for line in lines {
             if let LineChange::Same(line) | LineChange::Added(line) | LineChange::Removed(line) = line {
@@ -150,6 +117,6 @@ impl Rules {
                 text.push('\n');
             }
         }
-        self.shows(&Value::String(text.into()))
+        self.hidden.is_in_text(&text)
     }
 }

@@ -233,6 +233,10 @@ fn a_secret_that_stands_unmarked_on_the_other_side_is_no_value_to_show() {
         ),
         ["in: sensitive Changed", "out: sensitive Removed"]
     );
+    let lines = |last: &str| format!("key 1\nkey 2\nkey 3\nkey 4\nkey 5\n{last}");
+    let of = |last: &str| format!(r#"{{"in":{},"out":{}}}"#, text(&lines("key 6")), text(&lines(last)));
+    let pem = marked(&of("key 6"), &of("other"), "{}", r#"{"in":true}"#, r#"{"in":true}"#);
+    assert_eq!(pem, ["out: sensitive Changed"]);
     let items = marked(
         r#"[{"name":"hidden-a","v":1},{"name":"bbbb","v":2}]"#,
         r#"[{"name":"hidden-a","v":3},{"name":"bbbb","v":4}]"#,
