@@ -5,7 +5,8 @@ use crate::plan::diff::{self, Difference, LineChange, ResourceDiff, SensitiveCha
 use crate::plan::json::Value;
 use crate::plan::model::OutputChange;
 use crate::plan::render::entry::Entry;
-use crate::plan::render::page::{Page, View};
+use crate::plan::render::page::Page;
+use crate::plan::render::view::View;
 
 /// How a renderer wants values: made from one, with texts to be freed of secrets.
 pub(super) trait Shown {

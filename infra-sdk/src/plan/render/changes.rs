@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::plan::model::Severity;
+use crate::plan::render::attribute::Attribute;
 use crate::plan::render::block::{block, inline};
 use crate::plan::render::entry::Entry;
 use crate::plan::render::escape::{code, sentence as escaped};
 use crate::plan::render::group::groups;
-use crate::plan::render::page::{Page, View};
+use crate::plan::render::page::Page;
 use crate::plan::render::reason::sentence;
 use crate::plan::render::section::finding;
 use crate::plan::render::text::{shortened, visible};
+use crate::plan::render::view::View;
 
 /// Changes whose values are looked into at once.
 const BATCH: usize = 16;
@@ -72,7 +74,12 @@ fn attributes(
         (0..lines.len()).filter(|line| view.entries[units[*line][0]].has_details()).collect();
     for batch in telling.chunks(BATCH) {
         let entries = batch.iter().map(|line| &view.entries[units[*line][0]]);
-        for (line, details) in batch.iter().zip(page.details::<String>(view, entries)?) {
+        for (line, mut details) in batch.iter().zip(page.details::<String>(view, entries)?) {
+            if units[*line].len() > 1 {
+                // It was something else at each of them.
+                let unknown = |attribute: &&mut Attribute<String>| attribute.kind == "unknown";
+                details.attributes.iter_mut().filter(unknown).for_each(|attribute| attribute.before = None);
+            }
             let short = inline(&details, 1);
             if units[*line].len() == 1
                 && details.attributes.len() == 1

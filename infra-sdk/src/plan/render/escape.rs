@@ -37,6 +37,18 @@ fn longest_run(text: &str) -> usize {
 /// addresses) is broken up by a character that takes no room.
 pub(super) fn prose(text: &str) -> String {
     let text = visible(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    // Who writes sentences for people sets code apart with single backticks, in pairs.
+    let inside = parts.iter().skip(1).step_by(2);
+    if parts.len() % 2 == 1 && inside.clone().all(|part| !part.trim().is_empty()) {
+        let shown =
+            parts.iter().enumerate().map(|(at, part)| if at % 2 == 1 { code(part) } else { words(part) });
+        return shown.collect();
+    }
+    words(&text)
+}
+
+fn words(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for (at, c) in text.char_indices() {
         let next = &text[at + c.len_utf8()..];
@@ -109,8 +121,9 @@ mod tests {
             ("@everyone", "@&#8203;everyone"),
             ("see #123 or GH-12", "see #&#8203;123 or GH-&#8203;12"),
             ("https://x www.y.z", "https:&#8203;//x www.&#8203;y.z"),
-            ("<!-- </details>", "&lt;!-- &lt;/details&gt;"),
-            ("a|b `c` [d](e) *f*", "a\\|b \\`c\\` \\[d\\]\\(e) \\*f\\*"),
+            ("<!-- </details>", "&lt;\\!-- &lt;/details&gt;"),
+            ("a|b `c` [d](e) *f*", "a\\|b `c` \\[d\\]\\(e) \\*f\\*"),
+            ("a ` b ``c``", "a \\` b \\`\\`c\\`\\`"),
             ("- item", "\\- item"),
             ("1. item", "1\\. item"),
             ("$x$ &amp;", "&#36;x&#36; &amp;amp;"),

@@ -41,12 +41,16 @@ fn print(entry: &Entry<'_>, hasher: &RandomState) -> Option<(u64, u64)> {
     if is_alone {
         return None;
     }
+    // What becomes unknown was another value at each of them, which a group does not show.
+    let unknown = source.change.after_unknown.filter(|mark| mark.get().contains("true"));
+    let unknown = unknown.and_then(|mark| serde_json::from_str::<Members<'_>>(mark.get()).ok());
+    let unknown = unknown.map_or(Vec::new(), |mark| mark.0);
     // Twice 64 bits: once would do against accidents, for 20,000 changes; this costs nothing.
     let of = |salt: u8| {
         let mut state = hasher.build_hasher();
         (salt, &source.kind, &source.change.actions, &entry.reason, &entry.replace_paths).hash(&mut state);
         marks(source, &mut state);
-        differences(before, after, 0, &mut state);
+        differences(before, after, &unknown, &mut state);
         state.finish()
     };
     Some((of(0), of(1)))
@@ -59,45 +63,48 @@ fn marks(source: &ResourceChange<'_>, state: &mut impl Hasher) {
     }
 }
 
-/// What differs, as it is written: only objects that differ are looked into.
-fn differences(before: &RawValue, after: &RawValue, depth: usize, state: &mut impl Hasher) {
+/// What differs, as it is written: only objects that differ are looked into. Of the members in `unknown` only the names
+/// count.
+fn differences(
+    before: &RawValue,
+    after: &RawValue,
+    unknown: &[(Text<'_>, &RawValue)],
+    state: &mut impl Hasher,
+) {
     let (before, after) = (before.get(), after.get());
     if before == after {
         return;
     }
-    let members = |text: &'_ str| -> Option<()> { text.starts_with('{').then_some(()) };
-    if depth < 16
-        && members(before).and(members(after)).is_some()
-        && let (Ok(old), Ok(new)) =
-            (serde_json::from_str::<Members<'_>>(before), serde_json::from_str::<Members<'_>>(after))
-        && old.is_sorted()
-        && new.is_sorted()
-    {
-        let (mut old, mut new) = (old.0.iter().peekable(), new.0.iter().peekable());
-        loop {
-            match (old.peek(), new.peek()) {
-                (Some((key, value)), Some((other, changed))) if key == other => {
-                    if value.get() != changed.get() {
-                        (0_u8, key, depth).hash(state);
-                        differences(value, changed, depth + 1, state);
-                    }
-                    (old.next(), new.next());
-                }
-                (Some((key, value)), other) if other.is_none_or(|(other, _)| key < other) => {
-                    (1_u8, key, value.get()).hash(state);
-                    old.next();
-                }
-                (_, Some((key, value))) => {
-                    (2_u8, key, value.get()).hash(state);
-                    new.next();
-                }
-                _ => break,
-            }
-        }
-        3_u8.hash(state);
+    let are_objects = before.starts_with('{') && after.starts_with('{');
+    let read = |text| serde_json::from_str::<Members<'_>>(text).ok().filter(Members::is_sorted);
+    let members = |text| if are_objects { read(text) } else { None };
+    let (Some(old), Some(new)) = (members(before), members(after)) else {
+        (4_u8, before, after).hash(state);
         return;
+    };
+    let (mut old, mut new) = (old.0.iter().peekable(), new.0.iter().peekable());
+    loop {
+        match (old.peek(), new.peek()) {
+            (Some((key, value)), Some((other, changed))) if key == other => {
+                if value.get() != changed.get() {
+                    (0_u8, key).hash(state);
+                    differences(value, changed, &[], state);
+                }
+                (old.next(), new.next());
+            }
+            (Some((key, value)), other) if other.is_none_or(|(other, _)| key < other) => {
+                let is_unknown = unknown.iter().any(|(name, mark)| name == key && mark.get() == "true");
+                (1_u8, key, (!is_unknown).then(|| value.get())).hash(state);
+                old.next();
+            }
+            (_, Some((key, value))) => {
+                (2_u8, key, value.get()).hash(state);
+                new.next();
+            }
+            _ => break,
+        }
     }
-    (4_u8, before, after).hash(state);
+    3_u8.hash(state);
 }
 
 /// The members of an object as slices.

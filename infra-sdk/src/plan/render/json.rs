@@ -5,15 +5,13 @@ use std::io::Write;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::judge::Finding;
-use crate::plan::model::{CheckStatus, Severity};
-use crate::plan::render::attribute::{Attribute, Details};
+use crate::plan::render::document::{
+    Head, JsonChange, JsonCheck, JsonDeferred, JsonFinding, JsonNote, JsonOutput, JsonStack, attributes,
+};
 use crate::plan::render::entry::Entry;
 use crate::plan::render::json_value::JsonValue;
-use crate::plan::render::page::{CheckView, Note, Page, View};
-use crate::plan::render::reason::sentence;
-use crate::plan::render::terminal::words_of;
-use crate::plan::summary::Counts;
+use crate::plan::render::page::Page;
+use crate::plan::render::view::View;
 
 /// The [JSON schema](https://json-schema.org/draft/2020-12) of the document that [`Page::json`] writes. Keys are added to
 /// version 1, and none of them is taken away or gets another meaning.
@@ -149,161 +147,7 @@ fn outputs(page: &Page<'_>, view: &View<'_>, list: &mut Document<'_>) -> Result<
 fn deferred(page: &Page<'_>, view: &View<'_>, list: &mut Document<'_>) -> Result<()> {
     let details = page.details::<JsonValue>(view, view.deferred.iter().map(|(_, entry)| entry))?;
     for ((reason, entry), details) in view.deferred.iter().zip(details) {
-        list.item(&JsonDeferred { deferred_because: reason, change: JsonChange::of(view, entry, details) })?;
+        list.item(&JsonDeferred { reason, change: JsonChange::of(view, entry, details) })?;
     }
     Ok(())
-}
-
-#[derive(Serialize)]
-struct Head<'v> {
-    version: u8,
-    counts: Counts,
-    errored: Option<bool>,
-    complete: Option<bool>,
-    applyable: Option<bool>,
-    stacks: Vec<JsonStack<'v>>,
-}
-
-#[derive(Serialize)]
-struct JsonStack<'v> {
-    name: &'v str,
-    file: Option<&'v str>,
-    counts: Counts,
-    errored: Option<bool>,
-    complete: Option<bool>,
-    applyable: Option<bool>,
-    checks_passed: usize,
-    action_invocations: usize,
-    terraform_version: Option<String>,
-}
-
-impl<'v> JsonStack<'v> {
-    fn of(view: &'v View<'_>) -> Self {
-        let plan = view.plan;
-        JsonStack {
-            name: &view.name,
-            file: view.file.as_deref(),
-            counts: view.counts,
-            errored: plan.errored,
-            complete: plan.complete,
-            applyable: plan.applyable,
-            checks_passed: plan.checks.iter().filter(|check| check.status == CheckStatus::Pass).count(),
-            action_invocations: plan.action_invocations,
-            terraform_version: view.terraform_version.clone(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct JsonChange<'v> {
-    stack: &'v str,
-    address: &'v str,
-    deposed: Option<&'v str>,
-    actions: Vec<&'v str>,
-    reason: Option<&'v str>,
-    because: String,
-    replace_paths: &'v [String],
-    moved_from: Option<&'v str>,
-    import: bool,
-    import_id: Option<&'v str>,
-    #[serde(rename = "type")]
-    kind: &'v str,
-    severity: Severity,
-    attributes: Vec<JsonAttribute>,
-    folded: usize,
-}
-
-impl<'v> JsonChange<'v> {
-    fn of(view: &'v View<'_>, entry: &'v Entry<'_>, details: Details<JsonValue>) -> Self {
-        JsonChange {
-            stack: &view.name,
-            address: &entry.address,
-            deposed: entry.deposed.as_deref(),
-            actions: entry.actions(),
-            reason: entry.reason.as_deref(),
-            because: words_of(&sentence(entry)),
-            replace_paths: &entry.replace_paths,
-            moved_from: entry.moved_from.as_deref(),
-            import: entry.source.importing().is_some(),
-            import_id: entry.import_id.as_deref(),
-            kind: &entry.kind,
-            severity: entry.source.severity(),
-            folded: details.folded,
-            attributes: attributes(details),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct JsonAttribute {
-    path: String,
-    kind: &'static str,
-    before: Option<JsonValue>,
-    after: Option<JsonValue>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    lines: Vec<String>,
-    forces_replacement: bool,
-}
-
-fn attributes(details: Details<JsonValue>) -> Vec<JsonAttribute> {
-    let of = |attribute: Attribute<JsonValue>| JsonAttribute {
-        path: attribute.path,
-        kind: attribute.kind,
-        before: attribute.before,
-        after: attribute.after,
-        lines: attribute.lines.into_iter().map(|(sign, line)| format!("{sign}{line}")).collect(),
-        forces_replacement: attribute.forces_replacement,
-    };
-    details.attributes.into_iter().map(of).collect()
-}
-
-#[derive(Serialize)]
-struct JsonDeferred<'v> {
-    deferred_because: &'v str,
-    #[serde(flatten)]
-    change: JsonChange<'v>,
-}
-
-#[derive(Serialize)]
-struct JsonOutput<'v> {
-    stack: &'v str,
-    name: &'v str,
-    actions: Vec<&'v str>,
-    sensitive: bool,
-    attributes: Vec<JsonAttribute>,
-}
-
-#[derive(Serialize)]
-struct JsonCheck<'v> {
-    stack: &'v str,
-    name: &'v str,
-    status: CheckStatus,
-    problems: Vec<JsonProblem<'v>>,
-}
-
-#[derive(Serialize)]
-struct JsonProblem<'v> {
-    instance: &'v str,
-    message: &'v str,
-}
-
-impl<'v> JsonCheck<'v> {
-    fn of(view: &'v View<'_>, check: &'v CheckView) -> Self {
-        let problems = check.problems.iter().map(|(instance, message)| JsonProblem { instance, message });
-        JsonCheck { stack: &view.name, name: &check.name, status: check.status, problems: problems.collect() }
-    }
-}
-
-#[derive(Serialize)]
-struct JsonFinding<'v> {
-    stack: &'v str,
-    #[serde(flatten)]
-    finding: &'v Finding,
-}
-
-#[derive(Serialize)]
-struct JsonNote<'v> {
-    stack: &'v str,
-    #[serde(flatten)]
-    note: &'v Note,
 }

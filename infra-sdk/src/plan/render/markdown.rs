@@ -3,9 +3,10 @@
 use crate::error::{Error, Result};
 use crate::names::quoted;
 use crate::plan::render::escape::cell;
-use crate::plan::render::page::{Page, View};
+use crate::plan::render::page::Page;
 use crate::plan::render::section::{body, weight};
 use crate::plan::render::text::{number_of, shortened, visible};
+use crate::plan::render::view::View;
 use crate::plan::summary::Counts;
 
 /// What fits a comment: GitHub takes 65,536 characters. Limits here are bytes of UTF-8, of which every way to count

@@ -3,6 +3,7 @@
 mod attribute;
 mod block;
 mod changes;
+mod document;
 mod entry;
 mod escape;
 mod group;
@@ -16,6 +17,14 @@ mod section;
 mod style;
 mod terminal;
 mod text;
+mod view;
+
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod tests;
 
 pub use json::SCHEMA;
 pub use markdown::COMMENT_LIMIT;

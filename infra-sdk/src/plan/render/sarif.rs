@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::judge::{Finding, Level};
-use crate::plan::render::page::{Page, View};
+use crate::plan::render::page::Page;
+use crate::plan::render::view::View;
 
 impl Page<'_> {
     /// The findings of all stacks as one run of [SARIF 2.1.0](https://docs.oasis-open.org/sarif/sarif/v2.1.0/).

@@ -5,8 +5,9 @@ use crate::plan::judge::Finding;
 use crate::plan::render::block::inline;
 use crate::plan::render::changes::{changes, omission};
 use crate::plan::render::escape::{code, prose};
-use crate::plan::render::page::{Page, View};
+use crate::plan::render::page::Page;
 use crate::plan::render::text::{shortened, visible};
+use crate::plan::render::view::View;
 
 /// How many outputs or drifted resources are looked into: a page has no room for more.
 const LOOKED_INTO: usize = 200;

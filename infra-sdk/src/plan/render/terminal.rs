@@ -4,10 +4,11 @@ use crate::error::Result;
 use crate::plan::judge::Level;
 use crate::plan::render::attribute::{Attribute, Details, words};
 use crate::plan::render::entry::Entry;
-use crate::plan::render::page::{Page, View};
+use crate::plan::render::page::Page;
 use crate::plan::render::reason::{Piece, sentence};
 use crate::plan::render::style::{Style, Tint};
 use crate::plan::render::text::{number_of, shortened, visible};
+use crate::plan::render::view::View;
 
 /// Longer values would fill the screen; the markdown and JSON have room for more.
 const VALUE: usize = 160;

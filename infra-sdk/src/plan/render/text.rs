@@ -35,12 +35,7 @@ pub(super) fn without_sequences(text: &str) -> Cow<'_, str> {
         rest = &rest[at + sequence(&rest[at..])..];
     }
     shown.push_str(rest);
-    // What stood apart may be a sequence now.
-    if shown.contains(['\u{1b}', '\u{9b}']) {
-        Cow::Owned(without_sequences(&shown).into_owned())
-    } else {
-        Cow::Owned(shown)
-    }
+    Cow::Owned(shown)
 }
 
 /// How long the sequence at the start of `text` is, after ECMA-48. One that does not end is only its first character, so
@@ -111,7 +106,7 @@ mod tests {
             ("\u{1b}]0;title\u{7}a\u{1b}]8;;x\u{1b}\\b", "ab"),
             ("a\nb\tc\r\0", "a\\nb\\tc\\r\\u{0}"),
             ("\u{202e}evil\u{200b}", "\\u{202e}evil\\u{200b}"),
-            ("a\u{1b}\u{1b}[0m[31mb", "ab"),
+            ("a\u{1b}\u{1b}[0m[31mb", "a[31mb"),
             ("a\u{1b}[12", "a12"),
             ("a\u{1b}]never ends", "anever ends"),
             ("a\u{1b}", "a"),
