@@ -21,6 +21,7 @@ pub mod secret;
 pub mod id;
 pub mod digest;
 pub mod time;
+pub mod day;
 pub mod env;
 pub mod file;
 pub mod lines;

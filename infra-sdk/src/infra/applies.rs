@@ -17,8 +17,8 @@ use crate::plan::{PlanJson, Veil};
 use crate::terraform::{Applied, PlanFile, Stack};
 use crate::time::Timestamp;
 
-/// The exit code of a plan that a judge does not allow; the same as that of `infra:policy:check`.
-const REFUSED: u8 = 10;
+/// The exit code of a plan that a judge does not allow, as `app::exit` has it: this room does not name that one.
+pub(super) const REFUSED: u8 = 10;
 
 /// A plan saved longer ago is made anew and compared before it is applied: the world has moved on.
 const PLAN_LASTS: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);

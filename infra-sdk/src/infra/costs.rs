@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::config::Decimal;
 use crate::error::{Error, ErrorKind, Result};
+use crate::infra::applies::REFUSED;
 use crate::infra::open::Infra;
 use crate::names::Label;
 use crate::plan::Plan;
@@ -54,7 +55,7 @@ impl CheckedCosts {
     /// Whether the plans stay within the limit.
     ///
     /// # Errors
-    /// `Failed`, which ends a process with code 2, saying by how much they do not.
+    /// `Failed`, which ends a process with code 10, saying by how much they do not.
     pub fn require_within(&self) -> Result<()> {
         let (Some(limit), Some(above)) = (self.limit, self.above) else { return Ok(()) };
         let money = |amount: Decimal| format!("{} {}", amount.exact(), self.currency);
@@ -63,7 +64,7 @@ impl CheckedCosts {
             .with("limit", money(limit))
             .with("above", money(above))
             .hint("make it cheaper, or raise `costs.limit` in infra.toml in a change that is reviewed")
-            .exit_with(2))
+            .exit_with(REFUSED))
     }
 }
 
@@ -132,12 +133,6 @@ impl Infra {
         let here = readers.map(|readers| readers.in_env(self.environment()));
         impact::of(plan, &self.settings().exports, stack, here.as_ref())
     }
-
-    /// What this repo reads of others in this environment: its part of an index of readers.
-    pub fn readers(&self) -> Readers {
-        let settings = self.settings();
-        Readers::of_refs(&settings.project.name, &settings.refs, Some(self.environment()))
-    }
 }
 
 #[cfg(test)]
@@ -163,7 +158,7 @@ mod tests {
         assert!(within.require_within().is_ok() && within.above.is_none());
         let above = CheckedCosts::new(plans(), Some("0.0099".parse().unwrap())).unwrap();
         let error = above.require_within().unwrap_err();
-        assert_eq!(error.exit_code(), Some(2));
+        assert_eq!(error.exit_code(), Some(REFUSED));
         assert!(error.to_string().contains("above: 0.0001 USD"), "{error}");
         assert!(above.to_string().contains("b\u{fffd}:\n"), "{above}");
         assert!(CheckedCosts::new(plans(), None).unwrap().require_within().is_ok());

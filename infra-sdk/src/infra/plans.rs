@@ -71,6 +71,14 @@ impl Infra {
             let lines = way_back.losses().map(|step| step.to_string().trim_start().to_owned()).collect();
             notes.push(Note { title: "What nothing brings back".into(), lines });
         }
+        let impact = self.impact(&plan, Some(stack), self.known_readers()?.as_ref())?;
+        if !impact.is_empty() {
+            notes.push(Note { title: "Who reads what changes".into(), lines: impact.note_lines() });
+        }
+        let costs = self.costs(&plan).await?;
+        if costs.has_something() {
+            notes.push(Note { title: "Cost".into(), lines: costs.note_lines() });
+        }
         let folder = self.settings().stack.get(stack).map(|stack| stack.dir.clone());
         Ok(PlanView { name: stack.to_string(), folder, json: json.clone(), findings, notes, saved: None })
     }

@@ -1,12 +1,14 @@
 //! `infra:costs:*`: what plans cost a month.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
-use crate::error::{Error, Result};
-use crate::plan::PlanJson;
+use crate::error::Result;
+use crate::infra::PlanOptions;
+use crate::tasks::plans;
 
 /// The handles of `infra:costs:*`.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +35,9 @@ impl TaskArgs for CheckFlags {
     fn augment(command: Command) -> Command {
         let plans =
             Arg::new("plans").value_name("PLAN.json").num_args(0..).value_parser(value_parser!(PathBuf));
-        command.arg(plans.help("What `terraform show -json` wrote of each plan; they are summed up"))
+        command.arg(
+            plans.help("What `terraform show -json` wrote of each plan; with none, the stacks are planned"),
+        )
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         Ok(CheckFlags { plans: matches.get_many("plans").into_iter().flatten().cloned().collect() })
@@ -41,16 +45,15 @@ impl TaskArgs for CheckFlags {
 }
 
 async fn check(cx: Cx, flags: CheckFlags) -> Result<()> {
-    if flags.plans.is_empty() {
-        return Err(Error::invalid("there is no plan to price")
-            .hint("make one with `terraform show -json PLANFILE > plan.json`, and name it after the task"));
-    }
     let infra = cx.infra().await?;
-    let read = |path: &PathBuf| {
-        // Relative to where the task was called, not to the root of the repo.
-        Ok((path.display().to_string(), PlanJson::read(cx.env().cwd().join(path))?))
-    };
-    let files = flags.plans.iter().map(read).collect::<Result<Vec<_>>>()?;
+    let mut files = Vec::new();
+    for path in &flags.plans {
+        files.push((path.display().to_string(), Arc::new(plans::read(&cx, path)?)));
+    }
+    if flags.plans.is_empty() {
+        let planned = infra.plan_stacks(&PlanOptions::default()).await?;
+        files.extend(planned.stacks.into_iter().map(|stack| (stack.name, stack.json)));
+    }
     let plans =
         files.iter().map(|(name, json)| Ok((name.clone(), json.plan()?))).collect::<Result<Vec<_>>>()?;
     let checked = infra.check_costs(&plans).await?;

@@ -8,7 +8,7 @@ use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::Result;
 use crate::infra::DriftReport;
 use crate::plan::PlanJson;
-use crate::plan::drift::{Answer, Day, Decision};
+use crate::plan::drift::{Answer, Decision};
 use crate::tasks::plans::paths;
 
 /// The handles of `infra:drift` and `infra:drift:answer`.
@@ -70,7 +70,7 @@ impl TaskArgs for AnswerFlags {
             "revert" => Decision::Revert,
             _ => Decision::Ignore,
         };
-        let (what, until) = (text("what"), Day::new(&text("until"))?);
+        let (what, until) = (text("what"), text("until").parse()?);
         Ok(AnswerFlags(Answer { what, decision, until, reason: text("reason") }))
     }
 }

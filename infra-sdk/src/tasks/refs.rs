@@ -1,7 +1,12 @@
 //! `infra:refs:*`: what this repo reads of others, and what it publishes.
 
-use crate::app::{Cx, Pack, TaskRef};
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::Result;
+use crate::tasks::plans::paths;
 
 /// The handles of `infra:refs:*`.
 #[derive(Clone, Copy, Debug)]
@@ -12,6 +17,8 @@ pub struct RefsTasks {
     pub check: TaskRef<()>,
     /// Publishes the exports.
     pub publish: TaskRef<()>,
+    /// Makes an index of who reads what.
+    pub readers: TaskRef<()>,
 }
 
 pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
@@ -24,7 +31,39 @@ pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
             .danger_unless_local()
             .plans()
             .run(publish),
+        readers: pack
+            .task("refs:readers")
+            .about("Make an index of who reads what: this repo's part, and those of other repos")
+            .args::<ReadersFlags>()
+            .run(readers),
     }
+}
+
+struct ReadersFlags {
+    parts: Vec<PathBuf>,
+    out: Option<PathBuf>,
+}
+
+impl TaskArgs for ReadersFlags {
+    fn augment(command: Command) -> Command {
+        let parts = Arg::new("part").value_name("PART.toml").action(ArgAction::Append).num_args(0..);
+        let out = Arg::new("out").long("out").value_name("FILE");
+        command
+            .arg(parts.help("Indexes of other repos to put together with this repo's own"))
+            .arg(out.help("Where to write it; `infra/readers.toml` is where plans look"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        Ok(ReadersFlags { parts: paths(matches, "part"), out: paths(matches, "out").pop() })
+    }
+}
+
+async fn readers(cx: Cx, flags: ReadersFlags) -> Result<()> {
+    let infra = cx.infra().await?;
+    let cwd = cx.env().cwd();
+    let parts: Vec<PathBuf> = flags.parts.iter().map(|part| cwd.join(part)).collect();
+    let out = flags.out.map(|out| cwd.join(out));
+    cx.report(&infra.index_readers(&parts, out.as_deref())?);
+    Ok(())
 }
 
 async fn list(cx: Cx) -> Result<()> {

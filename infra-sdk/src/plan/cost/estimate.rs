@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use crate::config::Decimal;
+use crate::day::Day;
 use crate::error::Result;
 use crate::plan::cost::gap::{Gathered, Why};
 use crate::plan::cost::price::{Parts, Side, parts};
 use crate::plan::cost::region::Region;
 use crate::plan::cost::report::{CostReport, ResourceCost, TypeCost};
 use crate::plan::cost::table::Prices;
-use crate::plan::cost::{Day, PriceTable, Usage};
+use crate::plan::cost::{PriceTable, Usage};
 use crate::plan::json::{Mark, Value};
 use crate::plan::model::{Actions, Change, Mode, Plan, ResourceChange};
 use crate::plan::veil::Veil;

@@ -1,6 +1,5 @@
 //! What a plan costs a month, from a price table on this machine: exact, dated, and never guessed.
 
-mod day;
 mod estimate;
 mod gap;
 mod price;
@@ -13,7 +12,6 @@ mod tests;
 mod unit;
 mod usage;
 
-pub use day::Day;
 pub use estimate::estimate;
 pub use gap::{Gap, Gaps};
 pub use report::{CostReport, ResourceCost, TypeCost};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::config::Decimal;
+use crate::day::Day;
 use crate::error::Result;
+use crate::plan::cost::Usage;
 use crate::plan::cost::gap::Why;
 use crate::plan::cost::table::{Price, Prices, Rate, Wanted};
-use crate::plan::cost::{Day, Usage};
 use crate::plan::json::{Mark, Value};
 use crate::plan::model::ResourceChange;
 

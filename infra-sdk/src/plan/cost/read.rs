@@ -8,10 +8,11 @@ use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::config::{Decimal, Span, is_currency, parse_toml};
+use crate::day::Day;
 use crate::error::Result;
 use crate::names::quoted;
 use crate::plan::cost::table::{Price, Prices, Rate, Wanted};
-use crate::plan::cost::{Day, PriceTable, Unit};
+use crate::plan::cost::{PriceTable, Unit};
 use crate::time::Timestamp;
 use crate::tree::{Node, Problem, ProblemKind, ReadOptions, Value, child, item, read, refused};
 

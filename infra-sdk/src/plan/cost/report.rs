@@ -6,8 +6,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::config::{Decimal, Span};
+use crate::day::Day;
+use crate::plan::cost::Gaps;
 use crate::plan::cost::unit::HOURS;
-use crate::plan::cost::{Day, Gaps};
 use crate::plan::model::Actions;
 use crate::plan::plain::plain;
 
@@ -93,6 +94,12 @@ impl CostReport {
     /// By how much it adds more than `limit`; none when it does not.
     pub fn above(&self, limit: Decimal) -> Option<Decimal> {
         self.difference.minus(limit).ok().filter(|above| !above.is_negative() && !above.is_zero())
+    }
+
+    /// Whether there is anything to tell: money before or after, or a gap.
+    pub fn has_something(&self) -> bool {
+        let gaps = [&self.not_priced, &self.unknown, &self.needs_usage];
+        !self.before.is_zero() || !self.after.is_zero() || gaps.iter().any(|gaps| !gaps.is_empty())
     }
 
     /// The report as plain lines, for a page: no line holds a control character. Two spaces begin a line that belongs to

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Decimal, Span};
+use crate::day::Day;
 use crate::error::{Error, Result};
 use crate::names::{nearest, quoted};
-use crate::plan::cost::{Day, Unit, Usage, read};
+use crate::plan::cost::{Unit, Usage, read};
 use crate::time::Timestamp;
 
 /// The table that is used where `[costs]` names none.

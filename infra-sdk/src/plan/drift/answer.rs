@@ -5,9 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::config::parse_toml;
-use crate::error::{Error, Result};
-use crate::names::quoted;
-use crate::time::Timestamp;
+use crate::day::Day;
+use crate::error::Result;
 use crate::tree::{self, ReadOptions, refused};
 
 /// The answers of one repo, from `infra/drift.toml`.
@@ -58,46 +57,6 @@ impl fmt::Display for Decision {
             Decision::Revert => "revert",
             Decision::Ignore => "ignore",
         })
-    }
-}
-
-/// A day, in UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Day(String);
-
-impl Day {
-    /// The day `text` names, as `2027-03-31`.
-    ///
-    /// # Errors
-    /// `Invalid` when it names none.
-    pub fn new(text: &str) -> Result<Self> {
-        let day = Day(text.to_owned());
-        if text.len() == 10 && day.end().is_some() {
-            return Ok(day);
-        }
-        Err(Error::invalid(format!("{} is not a day", quoted(text))).hint("write it like `2027-03-31`"))
-    }
-
-    /// Its last moment.
-    fn end(&self) -> Option<Timestamp> {
-        format!("{}T23:59:59Z", self.0).parse().ok()
-    }
-
-    /// Whether it is over.
-    pub fn is_past(&self, now: Timestamp) -> bool {
-        self.end().is_none_or(|end| end < now)
-    }
-}
-
-impl fmt::Display for Day {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Day {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Day::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -189,7 +148,7 @@ mod tests {
         let answer = Answer {
             what: "a[\"q\\\"\"].b".into(),
             decision: Decision::Adopt,
-            until: Day::new("2027-02-28").unwrap(),
+            until: "2027-02-28".parse().unwrap(),
             reason: "two\nlines".into(),
         };
         assert_eq!(Answers::parse(&answer.to_toml(), "x").unwrap().answers, [answer]);
@@ -203,11 +162,5 @@ mod tests {
         assert!(
             Answers::parse("[[anwser]]\n", "drift.toml").unwrap_err().report().to_string().contains("answer")
         );
-        for day in ["", "2027-02-30", "2027-3-1", "tomorrow"] {
-            assert!(Day::new(day).is_err(), "{day}");
-        }
-        let day = Day::new("2027-03-31").unwrap();
-        assert!(!day.is_past("2027-03-31T12:00:00Z".parse().unwrap()));
-        assert!(day.is_past("2027-04-01T00:00:00Z".parse().unwrap()));
     }
 }

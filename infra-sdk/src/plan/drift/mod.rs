@@ -5,6 +5,6 @@ mod group;
 mod noise;
 mod triage;
 
-pub use answer::{Answer, Answers, Day, Decision};
+pub use answer::{Answer, Answers, Decision};
 pub use group::{DriftGroup, Kind, Noise};
 pub use triage::{Drift, triage};

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::config::parse_toml;
+use crate::day::Day;
 use crate::error::{Error, Result};
 use crate::names::{EnvName, Label, ParamPath, RepoName, quoted};
-use crate::plan::cost::Day;
 use crate::time::Timestamp;
 use crate::tree::{Node, Origin, Problem, ProblemKind, ReadOptions, Value, read, refused};
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::day::Day;
 use crate::names::RepoName;
-use crate::plan::cost::Day;
 use crate::plan::impact::{Effect, Reader};
 use crate::plan::plain::plain;
 

@@ -1,4 +1,4 @@
-//! A day, as price tables are dated.
+//! Days, in UTC, for dates that people write.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,6 +23,11 @@ impl Day {
     /// Whether it has not begun anywhere on earth: the first time zone is 14 hours ahead of UTC.
     pub fn is_future(self, now: Timestamp) -> bool {
         now.until(self.0) > Duration::from_secs(14 * 3600)
+    }
+
+    /// Whether it is over.
+    pub fn is_past(self, now: Timestamp) -> bool {
+        self.0.plus(Duration::from_secs(24 * 3600)) <= now
     }
 
     /// The day of a point in time.
@@ -84,6 +89,13 @@ mod tests {
         for bad in ["", "2026-13-01", "2026-02-30", "01.11.2026", "2026-11-1", "2026-11-01T", "yesterday!"] {
             assert!(bad.parse::<Day>().is_err(), "{bad:?} was accepted");
         }
+    }
+
+    #[test]
+    fn a_day_is_past_when_the_next_one_has_begun() {
+        let day: Day = "2027-03-31".parse().unwrap();
+        let past = |now: &str| day.is_past(now.parse().unwrap());
+        assert!(!past("2027-03-31T23:59:59Z") && past("2027-04-01T00:00:00Z"));
     }
 
     #[test]
