@@ -42,19 +42,15 @@ pub(super) fn canonical_policy(document: &Value<'_>) -> Option<String> {
 fn statement(statement: &Value<'_>) -> String {
     let members = statement.as_object().into_iter().flat_map(|members| members.iter());
     // An empty Sid is what older providers write for none.
-    let tells = |(key, value): &(&str, &Value<'_>)| {
-        !value.is_null() && !(*key == "Sid" && value.as_str().is_some_and(str::is_empty))
-    };
+    let is_empty_sid = |key: &str, value: &Value<'_>| key == "Sid" && value.as_str() == Some("");
+    let tells = |(key, value): &(&str, &Value<'_>)| !(value.is_null() || is_empty_sid(key, value));
     members.filter(tells).map(|(key, value)| member(key, &element(key, value))).collect()
 }
 
 /// An element of a statement. A form that the grammar does not have keeps its plain text.
 fn element(key: &str, value: &Value<'_>) -> String {
     match key {
-        "Action" | "NotAction" if is_texts(value) => set(as_list(value), |action| {
-            // "The Action names are case-insensitive", says the reference of the element.
-            canonical(&Value::String(Cow::Owned(action.as_str().unwrap_or_default().to_ascii_lowercase())))
-        }),
+        "Action" | "NotAction" if is_texts(value) => set(as_list(value), action),
         "Resource" | "NotResource" if is_texts(value) => set(as_list(value), canonical),
         "Principal" | "NotPrincipal" => principal(value),
         "Condition" => condition(value),
@@ -62,7 +58,16 @@ fn element(key: &str, value: &Value<'_>) -> String {
     }
 }
 
-fn principal(value: &Value<'_>) -> String {
+/// The name of an action, which is the same in upper and lower case, says the reference of the element.
+pub(in crate::plan) fn action(value: &Value<'_>) -> String {
+    match value.as_str() {
+        Some(text) => canonical(&Value::String(Cow::Owned(text.to_ascii_lowercase()))),
+        None => canonical(value),
+    }
+}
+
+/// Who may, or may not.
+pub(in crate::plan) fn principal(value: &Value<'_>) -> String {
     // Everybody: `"*"` and `{"AWS": "*"}` are the same, says the reference of the element.
     if value.as_str() == Some("*") {
         return member("AWS", &set(std::slice::from_ref(value), canonical));
@@ -77,7 +82,7 @@ fn principal(value: &Value<'_>) -> String {
 }
 
 /// An account has two names, its number and the ARN of its root; AWS itself turns one into the other.
-fn account(value: &Value<'_>) -> String {
+pub(in crate::plan) fn account(value: &Value<'_>) -> String {
     let text = value.as_str().unwrap_or_default();
     let number = text.strip_prefix("arn:aws:iam::").and_then(|rest| rest.strip_suffix(":root"));
     match number.filter(|number| number.len() == 12 && number.bytes().all(|byte| byte.is_ascii_digit())) {
@@ -104,7 +109,7 @@ fn condition(value: &Value<'_>) -> String {
 }
 
 /// The value of a condition: numbers and switches mean the same with and without quotes.
-fn scalar(value: &Value<'_>) -> String {
+pub(in crate::plan) fn scalar(value: &Value<'_>) -> String {
     match value {
         Value::Bool(_) | Value::Number(_) => canonical(&Value::String(value.to_string().into())),
         other => canonical(other),
