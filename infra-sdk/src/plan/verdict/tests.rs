@@ -386,7 +386,7 @@ fn an_interrupted_replacement_leaves_only_its_old_half_to_be_destroyed() {
     let a = entry("x", &["create", "delete"], old(), json!({"v": 2}), json!({"id": true}));
     let half = |values| with(delete("x", values), json!({"deposed": "00aa"}));
     let new = stays("x", json!({"id": "j", "v": 2}));
-    let (narrower, reasons) = verdict(&[a.clone()], &[new.clone(), half(old())]);
+    let (narrower, reasons) = verdict(std::slice::from_ref(&a), &[new.clone(), half(old())]);
     assert_eq!((narrower, reasons.len()), (Verdict::Narrower, 2), "{reasons:?}");
     assert!(reasons.iter().all(|reason| !reason.starts_with("trap")), "{reasons:?}");
     let other = half(json!({"id": "other", "v": 1}));
