@@ -65,6 +65,8 @@ mod verdict;
 mod property_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whole_tests;
 
 pub use approval::Approval;
 pub use comparison::{Comparison, Reason};
