@@ -26,7 +26,7 @@ fn extended(infra: &str) -> Scratch {
         &["commit", "--quiet", "--no-gpg-sign", "-m", "rules"],
         &["tag", "-a", "-m", "rules", "v1.0.0"],
     ] {
-        Run::new("git", &scratch.join("org")).args(who).args(args).finish().expect(0);
+        let _ = Run::new("git", &scratch.join("org")).args(who).args(args).finish().expect(0);
     }
     let org = scratch.join("org").display().to_string();
     let project = "[project]\nname = \"shop\"\nkind = \"api\"\norg = \"acme\"\n";
