@@ -50,6 +50,8 @@ fn every_inherited_task_of_this_version_is_there() {
         "refs:publish",
         "plan",
         "apply",
+        "policy:check",
+        "policy:test",
         "deploy:status",
         "deploy:history",
         "deploy:rollback",

@@ -51,7 +51,11 @@ fn a_consumer_with_no_feature_compiles_no_tls_http_or_cloud_crate() {
 
 #[test]
 fn a_feature_brings_nothing_of_another() {
-    let absent: [(&str, &[&str]); 5] = [
+    let absent: [(&str, &[&str]); 6] = [
+        (
+            "policy",
+            &["aws-", "rustls", "ring ", "hyper", "http ", "reqwest", "age ", "chrono", "url ", "vstd"],
+        ),
         ("vault", &["aws-", "rustls", "ring ", "hyper", "http ", "reqwest"]),
         ("github", &["aws-", "age "]),
         ("cloudflare", &["aws-", "age ", "crypto_box"]),

@@ -30,14 +30,16 @@ fn a_rule_that_goes_over_everything_is_stopped_by_the_clock() {
     let (said, took) = beside(
         "deny contains \"x\" if { r := numbers.range(1, 20000); count([1 | some a in r; some b in r; a + b == 0]) > 0 }",
     );
-    assert!(said.contains("limit") || said.contains("took longer"), "{said}");
+    assert!(said.contains("it took longer than 2.0 s"), "{said}");
     assert!(took < SOON, "{took:?}");
 }
 
 #[test]
-fn a_function_of_the_language_that_counts_to_a_trillion_is_stopped_from_outside() {
-    let (said, took) = beside("deny contains \"x\" if { count(numbers.range(1, 1000000000000)) > 0 }");
-    assert!(said.contains("took longer than 2s") || said.contains("MiB of memory"), "{said}");
+fn a_function_of_the_language_that_takes_for_ever_is_stopped_from_outside() {
+    // Writing out a number of ten million digits: the interpreter's own clock does not tick inside.
+    let (said, took) =
+        beside("deny contains \"x\" if { count(sprintf(\"%d\", [bits.lsh(1, 300000000)])) > 0 }");
+    assert!(said.contains("it took longer than 2.0 s"), "{said}");
     assert!(took < SOON, "{took:?}");
 }
 
@@ -49,6 +51,9 @@ fn a_text_that_doubles_until_memory_ends_is_stopped_by_the_kernel() {
         rule.push_str(&format!("    a{step} := concat(\"\", [a{0}, a{0}])\n", step - 1));
     }
     let (said, took) = beside(&format!("{rule}    count(a39) > 0\n}}"));
+    assert!(said.contains("it needed more than 512 MiB of memory"), "{said}");
+    assert!(took < SOON, "{took:?}");
+    let (said, took) = beside("deny contains \"x\" if { count(numbers.range(1, 1000000000000)) > 0 }");
     assert!(said.contains("it needed more than 512 MiB of memory"), "{said}");
     assert!(took < SOON, "{took:?}");
 }

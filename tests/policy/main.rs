@@ -2,6 +2,7 @@
 
 mod check;
 mod limits;
+mod organisation;
 mod tests_of_policies;
 
 use support::{Finished, Run, Scratch};

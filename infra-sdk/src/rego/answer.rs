@@ -146,3 +146,54 @@ impl Answer {
         findings
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn answer(lines: &str) -> Answer {
+        let mut answer = Answer::default();
+        // As a pipe may bring it.
+        lines.as_bytes().chunks(7).for_each(|piece| answer.push(piece));
+        answer
+    }
+
+    const RULES: &str = "{\"Hello\":1}\n{\"Rules\":[{\"name\":\"a.warn\",\"file\":\"a.rego\",\"line\":3,\"kind\":\"Warn\"}]}\n";
+
+    #[test]
+    fn a_program_that_does_something_else_is_told_from_one_that_evaluates() {
+        for lines in ["", "usage: tool\n", "{\"Hello\":2}\n", &format!("{RULES}a line of a library\n")] {
+            assert_eq!(answer(lines).check().unwrap_err().kind(), ErrorKind::Bug, "{lines}");
+        }
+        assert!(answer(RULES).check().is_ok());
+        let refused = answer("{\"Hello\":1}\n{\"Refused\":\"a.rego:1:2: no\"}\n").check().unwrap_err();
+        assert!(refused.report().to_string().contains("because: a.rego:1:2: no"), "{refused:?}");
+    }
+
+    #[test]
+    fn the_rule_that_ended_a_process_is_known_and_blamed() {
+        let inputs = [Input { address: Some("x".into()), json: String::new() }];
+        let mut ended = answer(&format!("{RULES}{{\"Asking\":{{\"rule\":0,\"input\":0}}}}\n{{\"Sai"));
+        assert_eq!(ended.stopped_at().map(|(rule, input)| (rule.name, input)), Some(("a.warn".into(), 0)));
+        ended.blame("it ended".into());
+        let findings = ended.findings(&inputs, &Veil::default());
+        assert_eq!((findings[0].rule.as_str(), findings[0].level), (BROKEN, Level::Error));
+        assert!(findings[0].message.contains("`a.warn` (a.rego:3) could not be evaluated: it ended"));
+        assert!(answer(&format!("{RULES}\"Done\"\n")).stopped_at().is_none());
+    }
+
+    #[test]
+    fn a_message_names_its_own_rule_and_address_and_never_a_secret() {
+        let said = "{\"Said\":{\"rule\":0,\"input\":0,\"messages\":[{\"msg\":\"has hunter2-hunter2\",\"hint\":null,\"rule\":\"keys\",\"address\":\"y\"}]}}\n";
+        let mut veil = Veil::default();
+        veil.add(&crate::secret::SecretValue::new("hunter2-hunter2"));
+        let findings = answer(&format!("{RULES}{said}\"Done\"\n")).findings(&[], &veil);
+        let finding = &findings[0];
+        assert_eq!(
+            (finding.rule.as_str(), finding.address.as_deref(), finding.level),
+            ("a.keys", Some("y"), Level::Warning)
+        );
+        assert!(!finding.message.contains("hunter2"), "{finding:?}");
+    }
+}

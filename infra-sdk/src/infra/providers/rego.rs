@@ -100,3 +100,26 @@ fn absent() -> crate::error::Error {
     crate::error::Error::new(crate::error::ErrorKind::NotBuilt, "policies in Rego are not compiled in")
         .hint("add the feature `policy` to infra-sdk in xtask/Cargo.toml")
 }
+
+#[cfg(all(test, not(feature = "policy")))]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::env::Env;
+    use crate::error::ErrorKind;
+    use crate::infra::Host;
+
+    #[tokio::test]
+    async fn policies_that_are_not_compiled_in_are_an_error_that_names_the_feature() {
+        let text = "[project]\nname = \"shop\"\nkind = \"api\"\norg = \"acme\"\n[policy]\ndir = \"policy\"\n";
+        let config = Config::of_text(text, "/srv/shop", "local").unwrap();
+        let infra = Infra::open(&Env::of([("INFRA_HOME", "/srv/home")], "/srv/shop"), config, Host::silent())
+            .unwrap();
+        for error in
+            [infra.judge(&Plan::default()).await.unwrap_err(), infra.test_policies().await.unwrap_err()]
+        {
+            assert_eq!(error.kind(), ErrorKind::NotBuilt);
+            assert!(error.hints()[0].contains("feature `policy`"), "{error:?}");
+        }
+    }
+}
