@@ -1,7 +1,6 @@
 //! Judging plans by the built-in rules and by policies.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -9,12 +8,12 @@ use crate::error::Result;
 use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::plan::judge::{self, Findings, PolicyTests, Rules};
-use crate::plan::{Plan, PlanJson};
+use crate::plan::{Plan, Veil};
 
 /// What the judges say of one plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct JudgedPlan {
-    /// The file, as it was named.
+    /// The stack, or the file as it was named.
     pub plan: String,
     /// What was found.
     #[serde(flatten)]
@@ -34,7 +33,7 @@ impl Infra {
     /// # Errors
     /// `NotBuilt` when there are policies and the feature `policy` is not compiled in; `NotFound` when a folder or file of
     /// policies is not there, or holds no rule; `Invalid` with file, line and column when one cannot be read; `TimedOut`
-    /// when they take too long. Policies that are not asked are never taken for content.
+    /// when they take too long. Policies that are not asked are never taken for content. No finding holds a secret of the plan.
     pub async fn judge(&self, plan: &Plan<'_>) -> Result<Findings> {
         let rules = Rules::of(self.settings());
         let mut findings = judge::check(plan, &rules)?.findings;
@@ -43,17 +42,13 @@ impl Infra {
             let found = providers::rego::judge(self, plan).await?;
             findings.extend(found.into_iter().filter_map(|finding| rules.set_level(finding)));
         }
+        let mut texts: Vec<&mut String> = Vec::new();
+        for finding in &mut findings {
+            texts.extend([&mut finding.rule, &mut finding.message]);
+            texts.extend(finding.address.iter_mut().chain(&mut finding.hint));
+        }
+        Veil::of(plan)?.cover(&mut texts);
         Ok(Findings::new(findings))
-    }
-
-    /// The same for the JSON file of a plan, as `terraform show -json PLANFILE` writes it.
-    ///
-    /// # Errors
-    /// As [`judge`](Infra::judge), and as [`PlanJson::read`] and [`Plan::parse`].
-    pub async fn judge_file(&self, path: &Path) -> Result<JudgedPlan> {
-        let json = PlanJson::read(self.env().cwd().join(path))?;
-        let findings = self.judge(&json.plan().map_err(|error| error.with("path", path.display()))?).await?;
-        Ok(JudgedPlan { plan: path.display().to_string(), findings })
     }
 
     /// Runs the tests of this repo's policies: rules named `test_…` in files `*_test.rego`, and the cases in the folder

@@ -6,7 +6,9 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef, exit};
 use crate::error::{Error, ErrorKind, Result};
+use crate::infra::{JudgedPlan, PlanOptions, PlanView};
 use crate::plan::judge::Level;
+use crate::tasks::plans;
 
 /// The handles of `infra:policy:*`.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +22,7 @@ pub struct PolicyTasks {
 pub(super) fn register(pack: &mut Pack<'_>) -> PolicyTasks {
     let check = pack
         .task("policy:check")
-        .about("Judge the JSON file of a plan by the rules and the policies")
+        .about("Judge plans by the rules and the policies")
         .args::<Plans>()
         .read_only()
         .run(check);
@@ -34,11 +36,11 @@ struct Plans {
 
 impl TaskArgs for Plans {
     fn augment(command: Command) -> Command {
-        let files = Arg::new("plan").value_name("PLAN").num_args(1..).required(true);
+        let files = Arg::new("plan").value_name("PLAN.json").num_args(0..);
         command.arg(
             files
                 .value_parser(value_parser!(PathBuf))
-                .help("What `terraform show -json PLANFILE` wrote; ends with 10 when a plan is refused"),
+                .help("What `terraform show -json PLANFILE` wrote; with none, the stacks are planned. Ends with 10 when a plan is refused"),
         )
     }
 
@@ -47,12 +49,22 @@ impl TaskArgs for Plans {
     }
 }
 
-async fn check(cx: Cx, plans: Plans) -> Result<()> {
+async fn check(cx: Cx, flags: Plans) -> Result<()> {
     let infra = cx.infra().await?;
+    let mut all = Vec::new();
+    for path in &flags.files {
+        let json = plans::read(&cx, path)?;
+        let findings = infra.judge(&json.plan().map_err(|error| error.with("path", path.display()))?).await?;
+        all.push(JudgedPlan { plan: path.display().to_string(), findings });
+    }
+    if flags.files.is_empty() {
+        let planned = infra.plan_stacks(&PlanOptions::default()).await?;
+        let judged = |stack: PlanView| JudgedPlan { plan: stack.name, findings: stack.findings };
+        all.extend(planned.stacks.into_iter().map(judged));
+    }
     let mut refused = Vec::new();
-    for path in &plans.files {
-        let judged = infra.judge_file(path).await?;
-        cx.report(&judged);
+    for judged in &all {
+        cx.report(judged);
         if !judged.findings.allow() {
             refused.push(format!("{} ({})", judged.plan, judged.findings.count(Level::Error)));
         }
