@@ -90,7 +90,8 @@ fn differences(
                     (0_u8, key).hash(state);
                     differences(value, changed, &[], state);
                 }
-                (old.next(), new.next());
+                old.next();
+                new.next();
             }
             (Some((key, value)), other) if other.is_none_or(|(other, _)| key < other) => {
                 let is_unknown = unknown.iter().any(|(name, mark)| name == key && mark.get() == "true");
