@@ -84,8 +84,8 @@ fn attributes(
             if units[*line].len() == 1
                 && details.attributes.len() == 1
                 && details.folded == 0
+                && details.attributes[0].lines.is_empty()
                 && short.len() <= 200
-                && !short.contains("lines)")
             {
                 if short.len() <= *left {
                     *left -= short.len();

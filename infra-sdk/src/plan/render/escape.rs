@@ -18,8 +18,12 @@ pub(super) fn code(text: &str) -> String {
     format!("{fence}{blank}{text}{blank}{fence}")
 }
 
-/// A code span in a cell of a table: cells are split at `|` before spans are found.
+/// A code span in a cell of a table: cells are split at `|` before spans are found. Behind a backslash of its own no way
+/// to escape it is read alike by all, so there it is written by its number.
 pub(super) fn cell(text: &str) -> String {
+    if text.contains("\\|") {
+        return code(&text.replace('|', "\\u{7c}"));
+    }
     code(text).replace('|', "\\|")
 }
 
@@ -111,6 +115,7 @@ mod tests {
             assert_eq!(code(text), span, "{text:?}");
         }
         assert_eq!(cell("a|b"), "`a\\|b`");
+        assert_eq!(cell("a\\|b"), "`a\\\\u{7c}b`");
         assert_eq!(fence(["a", "```", "x````y"]), "`````");
         assert_eq!(fence([""]), "```");
     }

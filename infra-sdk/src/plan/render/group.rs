@@ -15,9 +15,9 @@ use crate::plan::render::entry::Entry;
 /// Only so many are compared: a page has no room for the rest, whatever they are.
 pub(super) fn groups(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
     const MOST: usize = 20_000;
-    // Keyed at random: nobody can make two changes that only look the same.
+    // Keyed at random: nobody can make two changes that only look the same, and among so many 64 bits tell all apart.
     let hasher = RandomState::new();
-    let mut places: HashMap<(u64, u64), usize> = HashMap::new();
+    let mut places: HashMap<u64, usize> = HashMap::new();
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (place, entry) in entries.iter().enumerate() {
         let print = if place < MOST { print(entry, &hasher) } else { None };
@@ -30,7 +30,7 @@ pub(super) fn groups(entries: &[Entry<'_>]) -> Vec<Vec<usize>> {
 }
 
 /// Equal for equal changes; `None` for what is shown alone.
-fn print(entry: &Entry<'_>, hasher: &RandomState) -> Option<(u64, u64)> {
+fn print(entry: &Entry<'_>, hasher: &RandomState) -> Option<u64> {
     let source = entry.source;
     let (Some(before), Some(after)) = (source.change.before, source.change.after) else { return None };
     let is_alone = !entry.findings.is_empty()
@@ -45,15 +45,11 @@ fn print(entry: &Entry<'_>, hasher: &RandomState) -> Option<(u64, u64)> {
     let unknown = source.change.after_unknown.filter(|mark| mark.get().contains("true"));
     let unknown = unknown.and_then(|mark| serde_json::from_str::<Members<'_>>(mark.get()).ok());
     let unknown = unknown.map_or(Vec::new(), |mark| mark.0);
-    // Twice 64 bits: once would do against accidents, for 20,000 changes; this costs nothing.
-    let of = |salt: u8| {
-        let mut state = hasher.build_hasher();
-        (salt, &source.kind, &source.change.actions, &entry.reason, &entry.replace_paths).hash(&mut state);
-        marks(source, &mut state);
-        differences(before, after, &unknown, &mut state);
-        state.finish()
-    };
-    Some((of(0), of(1)))
+    let mut state = hasher.build_hasher();
+    (&source.kind, &source.change.actions, &entry.reason, &entry.replace_paths).hash(&mut state);
+    marks(source, &mut state);
+    differences(before, after, &unknown, &mut state);
+    Some(state.finish())
 }
 
 fn marks(source: &ResourceChange<'_>, state: &mut impl Hasher) {
@@ -90,7 +86,8 @@ fn differences(
                     (0_u8, key).hash(state);
                     differences(value, changed, &[], state);
                 }
-                (old.next(), new.next());
+                old.next();
+                new.next();
             }
             (Some((key, value)), other) if other.is_none_or(|(other, _)| key < other) => {
                 let is_unknown = unknown.iter().any(|(name, mark)| name == key && mark.get() == "true");

@@ -75,8 +75,7 @@ impl<'p> Page<'p> {
             veil.learn(stack.plan)?;
             views.push(View::of(stack)?);
         }
-        let mut page = Page { stacks: views, veil };
-        let mut views = std::mem::take(&mut page.stacks);
+        let mut page = Page { stacks: Vec::new(), veil };
         let mut texts = Vec::new();
         views.iter_mut().for_each(|view| view.texts(&mut texts));
         page.clear(&mut texts);
@@ -94,12 +93,15 @@ impl<'p> Page<'p> {
     /// Takes the secrets out, also those that an escape sequence cuts in two until it is removed.
     pub(super) fn clear(&self, texts: &mut [&mut String]) {
         self.veil.cover(texts);
-        let cut = |text: &&mut &mut String| text.contains(['\u{1b}', '\u{9b}']);
-        for text in texts.iter_mut().filter(cut) {
-            let joined = without_sequences(text);
-            let hidden = self.veil.apply(&joined);
+        let is_cut = |text: &str| text.contains(['\u{1b}', '\u{9b}']);
+        let cut = texts.iter().enumerate().filter(|(_, text)| is_cut(text));
+        let joined: Vec<(usize, String)> =
+            cut.map(|(place, text)| (place, without_sequences(text).into_owned())).collect();
+        let mut hidden: Vec<String> = joined.iter().map(|(_, text)| text.clone()).collect();
+        self.veil.cover(&mut hidden.iter_mut().collect::<Vec<_>>());
+        for ((place, joined), hidden) in joined.into_iter().zip(hidden) {
             if hidden != joined {
-                **text = hidden.into_owned();
+                *texts[place] = hidden;
             }
         }
     }

@@ -92,8 +92,7 @@ fn a_hundred_thousand_secrets_are_learned_and_hidden_in_texts_that_show_all_of_t
 fn texts_larger_than_a_batch_are_covered_to_the_last() {
     let mut veil = Veil::default();
     veil.add(&SecretValue::new("hunter2"));
-    let mut texts =
-        vec!["x".repeat(BATCH + 1), "hunter2".to_owned(), "y".repeat(BATCH), "hunter2!".to_owned()];
+    let mut texts = ["x".repeat(BATCH + 1), "hunter2".to_owned(), "y".repeat(BATCH), "hunter2!".to_owned()];
     veil.cover(&mut texts.iter_mut().collect::<Vec<_>>());
     assert_eq!((texts[1].as_str(), texts[3].as_str()), ("***", "***!"));
 }
