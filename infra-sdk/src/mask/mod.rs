@@ -2,8 +2,10 @@
 
 mod masks;
 mod patterns;
+mod set;
 mod stream;
 
 pub use masks::Masks;
 pub(crate) use patterns::{Spelling, patterns, spellings};
+pub(crate) use set::SecretSet;
 pub use stream::MaskStream;

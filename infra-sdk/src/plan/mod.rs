@@ -7,7 +7,9 @@
 pub mod diff;
 pub mod judge;
 mod json;
+pub mod meaning;
 mod model;
+mod render;
 mod summary;
 mod veil;
 
@@ -16,5 +18,6 @@ pub use model::{
     Actions, Change, Check, CheckStatus, Deferred, Importing, Mode, OutputChange, Plan, PlanJson, Problem,
     RelevantAttribute, ResourceChange, ResourceKey, Severity, Variable,
 };
+pub use render::{COMMENT_LIMIT, Note, Page, SCHEMA, Stack, Style};
 pub use summary::{CheckRow, Counts, OutputRow, Row, Summary};
 pub use veil::Veil;

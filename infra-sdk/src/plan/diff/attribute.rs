@@ -7,19 +7,34 @@ use crate::plan::json::Value;
 pub struct ResourceDiff<'a> {
     /// Every difference, in the order of the paths.
     pub attributes: Vec<AttributeChange<'a>>,
-    /// How many more attributes are computed anew by a replacement or an update, without anybody depending on them.
+    /// How many more attributes become known only after the apply, without anybody depending on them; which are told is
+    /// said at [`resource_with`](crate::plan::diff::resource_with).
     pub folded: usize,
 }
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttributeChange<'a> {
-    /// Where, as a person writes it: `tags.Name`, `rule[2].port`, `rule[sid="Read"].action`, `policy → Statement[0]`.
+    /// Where, as a person writes it. Items of a list are named by what identifies them, by their position where nothing
+    /// does (after the change, or before it for what goes), and not at all in a set of plain values: `tags.Name`,
+    /// `rule[name="web"].port`, `rule[2].port`, `subnets[]`. An arrow leads into a text that holds a document:
+    /// `policy → Statement[Sid="Read"].Action[]`, `user_data → base64`.
     pub path: String,
     /// What differs.
     pub difference: Difference<'a>,
     /// Whether this is why the resource has to be replaced.
     pub forces_replacement: bool,
+}
+
+impl AttributeChange<'_> {
+    /// A copy that borrows from nothing.
+    pub fn into_owned(self) -> AttributeChange<'static> {
+        AttributeChange {
+            path: self.path,
+            difference: self.difference.into_owned(),
+            forces_replacement: self.forces_replacement,
+        }
+    }
 }
 
 /// How two values differ. Values in it are in clear, and may hold secrets that the plan did not mark.
@@ -50,6 +65,24 @@ pub enum Difference<'a> {
     Reordered,
     /// Another text of the same meaning: JSON or an IAM policy, written differently.
     Reformatted,
+}
+
+impl Difference<'_> {
+    /// A copy that borrows from nothing.
+    pub fn into_owned(self) -> Difference<'static> {
+        match self {
+            Difference::Added(value) => Difference::Added(value.into_owned()),
+            Difference::Removed(value) => Difference::Removed(value.into_owned()),
+            Difference::Changed { before, after } => {
+                Difference::Changed { before: before.into_owned(), after: after.into_owned() }
+            }
+            Difference::Unknown { before } => Difference::Unknown { before: before.into_owned() },
+            Difference::Sensitive(change) => Difference::Sensitive(change),
+            Difference::Lines(lines) => Difference::Lines(lines),
+            Difference::Reordered => Difference::Reordered,
+            Difference::Reformatted => Difference::Reformatted,
+        }
+    }
 }
 
 /// What happens to a sensitive value.

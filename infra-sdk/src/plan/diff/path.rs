@@ -32,3 +32,8 @@ pub(in crate::plan) fn push_key(path: &mut String, key: &str) {
     }
     path.push_str(key);
 }
+
+/// Adds the position of an item.
+pub(super) fn push_index(path: &mut String, index: usize) {
+    path.push_str(&format!("[{index}]"));
+}

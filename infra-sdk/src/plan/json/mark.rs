@@ -20,6 +20,9 @@ impl<'v> Mark<'v> {
     /// No mark at all.
     pub const NONE: Mark<'static> = Mark(Kind::None);
 
+    /// A mark of everything.
+    pub(in crate::plan) const WHOLE: Mark<'static> = Mark(Kind::Whole);
+
     /// The mark that `value` is.
     pub fn of(value: &'v Value<'v>) -> Self {
         match value {
@@ -40,6 +43,17 @@ impl<'v> Mark<'v> {
             Kind::None => false,
             Kind::Whole => true,
             Kind::Below(value) => any(value),
+        }
+    }
+
+    /// Whether what is marked below can be found along `value`. A mark of another shape must be taken for one of
+    /// everything, or it would hide nothing.
+    pub(in crate::plan) fn fits(self, value: &Value<'_>) -> bool {
+        match (self.0, value) {
+            (Kind::Below(Value::Array(_)), Value::Array(_)) => true,
+            (Kind::Below(Value::Object(_)), Value::Object(_)) => true,
+            (Kind::Below(mark), _) => !any(mark),
+            _ => true,
         }
     }
 
@@ -96,5 +110,6 @@ mod tests {
         assert!(mark.key("all").key("below").index(3).is_whole());
         assert_eq!(mark.keys().collect::<Vec<_>>(), ["all", "ids", "none"]);
         assert!(!Mark::of(&Value::Null).is_any() && !Mark::NONE.is_any());
+        assert!(mark.fits(&value) && !mark.fits(&Value::Array(Vec::new())) && Mark::NONE.fits(&value));
     }
 }

@@ -16,5 +16,4 @@ pub use number::Number;
 pub use text::Text;
 pub use value::{Object, Value};
 
-#[expect(unused_imports, reason = "the digests come next")]
 pub(in crate::plan) use canonical::canonical;

@@ -5,26 +5,47 @@ use serde_json::value::RawValue;
 use crate::error::Result;
 use crate::plan::json::{Mark, Value};
 use crate::plan::model::{Change, Plan};
+use crate::plan::veil::config::Declared;
 use crate::secret::SecretValue;
 
-/// Every sensitive scalar: marked leaves before and after, and the values of sensitive outputs.
-pub(super) fn secrets(plan: &Plan<'_>) -> Result<Vec<SecretValue>> {
-    let mut found = Vec::new();
+/// Every sensitive scalar: marked leaves before and after, values of sensitive outputs and variables, and what sensitive
+/// variables of any module hold by default.
+pub(super) fn secrets(plan: &Plan<'_>, found: &mut impl FnMut(SecretValue)) -> Result<()> {
     let changes = plan.resource_changes.iter().chain(&plan.resource_drift).map(|resource| &resource.change);
     let deferred = plan.deferred_changes.iter().map(|deferred| &deferred.resource_change.change);
     let outputs = plan.output_changes.iter().map(|output| &output.change);
     for change in changes.chain(deferred).chain(outputs) {
-        of_change(change, &mut found)?;
+        of_change(change, found)?;
     }
-    Ok(found)
+    let declared = Declared::of(plan.configuration)?;
+    let values = plan.variables.iter().filter(|variable| declared.root.contains(&variable.name));
+    for raw in values.filter_map(|variable| variable.value).chain(declared.defaults.iter().copied()) {
+        walk(&Value::of(raw)?, Mark::WHOLE, found);
+    }
+    Ok(())
 }
 
-fn of_change(change: &Change<'_>, found: &mut Vec<SecretValue>) -> Result<()> {
+/// The values inside a secret that is a JSON text: whoever decodes it shows them one by one.
+pub(super) fn inside(text: &str, found: &mut impl FnMut(SecretValue)) {
+    if text.trim_start().starts_with(['{', '[', '"'])
+        && let Ok(value) = Value::parse(text)
+        // A text inside is shorter than the one around it, so this ends.
+        && value.as_str().is_none_or(|inner| inner.len() < text.len())
+    {
+        walk(&value, Mark::WHOLE, found);
+    }
+}
+
+fn of_change(change: &Change<'_>, found: &mut impl FnMut(SecretValue)) -> Result<()> {
     marked(change.before, change.before_sensitive, found)?;
     marked(change.after, change.after_sensitive, found)
 }
 
-fn marked(value: Option<&RawValue>, mark: Option<&RawValue>, found: &mut Vec<SecretValue>) -> Result<()> {
+fn marked(
+    value: Option<&RawValue>,
+    mark: Option<&RawValue>,
+    found: &mut impl FnMut(SecretValue),
+) -> Result<()> {
     // Most marks say nothing, which is seen without a tree.
     let (Some(value), Some(mark)) = (value, mark.filter(|mark| mark.get().contains("true"))) else {
         return Ok(());
@@ -33,14 +54,16 @@ fn marked(value: Option<&RawValue>, mark: Option<&RawValue>, found: &mut Vec<Sec
     Ok(())
 }
 
-fn walk(value: &Value<'_>, mark: Mark<'_>, found: &mut Vec<SecretValue>) {
+fn walk(value: &Value<'_>, mark: Mark<'_>, found: &mut impl FnMut(SecretValue)) {
+    // A mark of another shape than its value would hide nothing: then everything is taken for marked.
+    let mark = if mark.fits(value) { mark } else { Mark::WHOLE };
     match value {
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, item)| walk(item, mark.index(index), found));
         }
         Value::Object(object) => object.iter().for_each(|(key, value)| walk(value, mark.key(key), found)),
-        Value::String(text) if mark.is_whole() => found.push(SecretValue::new(text.as_ref())),
-        Value::Number(number) if mark.is_whole() => found.push(SecretValue::new(number.as_str())),
+        Value::String(text) if mark.is_whole() => found(SecretValue::new(text.as_ref())),
+        Value::Number(number) if mark.is_whole() => found(SecretValue::new(number.as_str())),
         _ => {}
     }
 }

@@ -1,7 +1,12 @@
 //! Hiding secrets by their value, wherever in a plan they stand.
 
+mod config;
+mod grams;
 mod learn;
 #[expect(clippy::module_inception, reason = "the file is named after its type, `Veil`")]
 mod veil;
+
+#[cfg(test)]
+mod tests;
 
 pub use veil::Veil;
