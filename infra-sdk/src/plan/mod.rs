@@ -12,6 +12,7 @@ mod model;
 mod render;
 mod summary;
 mod veil;
+pub mod verdict;
 
 pub use json::{Mark, Number, Object, Text, Value};
 pub use model::{

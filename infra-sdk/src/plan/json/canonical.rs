@@ -6,21 +6,33 @@ use crate::plan::json::value::quoted;
 /// Writes `value` with sorted keys and numbers in one form. A member that is `null` is left out: providers
 /// change between the two without meaning anything by it.
 pub(in crate::plan) fn canonical(value: &Value<'_>) -> String {
+    canonical_by(value, &|_| None)
+}
+
+/// As [`canonical`], where some texts have a meaning of their own: `meaning` gives the canonical text of such a one.
+pub(in crate::plan) fn canonical_by(value: &Value<'_>, meaning: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
-    write(value, &mut text);
+    write(value, meaning, &mut text);
     text
 }
 
-fn write(value: &Value<'_>, text: &mut String) {
+fn write(value: &Value<'_>, meaning: &dyn Fn(&str) -> Option<String>, text: &mut String) {
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
         Value::Number(number) => text.push_str(&number.canonical()),
-        Value::String(string) => text.push_str(&quoted(string)),
+        Value::String(string) => match meaning(string) {
+            // No quoted text begins with this sign, so it is never taken for one with a meaning.
+            Some(meant) => {
+                text.push('~');
+                text.push_str(&quoted(&meant));
+            }
+            None => text.push_str(&quoted(string)),
+        },
         Value::Array(items) => {
             text.push('[');
             for item in items {
-                write(item, text);
+                write(item, meaning, text);
                 text.push(',');
             }
             text.push(']');
@@ -30,7 +42,7 @@ fn write(value: &Value<'_>, text: &mut String) {
             for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
                 text.push_str(&quoted(key));
                 text.push(':');
-                write(value, text);
+                write(value, meaning, text);
                 text.push(',');
             }
             text.push('}');
@@ -49,5 +61,14 @@ mod tests {
         for (a, b) in [("[1,2]", "[2,1]"), ("[null]", "[]"), ("\"1\"", "1"), (r#"["a,b"]"#, r#"["a","b"]"#)] {
             assert_ne!(of(a), of(b));
         }
+    }
+
+    #[test]
+    fn a_text_with_a_meaning_is_never_taken_for_another_text() {
+        let meaning = |text: &str| text.strip_prefix("m:").map(|_| "M".to_owned());
+        let of = |text| canonical_by(&Value::parse(text).unwrap(), &meaning);
+        assert_eq!(of(r#"["m:1"]"#), of(r#"["m:2"]"#));
+        assert_ne!(of(r#""m:1""#), of(r#""M""#));
+        assert_ne!(of(r#""m:1""#), of(r#""~\"M\"""#));
     }
 }

@@ -107,6 +107,21 @@ impl<'a> ResourceChange<'a> {
         !self.change.actions.is_no_op() || self.importing().is_some() || self.previous_address().is_some()
     }
 
+    /// Whether two entries of one resource say the same byte for byte, which needs no tree.
+    pub(in crate::plan) fn is_same_text(&self, other: &ResourceChange<'_>) -> bool {
+        let same = |a: Option<&RawValue>, b: Option<&RawValue>| a.map(RawValue::get) == b.map(RawValue::get);
+        let paths = self.rare.as_ref().and_then(|rare| rare.replace_paths);
+        let other_paths = other.rare.as_ref().and_then(|rare| rare.replace_paths);
+        self.key() == other.key()
+            && self.previous_address() == other.previous_address()
+            && self.action_reason() == other.action_reason()
+            && self.provider_name.as_deref() == other.provider_name.as_deref()
+            && self.mode == other.mode
+            && same(paths, other_paths)
+            && same(self.importing().map(|it| it.raw), other.importing().map(|it| it.raw))
+            && self.change.is_same_text(&other.change)
+    }
+
     /// How much it can hurt.
     pub fn severity(&self) -> Severity {
         match self.change.actions.severity() {

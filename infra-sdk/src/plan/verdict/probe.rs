@@ -1,0 +1,211 @@
+//! Holding a value against the print of another.
+
+use std::collections::BTreeSet;
+
+use crate::plan::json::{Mark, Value};
+use crate::plan::verdict::print::{Leaf, Node, Print, Seal, item, member};
+
+/// How a part of a value differs from the approved one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was unknown, and is known now.
+    Resolved,
+    /// It is another value.
+    Changed,
+    /// It was not to be set.
+    Added,
+    /// It was to be set.
+    Gone,
+    /// It was known, and is unknown now.
+    NowUnknown,
+    /// It nests too deep, partly unknown, to be told apart.
+    Opaque,
+}
+
+/// Everything in which `node` differs from the value that left `print`, each with its path, which never leads below a
+/// sensitive mark.
+pub(super) fn probe(
+    seal: Seal<'_>,
+    path: &str,
+    print: Option<&Print>,
+    node: Node<'_>,
+) -> Vec<(Outcome, String)> {
+    let mut probe = Probe { seal, found: Vec::new() };
+    probe.walk(path, path, print, node);
+    probe.found
+}
+
+struct Probe<'k> {
+    seal: Seal<'k>,
+    found: Vec<(Outcome, String)>,
+}
+
+impl Probe<'_> {
+    /// `path` is where the value stands, `shown` as much of it as may be shown.
+    fn walk(&mut self, path: &str, shown: &str, print: Option<&Print>, node: Node<'_>) {
+        let Some(print) = print else {
+            if node.unknown.is_any() {
+                self.add(Outcome::NowUnknown, shown);
+            } else if !node.value.is_null() {
+                self.add(Outcome::Added, shown);
+            }
+            return;
+        };
+        match print {
+            Print::Leaf(Leaf::Unknown) => {
+                if !node.unknown.is_whole() {
+                    self.add(Outcome::Resolved, shown);
+                }
+            }
+            Print::Leaf(Leaf::Opaque) => self.add(Outcome::Opaque, shown),
+            Print::Leaf(Leaf::Known(stamp)) => {
+                if node.unknown.is_any() {
+                    self.add(Outcome::NowUnknown, shown);
+                } else if self.seal.stamp(path, node.value) != *stamp {
+                    self.add(if node.value.is_null() { Outcome::Gone } else { Outcome::Changed }, shown);
+                }
+            }
+            _ if node.unknown.is_whole() => {
+                if print.is_known_somewhere() {
+                    self.add(Outcome::NowUnknown, shown);
+                }
+            }
+            Print::Items { items } => match node.value {
+                Value::Array(values) if values.len() == items.len() => {
+                    for (index, print) in items.iter().enumerate() {
+                        let (path, next) = (item(path, index), item(shown, index));
+                        let shown = if node.sensitive.is_whole() { shown } else { &next };
+                        self.walk(&path, shown, Some(print), node.item(index));
+                    }
+                }
+                _ => self.other_shape(shown, print, node),
+            },
+            Print::Members { members } => match node.value {
+                Value::Object(_) | Value::Null if !node.is_nothing() => {
+                    let mut keys = node.keys();
+                    keys.extend(members.keys().map(String::as_str));
+                    for key in keys {
+                        let (path, next) = (member(path, key), member(shown, key));
+                        let shown = if node.sensitive.is_whole() { shown } else { &next };
+                        self.walk(&path, shown, members.get(key), node.member(key));
+                    }
+                }
+                _ => self.other_shape(shown, print, node),
+            },
+            Print::Hidden { hidden } => match node.value {
+                Value::Object(_) | Value::Null if !node.is_nothing() => {
+                    let mut met = BTreeSet::new();
+                    for key in node.keys() {
+                        let stamp = self.seal.key.hide(self.seal.address, path, key);
+                        self.walk(&member(path, key), shown, hidden.get(&stamp), node.member(key));
+                        met.insert(stamp);
+                    }
+                    let gone = hidden.iter().filter(|(stamp, _)| !met.contains(stamp));
+                    gone.for_each(|(_, print)| self.other_shape(shown, print, NOTHING));
+                }
+                _ => self.other_shape(shown, print, node),
+            },
+        }
+    }
+
+    /// The value has no parts that could be held against those of the print.
+    fn other_shape(&mut self, shown: &str, print: &Print, node: Node<'_>) {
+        let outcome = match print.is_known_somewhere() {
+            false => Outcome::Resolved,
+            true if node.unknown.is_any() => Outcome::NowUnknown,
+            true if node.value.is_null() => Outcome::Gone,
+            true => Outcome::Changed,
+        };
+        self.add(outcome, shown);
+    }
+
+    fn add(&mut self, outcome: Outcome, shown: &str) {
+        let found = (outcome, shown.to_owned());
+        if self.found.last() != Some(&found) {
+            self.found.push(found);
+        }
+    }
+}
+
+const NOTHING: Node<'static> = Node { value: &Value::Null, unknown: Mark::NONE, sensitive: Mark::NONE };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::verdict::ApprovalKey;
+
+    /// What differs between two values, each with its unknown mark and one sensitive mark for both.
+    fn differ(a: (&str, &str), b: (&str, &str), sensitive: &str) -> Vec<(Outcome, String)> {
+        let key = ApprovalKey::from_bytes([1; 32]);
+        let seal = Seal { key: &key, address: "a" };
+        let parse = |text: &str| Value::parse(text).unwrap().into_owned();
+        let (a, au, b, bu, mark) = (parse(a.0), parse(a.1), parse(b.0), parse(b.1), parse(sensitive));
+        let sensitive = Mark::of(&mark);
+        let print = seal.print("x", Node { value: &a, unknown: Mark::of(&au), sensitive }, true);
+        let text = serde_json::to_string(&print).unwrap();
+        let print: Option<Print> = serde_json::from_str(&text).unwrap();
+        probe(seal, "x", print.as_ref(), Node { value: &b, unknown: Mark::of(&bu), sensitive })
+    }
+
+    #[test]
+    fn each_part_is_told_apart_and_named() {
+        let none = "{}";
+        for (a, b, expected) in [
+            ((r#"{"a":1,"b":[1,2]}"#, none), (r#"{"b":[1.0,2],"a":1,"c":null}"#, none), vec![]),
+            (
+                (r#"{"a":1}"#, none),
+                (r#"{"a":2,"c":1}"#, none),
+                vec![(Outcome::Changed, "x.a"), (Outcome::Added, "x.c")],
+            ),
+            (
+                (r#"{"a":[1,{"b.c":2}]}"#, none),
+                (r#"{"a":[1,{"b.c":3}]}"#, none),
+                vec![(Outcome::Changed, "x.a[1][\"b.c\"]")],
+            ),
+            ((r#"{"a":1,"d":1}"#, none), (r#"{"a":1}"#, none), vec![(Outcome::Gone, "x.d")]),
+            ((r#"{"a":1}"#, r#"{"u":true}"#), (r#"{"a":1}"#, r#"{"u":true}"#), vec![]),
+            ((r#"{"a":1}"#, r#"{"u":true}"#), (r#"{"a":1,"u":5}"#, none), vec![(Outcome::Resolved, "x.u")]),
+            ((r#"{"a":1,"u":5}"#, none), (r#"{"a":1}"#, r#"{"u":true}"#), vec![(Outcome::NowUnknown, "x.u")]),
+            (
+                (r#"{"a":1}"#, r#"{"u":true}"#),
+                (r#"{"a":2,"u":5}"#, none),
+                vec![(Outcome::Changed, "x.a"), (Outcome::Resolved, "x.u")],
+            ),
+            (("[null,1]", "[true,false]"), ("[7,1]", none), vec![(Outcome::Resolved, "x[0]")]),
+            (("[null,1]", "[true,false]"), ("[7,1,2]", none), vec![(Outcome::Changed, "x")]),
+            (("null", "true"), (r#"{"a":1}"#, none), vec![(Outcome::Resolved, "x")]),
+            ((r#"{"a":1}"#, none), ("null", "true"), vec![(Outcome::NowUnknown, "x")]),
+            (("null", none), ("null", r#"{"a":true}"#), vec![(Outcome::NowUnknown, "x")]),
+            (("null", r#"{"a":true}"#), ("null", none), vec![(Outcome::Resolved, "x")]),
+            (("[1]", none), (r#"{"0":1}"#, none), vec![(Outcome::Changed, "x")]),
+            (("{}", none), ("null", none), vec![(Outcome::Gone, "x")]),
+            ((r#""1""#, none), ("1", none), vec![(Outcome::Changed, "x")]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(o, path)| (o, path.to_owned())).collect();
+            assert_eq!(differ(a, b, none), expected, "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn below_a_sensitive_mark_parts_are_compared_and_not_named() {
+        let approved = (r#"{"a":1,"k":{"z":1}}"#, r#"{"u":true}"#);
+        let of = |b| differ(approved, (b, "{}"), "true");
+        assert_eq!(of(r#"{"a":1,"u":2,"k":{"z":1}}"#), [(Outcome::Resolved, "x".into())]);
+        assert!(of(r#"{"a":1,"u":2,"k":{"z":2}}"#).contains(&(Outcome::Changed, "x".into())));
+        assert!(of(r#"{"u":2,"k":{"z":1}}"#).contains(&(Outcome::Gone, "x".into())));
+        assert!(of(r#"{"a":1,"b":3,"u":2,"k":{"z":1}}"#).contains(&(Outcome::Added, "x".into())));
+        assert_eq!(
+            differ((r#"{"a":1}"#, "{}"), (r#"{"a":2}"#, "{}"), "true"),
+            [(Outcome::Changed, "x".into())]
+        );
+    }
+
+    #[test]
+    fn a_value_that_is_partly_unknown_far_down_is_never_taken_for_the_same() {
+        let nest = |inner: &str| format!("{}{inner}{}", "{\"a\":".repeat(60), "}".repeat(60));
+        let (value, mark) = (nest("{}"), nest("{\"u\":true}"));
+        let found = differ((&value, &mark), (&value, &mark), "{}");
+        assert!(matches!(found[..], [(Outcome::Opaque, _)]), "{found:?}");
+        assert_eq!(differ((&value, "{}"), (&value, "{}"), "{}"), []);
+    }
+}
