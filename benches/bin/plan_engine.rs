@@ -5,7 +5,8 @@
 
 use std::process::ExitCode;
 
-use infra_sdk::plan::{PlanJson, Summary};
+use infra_sdk::plan::verdict::compare;
+use infra_sdk::plan::{COMMENT_LIMIT, Page, PlanJson, Stack, Summary, Veil};
 use infra_sdk::{Error, Result};
 use serde_json::Value;
 
@@ -46,7 +47,22 @@ fn run(args: &[&str]) -> Result<()> {
             let (add, change, destroy) = (count("create"), count("update"), count("delete"));
             println!("{add} to add, {change} to change, {destroy} to destroy");
         }
-        _ => return Err(Error::invalid("plan-engine JOB FILE").hint("the jobs are read, summary and value")),
+        ["compare", approved, replan] => {
+            let (approved, replan) = (PlanJson::read(approved)?, PlanJson::read(replan)?);
+            println!("{}", compare(&approved.plan()?, &replan.plan()?)?);
+        }
+        ["comment", path] => {
+            let json = PlanJson::read(path)?;
+            let plan = json.plan()?;
+            println!(
+                "{}",
+                Page::of([Stack::new("shop", &plan)], Veil::default())?.markdown("shop", COMMENT_LIMIT)?
+            );
+        }
+        _ => {
+            return Err(Error::invalid("plan-engine JOB FILE")
+                .hint("the jobs are read, summary, compare, comment and value"));
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What has to be true of every plan, however broken.
 
-use infra_sdk::plan::{Plan, Summary, Veil};
+use infra_sdk::plan::verdict::{Approval, ApprovalKey, Verdict, compare};
+use infra_sdk::plan::{COMMENT_LIMIT, Page, Plan, Stack, Style, Summary, Veil};
 use serde_json::Value;
 
 use crate::marks;
@@ -22,8 +23,10 @@ pub(crate) fn plans(bytes: &[u8], other: &[u8]) -> Result<(), String> {
     };
     if let Some(tree) = &tree {
         counts(&summary, tree)?;
-        let named = |secret: &String| names(tree).iter().any(|name| name.contains(secret.as_str()));
-        let unnamed: Vec<String> = secrets.iter().filter(|secret| !named(secret)).cloned().collect();
+        // Names are shown as they are, and whoever tampers may put a secret into one.
+        let names = names(tree);
+        let unnamed: Vec<String> =
+            secrets.iter().filter(|secret| !names.contains(secret.as_str())).cloned().collect();
         no_secret("the summary", &summary.to_string(), &unnamed)?;
         no_secret(
             "the summary",
@@ -38,9 +41,63 @@ pub(crate) fn plans(bytes: &[u8], other: &[u8]) -> Result<(), String> {
         // All of the plan is more than anybody shows; variables are never shown and no part of it.
         no_secret("the veiled text", &veil.apply(&text), &marked_in_changes(tree.as_ref()))?;
     }
+    if tree.is_some() {
+        shown(&plan, &secrets)?;
+    }
     secrets.extend(serde_json::from_slice(other).map(|tree| marks::secrets(&tree)).unwrap_or_default());
-    let Ok(_other) = Plan::parse(other) else { return Ok(()) };
+    let Ok(other) = Plan::parse(other) else { return Ok(()) };
+    compared(&plan, &other)?;
+    compared(&other, &plan)
+}
+
+/// Every renderer. What a broken value makes it refuse is told without a secret, too.
+fn shown(plan: &Plan<'_>, secrets: &[String]) -> Result<(), String> {
+    let page = match Page::of([Stack::new("shop/network", plan)], Veil::default()) {
+        Ok(page) => page,
+        Err(error) => return no_secret("an error", &error.report().to_string(), secrets),
+    };
+    for (what, text) in [
+        ("the terminal", page.terminal(Style::Plain)),
+        ("the coloured terminal", page.terminal(Style::Ansi)),
+        ("the comment", page.markdown("shop", COMMENT_LIMIT)),
+        ("a short comment", page.markdown("shop", 3000)),
+        ("the step summary", page.step_summary()),
+        ("the JSON", page.json()),
+        ("the SARIF", page.sarif()),
+    ] {
+        match text {
+            Ok(text) => {
+                no_secret(what, &text, secrets)?;
+                if what == "the comment" && text.len() > COMMENT_LIMIT {
+                    return Err(format!("the comment has {} bytes", text.len()));
+                }
+                if matches!(what, "the JSON" | "the SARIF") {
+                    serde_json::from_str::<Value>(&text).map_err(|error| format!("{what}: {error}"))?;
+                }
+            }
+            Err(error) => no_secret(what, &error.report().to_string(), secrets)?,
+        }
+    }
     Ok(())
+}
+
+/// A comparison and a kept approval say the same, and a plan held against itself is equal.
+fn compared(approved: &Plan<'_>, replan: &Plan<'_>) -> Result<(), String> {
+    let key = ApprovalKey::from_bytes([7; 32]);
+    let told = |error: &infra_sdk::Error| error.report().to_string();
+    let Ok(direct) = compare(approved, replan) else { return Ok(()) };
+    // What is kept holds more than what these two had to be compared in: a value in it may be too deep.
+    let Ok(approval) = Approval::of(approved, &key) else { return Ok(()) };
+    let kept = serde_json::to_vec(&approval).map_err(|error| error.to_string())?;
+    let kept = Approval::parse(&kept).map_err(|error| told(&error))?;
+    let later = kept.compare(replan, &key).map_err(|error| told(&error))?;
+    if direct.verdict != later.verdict {
+        return Err(format!("compared it is {:?}, and by what was kept {:?}", direct.verdict, later.verdict));
+    }
+    match compare(approved, approved) {
+        Ok(same) if same.verdict != Verdict::Equal => Err(format!("against itself it is:\n{same}")),
+        _ => Ok(()),
+    }
 }
 
 /// Whether a text is free of them all.
@@ -100,8 +157,8 @@ fn counts(summary: &Summary, tree: &Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Every text outside of values: names are shown as they are, and whoever tampers may put a secret there.
-fn names(tree: &Value) -> Vec<String> {
+/// Everything outside of values.
+fn names(tree: &Value) -> String {
     let mut tree = tree.clone();
     for key in ["resource_changes", "resource_drift"] {
         for entry in tree[key].as_array_mut().into_iter().flatten() {
@@ -111,10 +168,8 @@ fn names(tree: &Value) -> Vec<String> {
             }
         }
     }
-    ["resource_changes", "resource_drift", "deferred_changes", "checks"]
-        .map(|key| tree[key].to_string())
-        .into_iter()
-        .chain(tree["output_changes"].as_object().into_iter().flat_map(|outputs| outputs.keys().cloned()))
-        .chain(tree["terraform_version"].as_str().map(str::to_owned))
-        .collect()
+    let outputs: Vec<&String> =
+        tree["output_changes"].as_object().into_iter().flat_map(|outputs| outputs.keys()).collect();
+    let shown = ["resource_changes", "resource_drift", "deferred_changes", "checks", "terraform_version"];
+    format!("{} {outputs:?}", shown.map(|key| tree[key].to_string()).concat())
 }

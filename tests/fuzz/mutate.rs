@@ -136,8 +136,8 @@ impl Mutation {
                 *depth = Some(usize::from(levels));
             }
             Mutation::Mark(at, which, shape) => {
-                let entries = tree["resource_changes"].as_array_mut().filter(|entries| !entries.is_empty());
-                if let Some(entries) = entries {
+                let entries = tree.get_mut("resource_changes").and_then(Value::as_array_mut);
+                if let Some(entries) = entries.filter(|entries| !entries.is_empty()) {
                     let index = at as usize % entries.len();
                     if let Some(change) = entries[index].get_mut("change").and_then(Value::as_object_mut) {
                         let names = ["before_sensitive", "after_sensitive", "after_unknown", "replace_paths"];
