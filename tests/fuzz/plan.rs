@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use infra_sdk::env::Env;
 use plans::{Recipe, Shape, Variant};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
@@ -15,7 +16,8 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 #[test]
 fn no_plan_makes_the_engine_panic_hang_or_tell_a_secret() {
-    let seconds = std::env::var("INFRA_FUZZ_SECONDS").map_or(5, |seconds| {
+    let env = Env::of_process().expect("the environment is read");
+    let seconds = env.get("INFRA_FUZZ_SECONDS").map_or(5, |seconds| {
         seconds.parse().unwrap_or_else(|_| panic!("INFRA_FUZZ_SECONDS is a number, not {seconds:?}"))
     });
     let ends = Instant::now() + Duration::from_secs(seconds);

@@ -9,19 +9,19 @@ use std::time::Duration;
 
 type Outcome = Result<(), String>;
 
+/// The text of a plan, and of the one it is held against.
+type Case = (Vec<u8>, Vec<u8>);
+
 /// The thread that runs cases.
 pub(crate) struct Watch {
     longest: Duration,
-    ends: Mutex<(Sender<(Vec<u8>, Vec<u8>)>, Receiver<Outcome>)>,
+    ends: Mutex<(Sender<Case>, Receiver<Outcome>)>,
     kept: PathBuf,
 }
 
 impl Watch {
     /// Starts it; `check` may take `longest` for a case.
-    pub(crate) fn new(
-        longest: Duration,
-        check: impl Fn((Vec<u8>, Vec<u8>)) -> Outcome + Send + 'static,
-    ) -> Self {
+    pub(crate) fn new(longest: Duration, check: impl Fn(Case) -> Outcome + Send + 'static) -> Self {
         let (cases, inbox) = channel();
         let (outcomes, outbox) = channel();
         // The stack of a thread that nobody asked to be larger: what recurses too deep is found.
@@ -44,7 +44,7 @@ impl Watch {
     }
 
     /// Runs one case. The plan is kept in a file until the next: what ends the whole process leaves it behind.
-    pub(crate) fn run(&self, case: (Vec<u8>, Vec<u8>)) -> Outcome {
+    pub(crate) fn run(&self, case: Case) -> Outcome {
         std::fs::write(&self.kept, &case.0).map_err(|error| error.to_string())?;
         let ends = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         ends.0.send(case).map_err(|_| "the thread of the cases is gone".to_owned())?;
