@@ -104,7 +104,7 @@ fn change(resource: &Resource, out: &mut impl Write) -> io::Result<()> {
     write!(out, "\"after_unknown\":{},", text(&resource.unknown))?;
     write!(out, "\"before_sensitive\":{},\"after_sensitive\":{}", text(&before), text(&after))?;
     match resource.deed {
-        Deed::Replace if resource.at % 3 == 0 => {
+        Deed::Replace if resource.at.is_multiple_of(3) => {
             write!(out, "}},\"action_reason\":\"replace_because_tainted\"}}")
         }
         Deed::Replace => {

@@ -30,6 +30,9 @@ const SECRET_PEERS: &[Package] = &[("awscli", "1.46.2")];
 /// What npm has of them.
 const SECRET_NODE_PEERS: &[Package] = &[("wrangler", "4.164.0")];
 
+/// What `bench plan` compares with, of those that summarise a plan's JSON; apart, for they bring much.
+const PLAN_PEERS: &[Package] = &[("readtheplan", "0.4.0"), ("tf-peek", "1.3.0")];
+
 /// Folders of what `bench secrets` compares with.
 pub(crate) struct SecretPeers {
     /// A Python environment with aws.
@@ -56,6 +59,14 @@ pub(crate) async fn secret_peers(cx: &Cx) -> Result<SecretPeers> {
 /// `NotFound` when python3 is missing; `Failed` when pip can not install one, naming it.
 pub(crate) async fn peers(cx: &Cx) -> Result<PathBuf> {
     Ok(python(cx, "python", PEERS).await?.join("bin"))
+}
+
+/// The folder of the programs that `bench plan` compares with.
+///
+/// # Errors
+/// As [`peers`].
+pub(crate) async fn plan_peers(cx: &Cx) -> Result<PathBuf> {
+    Ok(python(cx, "plan-python", PLAN_PEERS).await?.join("bin"))
 }
 
 /// Everything the tests run against, under `target/tools`.

@@ -35,6 +35,10 @@ pub(crate) async fn test(cx: Cx) -> Result<()> {
     cargo(&cx, &["test", "--package", "infra-sdk", "--features", "full", "--package", "xtask"]).run().await?;
     let mut rest =
         cargo(&cx, &["test", "--package", "infra-sdk-tests", "--features", "remote", "--no-fail-fast", "--"]);
+    // A minute's worth of hostile plans where nobody waits at a keyboard; who wants more says so.
+    if cx.env().flag(CI) && cx.env().get("INFRA_FUZZ_SECONDS").is_none() {
+        rest = rest.env("INFRA_FUZZ_SECONDS", "60");
+    }
     for part in missing.iter().flat_map(|(_, tests)| *tests) {
         rest = rest.args(["--skip", part]);
     }

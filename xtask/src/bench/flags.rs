@@ -2,7 +2,7 @@
 
 use infra_sdk::{Cx, Result};
 
-use crate::bench::{build, graph, secrets, startup};
+use crate::bench::{build, graph, plan, secrets, startup};
 
 /// The flags of `bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -10,7 +10,7 @@ pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum)]
     what: What,
-    /// How many rounds [default: 40 for startup, 2 for build]
+    /// How many rounds [default: 40 for startup, 2 for build, 7 for plan]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 }
@@ -25,6 +25,8 @@ enum What {
     Graph,
     /// Writing 50 secrets to GitHub, AWS and Cloudflare, beside gh, aws, boto3 and wrangler
     Secrets,
+    /// Summarising plans of up to 100,000 resources, beside jq, Python, terraform show and two summarisers
+    Plan,
 }
 
 /// The task.
@@ -36,6 +38,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
         What::Startup => cx.report(&startup::measure(&cx, flags.rounds.unwrap_or(40)).await?),
         What::Build => cx.report(&build::measure(&cx, flags.rounds.unwrap_or(2)).await?),
         What::Graph => graph::measure(&cx).await?,
+        What::Plan => cx.report(&plan::measure(&cx, flags.rounds.unwrap_or(7)).await?),
         What::Secrets => cx.report(&secrets::measure(&cx).await?),
     }
     Ok(())

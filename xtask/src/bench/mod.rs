@@ -1,8 +1,9 @@
-//! `bench`: what this SDK costs its users: start-up and secrets beside its peers, the first build, the task runtime.
+//! `bench`: what this SDK costs its users: start-up, secrets and plans beside its peers, the first build, the task runtime.
 
 mod build;
 mod flags;
 mod graph;
+mod plan;
 mod profile;
 mod secrets;
 mod startup;

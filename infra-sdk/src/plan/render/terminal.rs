@@ -51,7 +51,9 @@ impl Writer {
     }
 
     fn stack(&mut self, page: &Page<'_>, view: &View<'_>) -> Result<()> {
-        let counts = format!("{}: {}", visible(&view.name), view.counts);
+        let is_nothing = view.counts.is_nothing() && view.outputs.is_empty();
+        let what = if is_nothing { "no changes".to_owned() } else { view.counts.to_string() };
+        let counts = format!("{}: {what}", visible(&view.name));
         self.line(0, &self.style.paint(Tint::Strong, &counts));
         for warning in view.warnings() {
             self.line(2, &self.style.paint(Tint::Bad, warning));
