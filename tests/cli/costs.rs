@@ -40,11 +40,11 @@ fn the_report_says_what_is_added_from_which_day_and_what_has_no_price() {
 }
 
 #[test]
-fn above_the_limit_the_run_ends_with_two_and_says_by_how_much() {
+fn above_the_limit_the_run_ends_with_ten_and_says_by_how_much() {
     let scratch = repo("table = \"prices.toml\"\nlimit = \"60\"\n");
     let within = check(&scratch, &["plan.json"]).expect(0);
     assert!(within.stdout.ends_with("within the limit of 60.00 USD\n"), "{}", within.stdout);
-    let finished = check(&scratch, &["plan.json", "plan.json"]).expect(2);
+    let finished = check(&scratch, &["plan.json", "plan.json"]).expect(10);
     finished.says(&["costs.limit", "adds: 65.7 USD", "limit: 60 USD", "above: 5.7 USD"]);
     assert!(finished.stdout.contains("all together: +65.70 USD a month"), "{}", finished.stdout);
 }
@@ -58,8 +58,8 @@ fn wrong_tables_plans_and_currencies_are_refused_with_what_to_do() {
         .expect(4)
         .says(&["USD", "EUR"]);
     check(&repo(""), &["other.json"]).expect(5).says(&["other.json"]);
-    check(&repo(""), &[]).expect(4).says(&["terraform show -json"]);
-    check(&repo(""), &["infra.toml"]).expect(4).says(&["JSON"]);
+    check(&repo(""), &[]).expect(5).says(&["no stack", "next:"]);
+    check(&repo(""), &["infra.toml"]).expect(4).says(&["not shaped like a plan", "infra.toml"]);
     let scratch = repo("table = \"prices.toml\"\n");
     scratch.write("repo/prices.toml", TABLE.replace("0.045", "-1"));
     check(&scratch, &["plan.json"]).expect(4).says(&["prices.toml:8:1", "must not be negative"]);

@@ -46,7 +46,10 @@ impl PlanViews {
     /// # Errors
     /// As [`Plan::parse`] and [`Page::of`]; what `show` fails with.
     pub fn page<T>(&self, show: impl FnOnce(&Page<'_>) -> Result<T>) -> Result<T> {
-        let plans = self.stacks.iter().map(|stack| stack.json.plan()).collect::<Result<Vec<Plan<'_>>>>()?;
+        let mut plans: Vec<Plan<'_>> = Vec::new();
+        for stack in &self.stacks {
+            plans.push(stack.json.plan().map_err(|error| error.with("plan", &stack.name))?);
+        }
         let stacks = self.stacks.iter().zip(&plans).map(|(view, plan)| Stack {
             name: &view.name,
             file: view.folder.as_deref(),

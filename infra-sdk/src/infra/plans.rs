@@ -43,6 +43,20 @@ impl Infra {
         Ok(views)
     }
 
+    /// The same for a judge: nothing to judge is an error, and never a pass.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no stack in this environment; otherwise as [`plan_stacks`](Infra::plan_stacks).
+    pub async fn plan_for_judges(&self) -> Result<PlanViews> {
+        let views = self.plan_stacks(&PlanOptions::default()).await?;
+        if views.stacks.is_empty() {
+            return Err(Error::not_found("there is no stack to plan in this environment")
+                .with("environment", self.environment())
+                .hint("name the JSON file of a plan after the task, or add a `[stack.NAME]` to infra.toml"));
+        }
+        Ok(views)
+    }
+
     /// What the plans kept in `folder` would do.
     ///
     /// # Errors

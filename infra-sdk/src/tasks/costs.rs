@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::Result;
-use crate::infra::PlanOptions;
+use crate::plan::PlanJson;
 use crate::tasks::plans;
 
 /// The handles of `infra:costs:*`.
@@ -51,12 +51,14 @@ async fn check(cx: Cx, flags: CheckFlags) -> Result<()> {
         files.push((path.display().to_string(), Arc::new(plans::read(&cx, path)?)));
     }
     if flags.plans.is_empty() {
-        let planned = infra.plan_stacks(&PlanOptions::default()).await?;
+        let planned = infra.plan_for_judges().await?;
         files.extend(planned.stacks.into_iter().map(|stack| (stack.name, stack.json)));
     }
-    let plans =
-        files.iter().map(|(name, json)| Ok((name.clone(), json.plan()?))).collect::<Result<Vec<_>>>()?;
-    let checked = infra.check_costs(&plans).await?;
+    let parse = |(name, json): &(String, Arc<PlanJson>)| match json.plan() {
+        Ok(plan) => Ok((name.clone(), plan)),
+        Err(error) => Err(error.with("plan", name)),
+    };
+    let checked = infra.check_costs(&files.iter().map(parse).collect::<Result<Vec<_>>>()?).await?;
     cx.report(&checked);
     checked.require_within()
 }

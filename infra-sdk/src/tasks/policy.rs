@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef, exit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::infra::{JudgedPlan, PlanOptions, PlanView};
+use crate::infra::{JudgedPlan, PlanView};
 use crate::plan::judge::Level;
 use crate::tasks::plans;
 
@@ -58,7 +58,7 @@ async fn check(cx: Cx, flags: Plans) -> Result<()> {
         all.push(JudgedPlan { plan: path.display().to_string(), findings });
     }
     if flags.files.is_empty() {
-        let planned = infra.plan_stacks(&PlanOptions::default()).await?;
+        let planned = infra.plan_for_judges().await?;
         let judged = |stack: PlanView| JudgedPlan { plan: stack.name, findings: stack.findings };
         all.extend(planned.stacks.into_iter().map(judged));
     }

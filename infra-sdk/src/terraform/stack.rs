@@ -178,7 +178,7 @@ impl Stack {
     /// `Failed` with Terraform's words; `Cancelled`, `TimedOut`.
     pub async fn show(&self, plan: &PlanFile) -> Result<()> {
         let cmd = self.command("show").arg("-no-color").arg(plan.path());
-        self.run("show", hidden(cmd, &plan)?).await
+        self.run("show", hidden(cmd, plan)?).await
     }
 
     /// Carries out exactly this plan. A cancelled apply begins nothing new and has 60 seconds to finish what it began

@@ -105,8 +105,11 @@ struct Group<'p, 'a> {
     relevant: bool,
 }
 
+/// The attribute, what happened, and why it may mean nothing.
+type Drifted = (Option<String>, Kind, Option<Noise>);
+
 /// What happened to one resource, attribute by attribute.
-fn changes(drift: &ResourceChange<'_>) -> Result<Vec<(Option<String>, Kind, Option<Noise>)>> {
+fn changes(drift: &ResourceChange<'_>) -> Result<Vec<Drifted>> {
     let actions = &drift.change.actions;
     if actions.deletes() {
         return Ok(vec![(None, Kind::Gone, None)]);
