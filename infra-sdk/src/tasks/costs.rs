@@ -7,7 +7,6 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::Result;
-use crate::plan::PlanJson;
 use crate::tasks::plans;
 
 /// The handles of `infra:costs:*`.
@@ -54,11 +53,11 @@ async fn check(cx: Cx, flags: CheckFlags) -> Result<()> {
         let planned = infra.plan_for_judges().await?;
         files.extend(planned.stacks.into_iter().map(|stack| (stack.name, stack.json)));
     }
-    let parse = |(name, json): &(String, Arc<PlanJson>)| match json.plan() {
-        Ok(plan) => Ok((name.clone(), plan)),
-        Err(error) => Err(error.with("plan", name)),
-    };
-    let checked = infra.check_costs(&files.iter().map(parse).collect::<Result<Vec<_>>>()?).await?;
+    let mut plans = Vec::new();
+    for (name, json) in &files {
+        plans.push((name.clone(), json.plan().map_err(|error| error.with("plan", name))?));
+    }
+    let checked = infra.check_costs(&plans).await?;
     cx.report(&checked);
     checked.require_within()
 }
