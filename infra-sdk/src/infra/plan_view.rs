@@ -57,7 +57,12 @@ impl PlanViews {
             findings: &view.findings,
             notes: &view.notes,
         });
-        show(&Page::of(stacks, Veil::default())?)
+        let shown = Page::of(stacks, Veil::default()).and_then(|page| show(&page));
+        // What is wrong with a value is told without the plan it stands in.
+        shown.map_err(|error| match &self.stacks[..] {
+            [only] => error.with("plan", &only.name),
+            _ => error,
+        })
     }
 
     /// As text for a terminal; with colours, which whoever prints it takes out where they do not belong.

@@ -31,7 +31,15 @@ impl PlanJson {
     /// `NotFound`, `Denied` or `Io` with the path; `Invalid` when it is larger, or a folder.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let mut file = File::open(path).map_err(|error| failed("open a plan", path, error))?;
+        let mut file = File::open(path).map_err(|error| {
+            let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+            let error = failed("open a plan", path, error);
+            if is_missing {
+                error.hint("write it with `terraform show -json PLANFILE > plan.json`")
+            } else {
+                error
+            }
+        })?;
         let about = file.metadata().map_err(|error| failed("open a plan", path, error))?;
         if about.is_dir() {
             return Err(Error::invalid("a folder stands where a plan should be")
