@@ -6,15 +6,20 @@ use support::{Finished, Run, Scratch, repo};
 
 /// Runs an example of the library as its first lines say, with paths from the scratch folder.
 fn example(name: &str, scratch: &Scratch, args: &[&str]) -> Finished {
+    example_with(name, scratch, args, &[])
+}
+
+/// The same with more in its environment.
+fn example_with(name: &str, scratch: &Scratch, args: &[&str], env: &[(&str, &str)]) -> Finished {
     let manifest = repo().join("Cargo.toml");
-    Run::new(env!("CARGO"), scratch.path())
+    let run = Run::new(env!("CARGO"), scratch.path())
         .args(["run", "--quiet", "--package", "infra-sdk", "--manifest-path"])
         .args([manifest.as_os_str()])
         .args(["--example", name, "--"])
         .args(args)
         .env("CARGO_TARGET_DIR", target())
-        .env("INFRA_HOME", scratch.join("home"))
-        .finish()
+        .env("INFRA_HOME", scratch.join("home"));
+    env.iter().fold(run, |run, (name, value)| run.env(name, value)).finish()
 }
 
 /// Where this test was built: there the example shares what is compiled already.
@@ -86,4 +91,38 @@ fn an_image_has_the_same_digest_each_time_and_another_for_other_files() {
     run(&["moved", "sever"]).expect(5).says(&["sever", "did you mean"]);
     run(&["moved"]).expect(2).says(&["DIR ENTRYPOINT"]);
     run(&["moved", "server", "--layuot", "out"]).expect(2).says(&["--layout"]);
+}
+
+#[test]
+fn an_approval_is_kept_without_the_plan_and_dies_on_a_wider_one() {
+    let scratch = Scratch::new("plan-verdict");
+    let plan = |tag: &str, more: &str| {
+        format!(
+            r#"{{"format_version":"1.2","resource_changes":[{{"address":"a.b","mode":"managed","type":"a","name":"b",
+            "change":{{"actions":["update"],"before":{{"tag":"old"}},"after":{{"tag":"{tag}"}}}}}}{more}]}}"#
+        )
+    };
+    let other = r#",{"address":"a.c","mode":"managed","type":"a","name":"c","change":{"actions":["delete"],"before":{},"after":null}}"#;
+    scratch.write("plan.json", plan("canary-value", ""));
+    scratch.write(
+        "same.json",
+        plan("canary-value", "").replace("1.2\",", "1.2\",\"timestamp\":\"2026-11-20T09:37:34Z\","),
+    );
+    scratch.write("wider.json", plan("canary-value", other));
+    let run =
+        |args: &[&str], key: &str| example_with("plan_verdict", &scratch, args, &[("APPROVAL_KEY", key)]);
+    let key = "0123456789abcdef".repeat(4);
+    let approved = run(&["approve", "plan.json", "approval.json"], &key).expect(0);
+    assert!(approved.stdout.contains("~ a.b"), "{}", approved.stdout);
+    let kept = std::fs::read_to_string(scratch.join("approval.json")).expect("it was written");
+    assert!(!kept.contains("canary"), "{kept}");
+    assert!(run(&["check", "approval.json", "same.json"], &key).expect(0).stdout.starts_with("equal"));
+    let wider = run(&["check", "approval.json", "wider.json"], &key).expect(2);
+    assert!(wider.stdout.contains("a.c"), "{}", wider.stdout);
+    // Another key, another file, no key at all.
+    run(&["check", "approval.json", "same.json"], &"f".repeat(64)).expect(7).says(&["next:"]);
+    run(&["check", "plan.json", "same.json"], &key).expect(4).says(&["next:"]);
+    run(&["check", "nowhere.json", "same.json"], &key).expect(5).says(&["approve a plan first"]);
+    run(&["aprove"], &key).expect(2);
+    run(&["check", "approval.json", "same.json"], "short").expect(4).says(&["next:"]);
 }
