@@ -183,12 +183,12 @@ impl fmt::Debug for Value<'_> {
 pub struct Object<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 
 impl<'a> Object<'a> {
-    /// Sorts the members; `Err` has a key that stands there twice.
-    pub(super) fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> std::result::Result<Self, String> {
+    /// Sorts the members; `Err` when a key stands there twice.
+    pub(super) fn new(mut members: Vec<(Cow<'a, str>, Value<'a>)>) -> std::result::Result<Self, ()> {
         if !members.is_sorted_by(|a, b| a.0 < b.0) {
             members.sort_by(|a, b| a.0.cmp(&b.0));
-            if let Some(pair) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                return Err(pair[0].0.to_string());
+            if members.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+                return Err(());
             }
         }
         Ok(Object(members))

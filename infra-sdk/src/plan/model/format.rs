@@ -1,7 +1,6 @@
 //! Telling a plan from everything else that is handed over for one, and saying how to get a plan.
 
 use crate::error::{Error, Result};
-use crate::names::quoted;
 use crate::plan::model::Plan;
 
 const SHOW: &str = "write it with `terraform show -json PLANFILE > plan.json`, or `tofu show -json`";
@@ -97,8 +96,12 @@ pub(super) fn check(plan: &Plan<'_>, is_state: bool) -> Result<()> {
     }
     let major = plan.format_version.split('.').next().unwrap_or_default();
     if !matches!(major, "0" | "1") {
+        // A version is told; whatever else stands there may be anything, and is not.
+        let is_version = plan.format_version.len() < 16
+            && plan.format_version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        let shown = if is_version { &*plan.format_version } else { "no version" };
         return Err(Error::invalid("the plan has a format that is newer than this program")
-            .with("format", quoted(&plan.format_version))
+            .with("format", shown)
             .hint("upgrade infra-sdk, or pin an older Terraform in infra.toml"));
     }
     Ok(())
