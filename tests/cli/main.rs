@@ -3,7 +3,9 @@
 mod bad_input;
 mod confirm;
 mod costs;
+mod drift;
 mod lists;
+mod plans;
 mod settings;
 mod signals;
 #[cfg(unix)]

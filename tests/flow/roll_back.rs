@@ -130,3 +130,25 @@ fn what_cannot_be_gone_back_to_is_refused_with_what_to_do() {
     let done = repo.xtask(&["infra:state:rollback", "network", "--commit", &head], 0);
     assert!(done.stdout.contains("nothing was to be rolled back"), "{}", done.stdout);
 }
+
+#[test]
+fn what_a_rule_protects_is_not_applied_and_an_exported_value_names_its_readers() {
+    let repo = Repo::new("judged");
+    repo.scratch.write(
+        "repo/infra.toml",
+        format!("{SETTINGS}[exports]\n\"/infrastructure/network\" = {{ stack = \"network\" }}\n[policy]\nprotected = [\"terraform_data.old\"]\n"),
+    );
+    repo.scratch.write(
+        "repo/infra/readers.toml",
+        "version = 1\ndate = \"2026-11-20\"\n[[reader]]\npath = \"/infrastructure/network\"\nrepo = \"shop-api\"\nreference = \"network\"\n",
+    );
+    repo.commit(&format!("{FIRST}output \"vpc_id\" {{ value = \"vpc-1\" }}\n"));
+    repo.xtask(&["infra:apply"], 0);
+    repo.commit(&format!("{SECOND}output \"vpc_id\" {{ value = \"vpc-2\" }}\n"));
+    let planned = repo.xtask(&["infra:plan"], 0).stdout;
+    assert!(planned.contains("changing this touches 1 repo: shop-api"), "{planned}");
+    assert!(planned.contains("/infrastructure/network/vpc-id"), "{planned}");
+    repo.xtask(&["infra:policy:check"], 10).says(&["a plan is refused", "next:"]);
+    repo.xtask(&["infra:apply"], 10).says(&["the plan breaks a rule", "terraform_data.old", "next:"]);
+    assert_eq!(repo.input_of_kept(), "one", "nothing was applied");
+}

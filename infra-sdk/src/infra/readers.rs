@@ -33,7 +33,12 @@ impl fmt::Display for Indexed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
             Some(file) => {
-                write!(f, "{} references of {} repos, in {}", self.readers, self.repos, file.display())
+                let many = |count: usize, what: &str| match count {
+                    1 => format!("1 {what}"),
+                    count => format!("{count} {what}s"),
+                };
+                let (readers, repos) = (many(self.readers, "reference"), many(self.repos, "repo"));
+                write!(f, "{readers} of {repos}, in {}", file.display())
             }
             None => f.write_str(self.index.trim_end()),
         }
