@@ -41,14 +41,21 @@ impl Contents<'_> {
         let mut found =
             if with_after { probe(self.seal, &path, approved_after.as_ref(), after) } else { Vec::new() };
         let shown = quote(&path);
+        // The resource goes as a whole, in both plans.
+        let goes = !with_after && approved_after.is_none();
         if differs {
             let is_wanted = approved.is_some_and(Attribute::is_set);
             if is_wanted && self.is_already(&path, approved_after.as_ref(), before) {
                 reasons.add(Weight::Narrower, self.address, format!("{shown} is already what was approved"));
-            } else if !is_wanted && !is_set && is_moment(before.value) {
+            } else if !is_wanted
+                && approved.and_then(Attribute::before).is_some()
+                && is_moment(before.value)
+                && (goes || left_alone(before, after, approved_after.as_ref()))
+            {
                 let what = format!("{shown} is another point in time, which neither plan sets");
                 reasons.add(Weight::Same, self.address, what);
-                found.clear();
+                // The value that stays differs for the same reason; anything else is told.
+                found.retain(|(outcome, _)| *outcome != Outcome::Changed);
             } else {
                 let what = format!("{shown} is not what it was at the review: it was changed since");
                 reasons.add(Weight::Wider, self.address, what);
@@ -83,6 +90,13 @@ impl Contents<'_> {
             }
         }
     }
+}
+
+/// Whether neither plan does anything to a value: the re-plan keeps it, or it is unknown in both. A value that the re-plan takes away or makes unknown is one that it sets.
+fn left_alone(before: Node<'_>, after: Node<'_>, approved: Option<&Print>) -> bool {
+    let keeps = !after.unknown.is_any() && same(before.value, after.value);
+    let is_unknown = after.unknown.is_whole() && approved.is_some_and(Print::is_unknown);
+    keeps || is_unknown
 }
 
 /// Whether there is a value at the path, without a mark of its own or above it.
@@ -125,7 +139,7 @@ fn sentence(outcome: Outcome, path: &str, stays: bool) -> (Weight, String) {
 
 /// Whether a value is a date with a time, as services tell of themselves: `2026-11-20T09:34:14Z`. Such a one changes from
 /// plan to plan by itself.
-fn is_moment(value: &Value<'_>) -> bool {
+pub(super) fn is_moment(value: &Value<'_>) -> bool {
     let Some(text) = value.as_str() else { return false };
     let shape = b"0000-00-00T00:00:00";
     let bytes = text.as_bytes();

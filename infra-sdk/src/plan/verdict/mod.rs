@@ -62,6 +62,8 @@ mod probe;
 mod verdict;
 
 #[cfg(test)]
+mod hole_tests;
+#[cfg(test)]
 mod property_tests;
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ pub(super) fn create(address: &str, after: Json, unknown: Json) -> Json {
     entry(address, &["create"], Json::Null, after, unknown)
 }
 
-fn update(address: &str, before: Json, after: Json, unknown: Json) -> Json {
+pub(super) fn update(address: &str, before: Json, after: Json, unknown: Json) -> Json {
     entry(address, &["update"], before, after, unknown)
 }
 
@@ -28,7 +28,7 @@ pub(super) fn delete(address: &str, before: Json) -> Json {
     entry(address, &["delete"], before, Json::Null, json!({}))
 }
 
-fn replace(address: &str, before: Json, after: Json, unknown: Json) -> Json {
+pub(super) fn replace(address: &str, before: Json, after: Json, unknown: Json) -> Json {
     entry(address, &["delete", "create"], before, after, unknown)
 }
 
@@ -66,7 +66,7 @@ pub(super) fn plans(a: &Json, b: &Json) -> Comparison {
 }
 
 /// The verdict and one line for each reason. `keep` stands in both plans: no two are of different stacks.
-fn verdict(a: &[Json], b: &[Json]) -> (Verdict, Vec<String>) {
+pub(super) fn verdict(a: &[Json], b: &[Json]) -> (Verdict, Vec<String>) {
     let keep = || stays("keep", json!({}));
     let of = |resources: &[Json]| plan(&[resources, &[keep()]].concat());
     lines(&plans(&of(a), &of(b)))
@@ -80,7 +80,7 @@ pub(super) fn lines(comparison: &Comparison) -> (Verdict, Vec<String>) {
 }
 
 /// Checks a table of approved entry, entry of the re-plan, verdict, and a part of the only reason (`""`: of none).
-fn check(table: &[(Option<Json>, Option<Json>, Verdict, &str)]) {
+pub(super) fn check(table: &[(Option<Json>, Option<Json>, Verdict, &str)]) {
     for (a, b, expected, part) in table {
         let (verdict, reasons) = verdict(a.as_slice(), b.as_slice());
         let context = format!("{a:?}\n{b:?}\n{reasons:#?}");
