@@ -24,3 +24,15 @@ fn a_point_in_time_that_the_replan_takes_away_is_one_it_sets() {
     let (verdict, reasons) = verdict(&[approved()], waits(2027).as_slice());
     assert_eq!(verdict, wider, "{reasons:?}");
 }
+
+#[test]
+fn more_items_than_were_planned_are_not_what_was_unknown() {
+    let of = |after, unknown| Some(create("x", json!({"groups": after}), json!({"groups": unknown})));
+    let approved = || of(json!([null]), json!([true]));
+    let known = |groups| of(groups, json!([]));
+    check(&[
+        (approved(), known(json!(["sg-a"])), Verdict::Resolved, "`groups[0]` was unknown"),
+        (approved(), known(json!(["sg-a", "sg-world"])), Verdict::Wider, "`groups` becomes another value"),
+        (approved(), known(json!([])), Verdict::Wider, "`groups` becomes another value"),
+    ]);
+}

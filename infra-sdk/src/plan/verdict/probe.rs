@@ -66,7 +66,8 @@ impl Probe<'_> {
                 }
             }
             _ if node.unknown.is_whole() => {
-                if print.is_known_somewhere() {
+                // How many items there are was known, too.
+                if print.is_known_somewhere() || matches!(print, Print::Items { .. }) {
                     self.add(Outcome::NowUnknown, shown);
                 }
             }
@@ -110,11 +111,20 @@ impl Probe<'_> {
 
     /// The value has no parts that could be held against those of the print.
     fn other_shape(&mut self, shown: &str, print: &Print, node: Node<'_>) {
-        let outcome = match print.is_known_somewhere() {
-            false => Outcome::Resolved,
-            true if node.unknown.is_any() => Outcome::NowUnknown,
-            true if node.value.is_null() => Outcome::Gone,
-            true => Outcome::Changed,
+        let is_resolved = match (print, node.value) {
+            (Print::Leaf(leaf), _) => *leaf == Leaf::Unknown,
+            // Unknown items may turn out to be one in a set, but never to be more, or none.
+            (Print::Items { items }, Value::Array(values)) => {
+                (1..items.len()).contains(&values.len()) && items.iter().all(Print::is_unknown)
+            }
+            (Print::Members { .. } | Print::Hidden { .. }, Value::Null) => !print.is_known_somewhere(),
+            _ => false,
+        };
+        let outcome = match is_resolved {
+            true => Outcome::Resolved,
+            false if node.unknown.is_any() => Outcome::NowUnknown,
+            false if node.value.is_null() => Outcome::Gone,
+            false => Outcome::Changed,
         };
         self.add(outcome, shown);
     }
@@ -184,6 +194,27 @@ mod tests {
             let expected: Vec<_> = expected.into_iter().map(|(o, path)| (o, path.to_owned())).collect();
             assert_eq!(differ(a, b, none), expected, "{a:?} {b:?}");
         }
+    }
+
+    #[test]
+    fn unknown_items_are_never_more_than_were_planned_and_never_none() {
+        for (items, outcome) in [
+            (r#"["a"]"#, Outcome::Resolved),
+            (r#"["a","b"]"#, Outcome::Resolved),
+            (r#"["a","b","c"]"#, Outcome::Changed),
+            ("[]", Outcome::Changed),
+            ("null", Outcome::Gone),
+            (r#"{"a":1}"#, Outcome::Changed),
+        ] {
+            let found = differ(("[null,null]", "[true,true]"), (items, "{}"), "{}");
+            assert!(!found.is_empty() && found.iter().all(|(it, _)| *it == outcome), "{items} {found:?}");
+        }
+        let unknown = differ(("[null]", "[true]"), ("null", "true"), "{}");
+        assert_eq!(unknown, [(Outcome::NowUnknown, "x".into())]);
+        // What the items are was planned, in part: another number of them is another plan.
+        let parts = differ((r#"[{},{}]"#, r#"[{"a":true},{"a":true}]"#), (r#"[{"a":1,"b":2}]"#, "{}"), "{}");
+        assert_eq!(parts, [(Outcome::Changed, "x".into())]);
+        assert_eq!(differ(("{}", r#"{"a":true}"#), ("7", "{}"), "{}"), [(Outcome::Changed, "x".into())]);
     }
 
     #[test]
