@@ -36,3 +36,27 @@ fn more_items_than_were_planned_are_not_what_was_unknown() {
         (approved(), known(json!([])), Verdict::Wider, "`groups` becomes another value"),
     ]);
 }
+
+#[test]
+fn a_replacement_is_proven_neither_by_a_clock_nor_against_a_name_that_stayed() {
+    let of = |arn: &str, month: u8, tag: &str| json!({"arn": arn, "tag": tag, "v": 1, "updated_at": format!("2026-{month:02}-01T00:00:00Z")});
+    let unknown = || json!({"arn": true, "tag": true, "updated_at": true});
+    let approved = || {
+        let replaced = replace("x", of("a", 1, "t"), json!({"v": 1}), unknown());
+        Some(with(replaced, json!({"action_reason": "replace_by_triggers"})))
+    };
+    let now = |arn, month, tag| Some(stays("x", of(arn, month, tag)));
+    check(&[
+        (approved(), now("a", 2, "t"), Verdict::Narrower, "trap x: its replacement has vanished"),
+        (approved(), now("a", 2, "u"), Verdict::Narrower, "trap x: its replacement has vanished"),
+        (approved(), now("b", 2, "u"), Verdict::Narrower, "is replaced already"),
+    ]);
+    let clock = |month: u8| json!({"at": format!("2026-{month:02}-01T00:00:00Z")});
+    let no_name = Some(replace("x", clock(1), json!({}), json!({"at": true})));
+    check(&[(
+        no_name,
+        Some(stays("x", clock(2))),
+        Verdict::Narrower,
+        "trap x: its replacement has vanished",
+    )]);
+}

@@ -1,6 +1,7 @@
 //! An approved change that the re-plan lacks: carried out already, or vanished.
 
 use crate::plan::verdict::Weight;
+use crate::plan::verdict::attribute::is_moment;
 use crate::plan::verdict::comparison::Reasons;
 use crate::plan::verdict::entry::{Attribute, Entry, Values};
 use crate::plan::verdict::print::{Leaf, Print, Seal, member};
@@ -72,20 +73,32 @@ impl Lost<'_> {
         let is_forced = self.approved.attributes.iter().any(|(name, attribute)| {
             is_known_change(attribute) && self.approved.forced_by.iter().any(|path| begins_with(path, name))
         });
-        let is_new = |(name, attribute): (&String, &Attribute)| match attribute {
-            Attribute::Changes { before: Some(before), after: Some(Print::Leaf(Leaf::Unknown)) } => {
-                let now = present.before(name);
-                let value = now.value;
-                Some(!value.is_null() && self.seal.stamp(&member("", name), value) != *before)
-            }
-            _ => None,
-        };
-        // An id tells two objects apart; other values change by themselves, too.
-        match self.approved.attributes.get_key_value("id").and_then(is_new) {
-            Some(is_new) => is_new || is_forced,
-            None => is_forced || self.approved.attributes.iter().any(|pair| is_new(pair) == Some(true)),
+        if is_forced {
+            return true;
         }
+        let (mut is_new, mut is_old) = (false, false);
+        for (name, attribute) in &self.approved.attributes {
+            let Attribute::Changes { before: Some(before), after: Some(Print::Leaf(Leaf::Unknown)) } =
+                attribute
+            else {
+                continue;
+            };
+            let value = present.before(name).value;
+            if self.seal.stamp(&member("", name), value) == *before {
+                // One name of the object that is the old one is enough.
+                is_old |= identifies(name);
+            } else {
+                // Points in time change by themselves.
+                is_new |= !value.is_null() && !is_moment(value);
+            }
+        }
+        is_new && !is_old
     }
+}
+
+/// Whether the attribute tells an object from others of its kind.
+fn identifies(name: &str) -> bool {
+    matches!(name, "arn" | "id" | "self_link" | "uid" | "uuid") || name.ends_with("_id")
 }
 
 /// Whether it gets a value that is known, or loses the one it has.
