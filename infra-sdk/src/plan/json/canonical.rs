@@ -12,15 +12,38 @@ pub(in crate::plan) fn canonical(value: &Value<'_>) -> String {
 /// As [`canonical`], where some texts have a meaning of their own: `meaning` gives the canonical text of such a one.
 pub(in crate::plan) fn canonical_by(value: &Value<'_>, meaning: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
-    write(value, meaning, &mut text);
+    write(value, Style::Attribute(meaning), &mut text);
     text
 }
 
-fn write(value: &Value<'_>, meaning: &dyn Fn(&str) -> Option<String>, text: &mut String) {
+/// Writes a document, with sorted keys alone. Who reads it may mean something by a `null` (`"ResultPath": null` of a state
+/// machine) and by the zeros of a number, so both stay as they are.
+pub(in crate::plan) fn canonical_document(value: &Value<'_>) -> String {
+    let mut text = String::new();
+    write(value, Style::Document, &mut text);
+    text
+}
+
+#[derive(Clone, Copy)]
+enum Style<'m> {
+    /// As Terraform sees the value of an attribute.
+    Attribute(&'m dyn Fn(&str) -> Option<String>),
+    /// As anybody may see it.
+    Document,
+}
+
+fn write(value: &Value<'_>, style: Style<'_>, text: &mut String) {
+    let meaning = |text: &str| match style {
+        Style::Attribute(meaning) => meaning(text),
+        Style::Document => None,
+    };
     match value {
         Value::Null => text.push_str("null"),
         Value::Bool(value) => text.push_str(if *value { "true" } else { "false" }),
-        Value::Number(number) => text.push_str(&number.canonical()),
+        Value::Number(number) => match style {
+            Style::Attribute(_) => text.push_str(&number.canonical()),
+            Style::Document => text.push_str(number.as_str()),
+        },
         Value::String(string) => match meaning(string) {
             // No quoted text begins with this sign, so it is never taken for one with a meaning.
             Some(meant) => {
@@ -32,17 +55,18 @@ fn write(value: &Value<'_>, meaning: &dyn Fn(&str) -> Option<String>, text: &mut
         Value::Array(items) => {
             text.push('[');
             for item in items {
-                write(item, meaning, text);
+                write(item, style, text);
                 text.push(',');
             }
             text.push(']');
         }
         Value::Object(object) => {
             text.push('{');
-            for (key, value) in object.iter().filter(|(_, value)| !value.is_null()) {
+            let is_told = |value: &Value<'_>| !value.is_null() || matches!(style, Style::Document);
+            for (key, value) in object.iter().filter(|(_, value)| is_told(value)) {
                 text.push_str(&quoted(key));
                 text.push(':');
-                write(value, meaning, text);
+                write(value, style, text);
                 text.push(',');
             }
             text.push('}');
@@ -59,6 +83,17 @@ mod tests {
         let of = |text| canonical(&Value::parse(text).unwrap());
         assert_eq!(of(r#"{"b":1.0,"a":"<"}"#), of(r#"{"a":"\u003c","b":1,"c":null}"#));
         for (a, b) in [("[1,2]", "[2,1]"), ("[null]", "[]"), ("\"1\"", "1"), (r#"["a,b"]"#, r#"["a","b"]"#)] {
+            assert_ne!(of(a), of(b));
+        }
+    }
+
+    #[test]
+    fn a_document_keeps_what_is_null_and_how_numbers_are_written() {
+        let of = |text| canonical_document(&Value::parse(text).unwrap());
+        assert_eq!(of(r#"{"b":[1.10, null],"a":"<"}"#), of(r#"{"a":"\u003c","b":[1.10,null]}"#));
+        for (a, b) in
+            [("[1.10]", "[1.1]"), ("[1]", "[1.0]"), (r#"{"a":null}"#, "{}"), (r#"[{"a":null}]"#, "[{}]")]
+        {
             assert_ne!(of(a), of(b));
         }
     }

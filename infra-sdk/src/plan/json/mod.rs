@@ -16,4 +16,4 @@ pub use number::Number;
 pub use text::Text;
 pub use value::{Object, Value};
 
-pub(in crate::plan) use canonical::{canonical, canonical_by};
+pub(in crate::plan) use canonical::{canonical, canonical_by, canonical_document};

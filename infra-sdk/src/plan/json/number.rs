@@ -36,36 +36,39 @@ impl<'a> Number<'a> {
     }
 
     /// Sign, digits without zeros at either end, and the power of ten they are times. Equal numbers have equal parts.
-    fn parts(&self) -> (bool, String, i64) {
+    /// `None` when the power fits no `i64`: such a number is equal to its own text alone.
+    fn parts(&self) -> Option<(bool, String, i64)> {
         let (negative, rest) = match self.0.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, &*self.0),
         };
         let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        // An exponent that fits no i64 belongs to no number of this world; all such are told apart by their digits.
-        let exponent: i64 = exponent.parse().unwrap_or(i64::MAX);
+        let exponent: i64 = exponent.parse().ok()?;
         let digits = format!("{whole}{fraction}");
         let shown = digits.trim_end_matches('0');
         let dropped = digits.len() - shown.len();
         let shown = shown.trim_start_matches('0');
         if shown.is_empty() {
-            return (false, String::new(), 0);
+            return Some((false, String::new(), 0));
         }
-        let power = exponent.saturating_sub(fraction.len() as i64).saturating_add(dropped as i64);
-        (negative, shown.to_owned(), power)
+        let power = exponent.checked_sub(fraction.len() as i64)?.checked_add(dropped as i64)?;
+        Some((negative, shown.to_owned(), power))
     }
 
     /// The same text for all ways to write one number.
     pub(super) fn canonical(&self) -> String {
-        let (negative, digits, power) = self.parts();
+        let Some((negative, digits, power)) = self.parts() else {
+            // No other number's text begins with this sign.
+            return format!("={}", self.0);
+        };
         format!("{}{digits}e{power}", if negative { "-" } else { "" })
     }
 }
 
 impl PartialEq for Number<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0 || self.parts() == other.parts()
+        self.0 == other.0 || self.parts().is_some_and(|parts| other.parts() == Some(parts))
     }
 }
 
@@ -105,6 +108,15 @@ mod tests {
     fn exponents_beyond_all_reason_do_not_overflow() {
         assert_eq!(Number::new("1e99999999999999999999"), Number::new("1e99999999999999999999"));
         assert_ne!(Number::new("1e99999999999999999999"), Number::new("2e99999999999999999999"));
-        assert_ne!(Number::new("1e9223372036854775807"), Number::new("1e-9223372036854775808"));
+        for (a, b) in [
+            ("1e9223372036854775807", "1e-9223372036854775808"),
+            ("1e99999999999999999999", "1e-99999999999999999999"),
+            ("1e99999999999999999999", "1e99999999999999999998"),
+            ("1.5e-9223372036854775808", "15e-9223372036854775808"),
+            ("10e9223372036854775807", "1e9223372036854775807"),
+        ] {
+            assert_ne!(Number::new(a), Number::new(b));
+            assert_ne!(Number::new(a).canonical(), Number::new(b).canonical());
+        }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::plan::json::{Value, canonical};
+// In a policy, too, what the grammar does not know may mean something as it is written.
+use crate::plan::json::{Value, canonical_document as canonical};
 
 /// Whether a document is an IAM policy: nothing beside `Version`, `Id` and `Statement`, and every statement allows or
 /// denies. Anything less sure is compared as plain JSON, where the order of lists counts.

@@ -1,6 +1,6 @@
 //! The one text for all texts of the same meaning.
 
-use crate::plan::json::{Value, canonical};
+use crate::plan::json::{Value, canonical_document};
 use crate::plan::meaning::policy;
 
 /// A document of this size is text to us. AWS takes policies of at most 20 KiB, and ECS and API Gateway definitions
@@ -10,17 +10,19 @@ const LARGEST: usize = 1 << 20;
 /// The canonical text of what `text` means, when it is a JSON object or list; `None` for every other text. It is for
 /// comparing, and not to be shown.
 ///
-/// Keys are sorted, numbers have one form, and a member that is `null` is left out. In an IAM policy (see
+/// Keys are sorted; all else counts as it is written, for nobody knows who reads the document: `1.10` may be a version, and
+/// a member that is `null` is another thing than none to a state machine. In an IAM policy (see
 /// [the grammar](https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html)) statements may
 /// stand in any order, actions, resources, principals and the values of conditions are sets, a lone text is a set of
-/// one, and the names of actions and condition keys are the same in upper and lower case.
+/// one, the names of actions and condition keys are the same in upper and lower case, and an element that is `null` is
+/// none.
 ///
 /// What is larger than 1 MiB, nests deeper than [`Value`] reads or has a key twice has no such text: it is then
 /// compared as it is written.
 ///
 /// ```
 /// use infra_sdk::plan::meaning::canonical_text;
-/// assert_eq!(canonical_text(r#" {"b": 1.0, "a": []} "#), canonical_text(r#"{"a":[],"b":1}"#));
+/// assert_eq!(canonical_text(r#" {"b": 1, "a": []} "#), canonical_text(r#"{"a":[],"b":1}"#));
 /// assert_eq!(canonical_text("hello"), None);
 /// ```
 pub fn canonical_text(text: &str) -> Option<String> {
@@ -53,7 +55,7 @@ pub(in crate::plan) fn document(text: &str) -> Option<Value<'_>> {
 
 /// As [`canonical_text`], for a document that is a tree already.
 pub(in crate::plan) fn canonical_value(value: &Value<'_>) -> String {
-    policy::canonical_policy(value).unwrap_or_else(|| canonical(value))
+    policy::canonical_policy(value).unwrap_or_else(|| canonical_document(value))
 }
 
 #[cfg(test)]
@@ -63,8 +65,12 @@ mod tests {
     #[test]
     fn documents_are_compared_by_meaning_and_lists_keep_their_order() {
         for (a, b) in [
-            (r#"{"a":1,"b":[true,null]}"#, "{ \"b\": [true, null],\n \"a\": 1.0 }\n"),
-            (r#"{"a":"\u003c"}"#, r#"{"a":"<","b":null}"#),
+            (r#"{"a":1,"b":[true,null]}"#, "{ \"b\": [true, null],\n \"a\": 1 }\n"),
+            (r#"{"a":"\u003c"}"#, r#"{"a":"<"}"#),
+            (
+                r#"{"Statement":{"Effect":"Allow","Action":"a:b","Resource":"*","Condition":null}}"#,
+                r#"{"Id":null,"Statement":{"Effect":"Allow","Action":"a:b","Resource":"*"}}"#,
+            ),
             ("[]", "[ ]"),
         ] {
             assert!(same(a, b), "{a} {b}");
@@ -76,6 +82,11 @@ mod tests {
             ("{}", "[]"),
             (r#"{"a":1,"a":2}"#, r#"{"a":2,"a":1}"#),
             ("1.0", "1"),
+            ("[1.10]", "[1.1]"),
+            ("[1.0]", "[1]"),
+            ("[1e99999999999999999999]", "[1e-99999999999999999999]"),
+            (r#"{"Type":"Task","ResultPath":null}"#, r#"{"Type":"Task"}"#),
+            (r#"{"a":"<","b":null}"#, r#"{"a":"<"}"#),
             ("{a}", "{ a }"),
         ] {
             assert!(!same(a, b), "{a} {b}");

@@ -6,7 +6,8 @@
 //!
 //! Entries are paired by address and deposed key, and moves are followed in both directions. What does not count: the
 //! order of lists of entries, timestamps, versions, `relevant_attributes`, drift, the configuration, and entries nothing is
-//! done to. Values are equal by meaning: numbers by value, `null` as absent, JSON and IAM policies as documents.
+//! done to. Values are equal by meaning: numbers by value, `null` as absent, JSON and IAM policies as documents,
+//! in which numbers count as they are written and `null` as something, but for the elements of a policy.
 //!
 //! | what the re-plan says of a resource | weight |
 //! | --- | --- |
