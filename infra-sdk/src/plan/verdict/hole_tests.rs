@@ -60,3 +60,16 @@ fn a_replacement_is_proven_neither_by_a_clock_nor_against_a_name_that_stayed() {
         "trap x: its replacement has vanished",
     )]);
 }
+
+#[test]
+fn a_set_may_sort_its_members_anew_when_the_unknown_one_is_known() {
+    let of = |after, unknown| Some(create("x", json!({"ids": after}), json!({"ids": unknown})));
+    let approved = || of(json!(["sg-9", null]), json!([false, true]));
+    let known = |ids| of(ids, json!([]));
+    check(&[
+        (approved(), known(json!(["sg-1", "sg-9"])), Verdict::Resolved, "`ids[0]` was unknown"),
+        (approved(), approved(), Verdict::Equal, ""),
+    ]);
+    let (other, reasons) = verdict(approved().as_slice(), known(json!(["sg-1", "sg-2"])).as_slice());
+    assert_eq!(other, Verdict::Wider, "{reasons:?}");
+}

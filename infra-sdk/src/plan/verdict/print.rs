@@ -76,6 +76,12 @@ impl<'v> Node<'v> {
         known.chain(self.unknown.keys().filter(|key| self.unknown.key(key).is_any())).collect()
     }
 
+    /// Whether nothing is known of it: it is unknown, or a list that is not there yet.
+    fn is_unknown(self) -> bool {
+        let is_unknown_list = || self.value.is_null() && self.unknown.is_any() && self.keys().is_empty();
+        self.unknown.is_whole() || is_unknown_list()
+    }
+
     /// Whether there is nothing, now and after the apply.
     pub(super) fn is_nothing(self) -> bool {
         self.value.is_null() && !self.unknown.is_any()
@@ -110,7 +116,13 @@ impl Seal<'_> {
         }
         match node.value {
             Value::Array(items) => {
-                let of = |index| self.below(&item(path, index), node.item(index), is_deep, level + 1);
+                // With an unknown member nobody knows at which place of a set the others come to stand. So each of them
+                // has one digest, of all of it, that does not depend on the place.
+                let is_open = (0..items.len()).any(|index| node.item(index).is_unknown());
+                let of = |index| {
+                    let path = if is_open { any_item(path) } else { item(path, index) };
+                    self.below(&path, node.item(index), is_deep && !is_open, level + 1)
+                };
                 Print::Items { items: (0..items.len()).map(of).collect() }
             }
             Value::Object(_) | Value::Null if !node.keys().is_empty() => {
@@ -141,6 +153,11 @@ pub(super) fn member(path: &str, key: &str) -> String {
 /// The path of an item.
 pub(super) fn item(path: &str, index: usize) -> String {
     format!("{path}[{index}]")
+}
+
+/// The path of every item of a list that has unknown ones.
+pub(super) fn any_item(path: &str) -> String {
+    format!("{path}[]")
 }
 
 /// How many parts a value has, counted no further than `most`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::plan::json::{Mark, Value};
-use crate::plan::verdict::print::{Leaf, Node, Print, Seal, item, member};
+use crate::plan::verdict::print::{Leaf, Node, Print, Seal, any_item, item, member};
 
 /// How a part of a value differs from the approved one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,17 @@ impl Probe<'_> {
             }
             Print::Items { items } => match node.value {
                 Value::Array(values) if values.len() == items.len() => {
+                    let is_open = items.iter().any(Print::is_unknown);
+                    let known = if is_open { self.members(path, items, node) } else { None };
                     for (index, print) in items.iter().enumerate() {
-                        let (path, next) = (item(path, index), item(shown, index));
+                        let next = item(shown, index);
+                        let path = if is_open { any_item(path) } else { item(path, index) };
+                        // The known ones are all there, so this is one of them, or fills an unknown one.
+                        let print = match &known {
+                            Some(known) if known.contains(&index) => continue,
+                            Some(_) => &UNKNOWN,
+                            None => print,
+                        };
                         let shown = if node.sensitive.is_whole() { shown } else { &next };
                         self.walk(&path, shown, Some(print), node.item(index));
                     }
@@ -109,6 +118,38 @@ impl Probe<'_> {
         }
     }
 
+    /// Where the known members of a set stand that has as many unknown ones as there are other items; `None` when one of
+    /// them is not there, or when this is no set: a set has no member twice, and its texts are sorted.
+    fn members(&self, path: &str, items: &[Print], node: Node<'_>) -> Option<BTreeSet<usize>> {
+        let mut wanted = BTreeSet::new();
+        for print in items.iter().filter(|print| !print.is_unknown()) {
+            match print {
+                Print::Leaf(Leaf::Known(stamp)) if wanted.insert(*stamp) => {}
+                _ => return None,
+            }
+        }
+        let path = any_item(path);
+        let values = node.value.as_array()?;
+        let is_known = |index: &usize| !node.item(*index).unknown.is_any();
+        let known: Vec<usize> = (0..values.len()).filter(is_known).collect();
+        let texts = known.iter().map(|index| values[*index].as_str());
+        if !texts.is_sorted_by(|a, b| a.zip(*b).is_none_or(|(a, b)| a < b)) {
+            return None;
+        }
+        let mut met = BTreeSet::new();
+        let mut places = BTreeSet::new();
+        for index in known {
+            let stamp = self.seal.stamp(&path, &values[index]);
+            if !met.insert(stamp) {
+                return None;
+            }
+            if wanted.remove(&stamp) {
+                places.insert(index);
+            }
+        }
+        wanted.is_empty().then_some(places)
+    }
+
     /// The value has no parts that could be held against those of the print.
     fn other_shape(&mut self, shown: &str, print: &Print, node: Node<'_>) {
         let is_resolved = match (print, node.value) {
@@ -137,6 +178,7 @@ impl Probe<'_> {
     }
 }
 
+const UNKNOWN: Print = Print::Leaf(Leaf::Unknown);
 const NOTHING: Node<'static> = Node { value: &Value::Null, unknown: Mark::NONE, sensitive: Mark::NONE };
 
 #[cfg(test)]
@@ -215,6 +257,30 @@ mod tests {
         let parts = differ((r#"[{},{}]"#, r#"[{"a":true},{"a":true}]"#), (r#"[{"a":1,"b":2}]"#, "{}"), "{}");
         assert_eq!(parts, [(Outcome::Changed, "x".into())]);
         assert_eq!(differ(("{}", r#"{"a":true}"#), ("7", "{}"), "{}"), [(Outcome::Changed, "x".into())]);
+    }
+
+    #[test]
+    fn known_members_of_a_set_are_found_wherever_an_unknown_one_pushes_them() {
+        let approved = (r#"["sg-5","sg-9",null]"#, "[false,false,true]");
+        let of = |b| differ(approved, (b, "{}"), "{}");
+        assert_eq!(of(r#"["sg-1","sg-5","sg-9"]"#), [(Outcome::Resolved, "x[0]".into())]);
+        assert_eq!(of(r#"["sg-5","sg-7","sg-9"]"#), [(Outcome::Resolved, "x[1]".into())]);
+        assert_eq!(of(r#"["sg-5","sg-9","a"]"#), [(Outcome::Resolved, "x[2]".into())]);
+        for other in [
+            // One is gone, one stands there twice, it is a list, there are more.
+            r#"["sg-1","sg-2","sg-9"]"#,
+            r#"["sg-1","sg-9","sg-9"]"#,
+            r#"["sg-9","sg-5","sg-1"]"#,
+            r#"["sg-1","sg-5","sg-8","sg-9"]"#,
+        ] {
+            assert!(of(other).iter().any(|(outcome, _)| *outcome == Outcome::Changed), "{other}");
+        }
+        let rules = (r#"[{"port":9,"tags":["a"]},null]"#, "[false,true]");
+        let found = differ(rules, (r#"[{"port":1},{"port":9,"tags":["a"]}]"#, "{}"), "{}");
+        assert_eq!(found, [(Outcome::Resolved, "x[0]".into())]);
+        let found = differ(rules, (r#"[{"port":1},{"port":9,"tags":["b"]}]"#, "{}"), "{}");
+        assert!(found.contains(&(Outcome::Changed, "x[0]".into())), "{found:?}");
+        assert_eq!(differ(approved, approved, "{}"), []);
     }
 
     #[test]
