@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::plan::model::Plan;
 use crate::plan::verdict::Comparison;
+use crate::plan::verdict::code::Code;
 use crate::plan::verdict::comparison::Reasons;
 use crate::plan::verdict::entry::{Entry, counts};
 use crate::plan::verdict::key::{ApprovalKey, Stamp};
@@ -53,6 +54,8 @@ struct Version;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Body {
     outline: Outline,
+    #[serde(default, skip_serializing_if = "Code::is_empty")]
+    code: Code,
     /// How many entries the plan has, those nothing is done to included.
     entries: usize,
     /// Some of their addresses, hashed.
@@ -65,13 +68,14 @@ impl Approval {
     /// What is to be kept of `plan`.
     ///
     /// # Errors
-    /// As [`Value::of`](crate::plan::Value::of).
+    /// As [`Value::of`](crate::plan::Value::of), and `Invalid` when the configuration is not shaped like one.
     pub fn of(plan: &Plan<'_>, key: &ApprovalKey) -> Result<Self> {
         let changes = plan.resource_changes.iter().filter(|resource| counts(resource));
         let mut changes = changes.map(|resource| Entry::of(resource, key)).collect::<Result<Vec<_>>>()?;
         changes.sort_by(|a, b| (&a.address, &a.deposed).cmp(&(&b.address, &b.deposed)));
         let body = Body {
             outline: Outline::of(plan),
+            code: Code::of(plan, key)?,
             entries: plan.resource_changes.len(),
             sample: sample(plan),
             changes,
@@ -112,6 +116,7 @@ impl Approval {
         if resources(key, &changes, sample, body.entries == 0, replan, &mut reasons)? {
             output::compare(key, &body.outputs, replan, None, &mut reasons)?;
             body.outline.compare(replan, &mut reasons);
+            body.code.compare(&Code::of(replan, key)?, &mut reasons);
         }
         Ok(reasons.finish())
     }

@@ -28,7 +28,7 @@ pub struct Comparison {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[non_exhaustive]
 pub struct Reason {
-    /// The resource; `output.NAME` or `check.NAME`; empty for the plan as a whole.
+    /// The resource; `output.NAME`, `check.NAME`, `provider.KEY` or `var.NAME`; empty for the plan as a whole.
     pub address: String,
     /// What differs, as one sentence about it.
     pub what: String,

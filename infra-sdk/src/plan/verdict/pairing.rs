@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use crate::error::{Error, Result};
 use crate::names::quoted;
 use crate::plan::model::{Actions, Plan, ResourceChange, ResourceKey};
+use crate::plan::verdict::code::{self, Code};
 use crate::plan::verdict::comparison::Reasons;
 use crate::plan::verdict::entry::{Entry, Values, counts};
 use crate::plan::verdict::key::ApprovalKey;
@@ -37,7 +38,8 @@ const SAMPLE: usize = 64;
 /// ```
 ///
 /// # Errors
-/// As [`Value::of`](crate::plan::Value::of), for the entries that differ; `Invalid` when a plan has a resource twice;
+/// As [`Value::of`](crate::plan::Value::of), for the entries that differ; `Invalid` when a plan has a resource twice or
+/// a configuration that is not shaped like one;
 /// `Unavailable` when the system has no random bytes to give.
 pub fn compare(approved: &Plan<'_>, replan: &Plan<'_>) -> Result<Comparison> {
     // Digests of this call alone: nobody sees them.
@@ -52,6 +54,9 @@ pub fn compare(approved: &Plan<'_>, replan: &Plan<'_>) -> Result<Comparison> {
     let outputs = output::outputs(approved, &key, Some(replan))?;
     output::compare(&key, &outputs, replan, Some(approved), &mut reasons)?;
     Outline::of(approved).compare(replan, &mut reasons);
+    if !code::is_same_text(approved, replan) {
+        Code::of(approved, &key)?.compare(&Code::of(replan, &key)?, &mut reasons);
+    }
     Ok(reasons.finish())
 }
 

@@ -269,7 +269,8 @@ fn nothing_but_names_is_kept_in_clear() {
         // Names of attributes and the words of the kept form itself.
         let words = "? ! members items hidden entries sample plan key digest outline changes from forced_by provider import \
             deposed reason terraform attributes refresh_only invocations deferred data pass fail error unknown sensitive \
-            outputs checks status problems complete version address actions before after";
+            outputs checks status problems complete version address actions before after code providers \
+            provisioners variables";
         let mut allowed: BTreeSet<String> = words.split_whitespace().map(str::to_owned).collect();
         keys(&json, &mut allowed);
         for list in ["resource_changes", "deferred_changes", "checks"] {
