@@ -154,7 +154,7 @@ impl Code {
 
 /// Whether two plans say the same of it, byte for byte, so that neither needs a look.
 pub(super) fn is_same_text(a: &Plan<'_>, b: &Plan<'_>) -> bool {
-    fn text<'a>(raw: Option<&'a RawValue>) -> Option<&'a str> {
+    fn text(raw: Option<&RawValue>) -> Option<&str> {
         raw.map(RawValue::get)
     }
     let is_same = |(a, b): (&Variable<'_>, &Variable<'_>)| a.name == b.name && text(a.value) == text(b.value);
