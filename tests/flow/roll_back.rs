@@ -125,10 +125,10 @@ fn what_cannot_be_gone_back_to_is_refused_with_what_to_do() {
         .says(&["no copy", "newest copies are"]);
     repo.xtask(&["infra:state:rollback", "network", "--commit", "--all"], 2);
     repo.xtask(&["infra:state:rollback", "network", "--commit=--all"], 5).says(&["no commit `--all`"]);
-    // With the code named it goes.
+    // The code of now brings nothing back, and says so.
     let head = repo.git(&["rev-parse", "HEAD"]);
-    let done = repo.xtask(&["infra:state:rollback", "network", "--commit", &head], 0);
-    assert!(done.stdout.contains("nothing was to be rolled back"), "{}", done.stdout);
+    repo.xtask(&["infra:state:rollback", "network", "--commit", "HEAD"], 7)
+        .says(&["does not undo what has happened", &head]);
 }
 
 #[test]
@@ -151,4 +151,46 @@ fn what_a_rule_protects_is_not_applied_and_an_exported_value_names_its_readers()
     repo.xtask(&["infra:policy:check"], 10).says(&["a plan is refused", "next:"]);
     repo.xtask(&["infra:apply"], 10).says(&["the plan breaks a rule", "terraform_data.old", "next:"]);
     assert_eq!(repo.input_of_kept(), "one", "nothing was applied");
+}
+
+#[test]
+fn a_rollback_is_judged_and_a_state_that_others_changed_is_noticed() {
+    let repo = Repo::new("roll-back-judged");
+    repo.commit(FIRST);
+    repo.xtask(&["infra:apply"], 0);
+    repo.commit(SECOND);
+    repo.xtask(&["infra:apply"], 0);
+    let protected = format!("{SETTINGS}[policy]\nprotected = [\"terraform_data.new\"]\n");
+    repo.scratch.write("repo/infra.toml", &protected);
+    repo.xtask(&["infra:state:rollback", "network"], 10).says(&["the plan breaks a rule", "next:"]);
+    assert_eq!(repo.input_of_kept(), "two");
+    repo.scratch.write("repo/infra.toml", SETTINGS);
+    // Somebody else writes the state, and no ledger tells of it.
+    let path = repo.scratch.join("home/acme/local/state/acme/infrastructure/local/network/terraform.tfstate");
+    let mut state = repo.state();
+    state["serial"] = (state["serial"].as_u64().unwrap() + 1).into();
+    std::fs::write(path, serde_json::to_vec(&state).unwrap()).unwrap();
+    repo.xtask(&["infra:state:rollback", "network"], 7).says(&["changed after the last apply", "--copy"]);
+}
+
+#[test]
+fn the_folder_and_the_variables_of_then_are_used() {
+    let repo = Repo::new("roll-back-moved");
+    let variables =
+        "variable \"size\" { default = 1 }\nresource \"terraform_data\" \"sized\" { input = var.size }\n";
+    repo.scratch.write("repo/.gitignore", "*.tfvars\n");
+    repo.scratch.write("repo/terraform/terraform.tfvars", "size = 3\n");
+    repo.commit(&format!("{FIRST}{variables}"));
+    repo.xtask(&["infra:apply"], 0);
+    // The stack moves to another folder, and another one takes its place.
+    repo.scratch.write("repo/infra.toml", SETTINGS.replace("\"terraform\"", "\"moved\""));
+    repo.scratch.write("repo/moved/main.tf", format!("{SECOND}{variables}"));
+    repo.scratch.write("repo/moved/terraform.tfvars", "size = 3\n");
+    repo.commit("resource \"terraform_data\" \"anothers\" {}\n");
+    repo.xtask(&["infra:apply"], 0);
+    let planned = repo.xtask(&["infra:state:rollback", "network", "--dry-run"], 0).stdout;
+    assert!(planned.contains("taken along from the checkout: terraform/terraform.tfvars"), "{planned}");
+    assert!(!planned.contains("sized") && !planned.contains("anothers"), "{planned}");
+    repo.xtask(&["infra:state:rollback", "network"], 0);
+    assert_eq!(repo.input_of_kept(), "one");
 }

@@ -23,16 +23,13 @@ pub(crate) fn plans(bytes: &[u8], other: &[u8]) -> Result<(), String> {
     };
     if let Some(tree) = &tree {
         counts(&summary, tree)?;
-        // Names are shown as they are, and whoever tampers may put a secret into one.
-        let names = names(tree);
-        let unnamed: Vec<String> =
-            secrets.iter().filter(|secret| !names.contains(secret.as_str())).cloned().collect();
-        no_secret("the summary", &summary.to_string(), &unnamed)?;
-        no_secret(
-            "the summary",
-            &serde_json::to_string(&summary).map_err(|error| error.to_string())?,
-            &unnamed,
-        )?;
+        // Whoever tampers may put a secret into a name, too.
+        if let Ok(veil) = Veil::of(&plan) {
+            let covered = summary.without_secrets(&veil);
+            no_secret("the summary", &covered.to_string(), &secrets)?;
+            let json = serde_json::to_string(&covered).map_err(|error| error.to_string())?;
+            no_secret("the summary", &json, &secrets)?;
+        }
     }
     if let Ok(veil) = Veil::of(&plan)
         && tree.is_some()
@@ -46,8 +43,8 @@ pub(crate) fn plans(bytes: &[u8], other: &[u8]) -> Result<(), String> {
     }
     secrets.extend(serde_json::from_slice(other).map(|tree| marks::secrets(&tree)).unwrap_or_default());
     let Ok(other) = Plan::parse(other) else { return Ok(()) };
-    compared(&plan, &other)?;
-    compared(&other, &plan)
+    compared(&plan, &other, &secrets)?;
+    compared(&other, &plan, &secrets)
 }
 
 /// Every renderer. What a broken value makes it refuse is told without a secret, too.
@@ -82,15 +79,23 @@ fn shown(plan: &Plan<'_>, secrets: &[String]) -> Result<(), String> {
 }
 
 /// A comparison and a kept approval say the same, and a plan held against itself is equal.
-fn compared(approved: &Plan<'_>, replan: &Plan<'_>) -> Result<(), String> {
+fn compared(approved: &Plan<'_>, replan: &Plan<'_>, secrets: &[String]) -> Result<(), String> {
     let key = ApprovalKey::from_bytes([7; 32]);
     let told = |error: &infra_sdk::Error| error.report().to_string();
     let Ok(direct) = compare(approved, replan) else { return Ok(()) };
     // What is kept holds more than what these two had to be compared in: a value in it may be too deep.
     let Ok(approval) = Approval::of(approved, &key) else { return Ok(()) };
-    let kept = serde_json::to_vec(&approval).map_err(|error| error.to_string())?;
-    let kept = Approval::parse(&kept).map_err(|error| told(&error))?;
+    let kept_json = serde_json::to_vec(&approval).map_err(|error| error.to_string())?;
+    let kept = Approval::parse(&kept_json).map_err(|error| told(&error))?;
     let later = kept.compare(replan, &key).map_err(|error| told(&error))?;
+    // Reasons name resources and attributes, which are masked where they are shown; no value stands in them.
+    let mut veil = Veil::of(approved).unwrap_or_default();
+    if veil.learn(replan).is_ok() {
+        let hidden = veil.apply(&direct.to_string()).into_owned();
+        no_secret("the comparison", &hidden, secrets)?;
+    }
+    let text = String::from_utf8_lossy(&kept_json).into_owned();
+    no_secret("the approval", &veil.apply(&text), secrets)?;
     if direct.verdict != later.verdict {
         return Err(format!("compared it is {:?}, and by what was kept {:?}", direct.verdict, later.verdict));
     }
@@ -155,21 +160,4 @@ fn counts(summary: &Summary, tree: &Value) -> Result<(), String> {
         return Err(format!("the modules together have {sums:?}"));
     }
     Ok(())
-}
-
-/// Everything outside of values.
-fn names(tree: &Value) -> String {
-    let mut tree = tree.clone();
-    for key in ["resource_changes", "resource_drift"] {
-        for entry in tree[key].as_array_mut().into_iter().flatten() {
-            if let Some(change) = entry.get_mut("change").and_then(Value::as_object_mut) {
-                change.remove("before");
-                change.remove("after");
-            }
-        }
-    }
-    let outputs: Vec<&String> =
-        tree["output_changes"].as_object().into_iter().flat_map(|outputs| outputs.keys()).collect();
-    let shown = ["resource_changes", "resource_drift", "deferred_changes", "checks", "terraform_version"];
-    format!("{} {outputs:?}", shown.map(|key| tree[key].to_string()).concat())
 }

@@ -63,11 +63,30 @@ fn a_repo_cannot_make_a_rule_milder_than_its_organisation_and_hears_where_it_tri
     for (infra, refused) in [
         ("[policy.level]\npublic = \"off\"\n", "`policy.level.public`"),
         ("[policy.level]\nownership = \"warning\"\n", "`policy.level.ownership`"),
+        ("[policy.level]\nadmin = \"note\"\n", "`policy.level.admin`"),
     ] {
         let told = xtask(&extended(infra), &["infra:policy:check", "plan.json"]).expect(4);
         assert!(told.stderr.contains(refused) && told.stderr.contains("infra.toml:"), "{}", told.stderr);
     }
-    let stricter = extended("[policy.level]\nadmin = \"warning\"\n[policy]\nrequired-tags = [\"service\"]\n");
+    let stricter = extended("[policy.level]\nadmin = \"error\"\n[policy]\nrequired-tags = [\"service\"]\n");
     let shown = xtask(&stricter, &["infra:config:show"]).expect(0);
     assert!(shown.stdout.contains("[\"team\", \"service\"]"), "{}", shown.stdout);
+}
+
+#[test]
+fn what_the_organisations_rules_find_stays_as_bad_as_they_say_whatever_the_repo_sets() {
+    for level in ["off", "note", "warning"] {
+        let infra =
+            format!("[policy]\ndir = \"policy\"\n[policy.level]\n\"acme.queues.deny\" = \"{level}\"\n");
+        let scratch = extended(&infra);
+        // A rule of the repo's own with the same name is the repo's to set.
+        scratch.write(
+            "repo/policy/mine.rego",
+            "package acme.queues\n\ndeny contains \"mine\" if input.resource\n",
+        );
+        let judged = xtask(&scratch, &["infra:policy:check", "plan.json"]).expect(10);
+        let theirs = "error   aws_sqs_queue.b: not one of ours  [acme.queues.deny]";
+        assert!(judged.stdout.contains(theirs), "{level}: {}", judged.stdout);
+        assert!(!judged.stdout.contains("error   aws_sqs_queue.b: mine"), "{level}: {}", judged.stdout);
+    }
 }

@@ -150,8 +150,8 @@ fn a_saved_plan_of_elsewhere_a_damaged_one_and_one_without_a_key_are_refused() {
     let folder = repo.scratch.join("carried");
     let folder = folder.to_str().unwrap();
     repo.run(&["infra:plan", "--out", folder], 0);
-    repo.run(&["--env", "staging", "--yes=infra:apply", "infra:apply", "--plans", folder], 4)
-        .says(&["the saved plan is for another state", "--env"]);
+    repo.run(&["--env", "staging", "--yes=infra:apply", "infra:apply", "--plans", folder], 3)
+        .says(&["nobody of this environment saved this plan", "next:"]);
     let shown = repo.run(&["infra:apply", "--plans", folder, "--dry-run"], 0);
     assert!(shown.stdout.contains("3 to add"), "{}", shown.stdout);
     let path = repo.scratch.join("carried/network.plan.age");
@@ -161,9 +161,54 @@ fn a_saved_plan_of_elsewhere_a_damaged_one_and_one_without_a_key_are_refused() {
     nobody.finish().expect(5).says(&["next:"]);
     for damaged in [&whole[..whole.len() / 2], &b"nothing"[..], &[][..]] {
         std::fs::write(&path, damaged).unwrap();
-        repo.run(&["infra:apply", "--plans", folder], 4).says(&["next:"]);
+        let refused = repo.command(&["infra:apply", "--plans", folder]).finish();
+        assert!(matches!(refused.code, 3 | 4), "{} {}", refused.code, refused.stderr);
+        refused.says(&["next:"]);
     }
     std::fs::write(&path, whole).unwrap();
     repo.run(&["infra:apply", "--plans", folder], 0);
     assert_eq!(repo.inputs(), ["1", "1"]);
+}
+
+#[test]
+fn what_was_applied_before_a_failure_is_not_applied_again_and_the_rest_is_finished() {
+    let repo = Repo::new("saved-plan-middle");
+    repo.code("1", "1", "");
+    let settings = std::fs::read_to_string(repo.scratch.join("repo/infra.toml")).unwrap();
+    repo.scratch.write(
+        "repo/infra.toml",
+        format!("{settings}[stack.second]\ndir = \"second\"\nafter = [\"network\"]\n"),
+    );
+    let gate = repo.scratch.join("gate");
+    let gated = format!(
+        "variable \"environment\" {{}}\nresource \"terraform_data\" \"gated\" {{\n provisioner \"local-exec\" {{ command = \"test -e {}\" }}\n}}\n",
+        gate.display()
+    );
+    repo.scratch.write("repo/second/main.tf", gated);
+    repo.run(&["infra:plan", "--save"], 0);
+    let failed = repo.command(&["infra:apply", "--saved"]).finish();
+    assert_ne!(failed.code, 0, "{}", failed.stderr);
+    assert_eq!(repo.inputs(), ["1", "1"], "the first stack was applied");
+    std::fs::write(&gate, "").unwrap();
+    let again = repo.run(&["infra:apply", "--saved"], 2);
+    // The damaged resource is to be replaced now, which nobody approved; the first stack is not touched again.
+    again.says(&["network: was applied by an earlier run", "terraform_data.gated", "wider"]);
+    repo.run(&["infra:plan", "--save"], 0);
+    repo.run(&["infra:apply", "--saved"], 0);
+    assert!(!repo.saved().exists() && !repo.saved().with_extension("applied").exists());
+}
+
+#[test]
+fn a_plan_that_somebody_else_sealed_for_the_same_people_is_refused() {
+    let (repo, stranger) = (Repo::new("saved-plan-mine"), Repo::new("saved-plan-strangers"));
+    for repo in [&repo, &stranger] {
+        repo.code("1", "1", "");
+        repo.run(&["infra:plan", "--save"], 0);
+    }
+    // Anybody can encrypt for public keys: here by taking the first repo's, with secrets of one's own.
+    let settings = std::fs::read_to_string(repo.scratch.join("repo/infra.toml")).unwrap();
+    stranger.scratch.write("repo/infra.toml", settings);
+    stranger.run(&["infra:plan", "--save"], 0);
+    std::fs::copy(stranger.saved(), repo.saved()).unwrap();
+    repo.run(&["infra:apply", "--saved"], 3).says(&["nobody of this environment saved this plan", "next:"]);
 }

@@ -29,6 +29,7 @@ pub use extends::Extends;
 pub use load::{Config, Flags};
 pub use lock::{Lock, LockedExtends};
 pub use pin::Pin;
+pub(crate) use policy::levels_in;
 pub use policy::{Policy, RuleLevel};
 pub use schema::{
     Deploy, Environment, Export, Image, Kind, Project, Provider, Settings, Stack, State, StateKind, Target,

@@ -13,8 +13,8 @@ use crate::tree::{Node, Origin, Problem, ProblemKind, Value};
 /// `[policy]`: what a plan is judged by.
 ///
 /// The lists of all layers are joined: a repo adds to what the SDK and the organisation's file say, and takes nothing
-/// away. What the organisation's file says of a rule in `level`, a repo can make stricter and not milder; the same goes
-/// for `ownership` and `protected` in every repo that extends one.
+/// away. In a repo that extends an organisation's file no level of its own makes milder what the file says of a rule in
+/// `level`, a built-in rule of which it says nothing, or what its `files` find.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     /// The folder of Rego files; relative to the repo. Without it and `files`, only the built-in rules judge.
@@ -94,9 +94,6 @@ pub(super) const OWNED: [&str; 19] = [
     "aws_ecr_lifecycle_policy",
 ];
 
-/// The rules that guard what is not the repo's own: without a word of the organisation's file they are errors.
-const GUARDS: [&str; 2] = ["ownership", "protected"];
-
 /// The lists that every layer adds to.
 const JOINED: [&str; 5] = ["files", "owned", "protected", "required-tags", "public"];
 
@@ -127,23 +124,26 @@ fn items(node: &Node) -> Option<Vec<Node>> {
 }
 
 /// What makes a rule milder than the organisation's file, `extended`, has it: in `file`, or in a variable or flag.
+///
+/// Without a word there, a built-in rule is an error. What the organisation's own rules find is known only once they
+/// were asked: see `Rules::raise_level`.
 pub(super) fn weakened(extended: &Node, file: &Node, settings: &[Setting]) -> Vec<Problem> {
-    let levels = |node: &Node| node.get("policy").and_then(|policy| policy.get("level")).cloned();
-    let theirs = levels(extended);
+    let theirs = levels_in(extended);
+    let fold = |rule: &str| rule.to_ascii_lowercase().replace('_', "-");
     let floor = |rule: &str| {
-        let said = theirs.as_ref().and_then(|theirs| level(theirs.get(rule)?));
-        said.or_else(|| GUARDS.contains(&rule).then_some(RuleLevel::Error))
+        // A variable names the rule in its own spelling.
+        let said =
+            theirs.iter().filter(|(known, _)| fold(known) == fold(rule)).map(|(_, level)| *level).max();
+        said.or_else(|| RULES.contains(&rule).then_some(RuleLevel::Error))
     };
     let mut said: Vec<(String, Node)> = Vec::new();
-    let table = levels(file);
-    let entries = table.as_ref().and_then(Node::entries).into_iter().flatten();
-    said.extend(entries.map(|(rule, node)| (rule.clone(), node.clone())));
+    said.extend(level_nodes(file).map(|(rule, node)| (rule.clone(), node.clone())));
     for setting in settings {
         if let [policy, key, rule] = setting.keys.as_slice()
             && policy.eq_ignore_ascii_case("policy")
             && key.eq_ignore_ascii_case("level")
         {
-            said.push((rule.to_ascii_lowercase().replace('_', "-"), setting.value.clone()));
+            said.push((fold(rule), setting.value.clone()));
         }
     }
     let mut problems = Vec::new();
@@ -158,6 +158,15 @@ pub(super) fn weakened(extended: &Node, file: &Node, settings: &[Setting]) -> Ve
         }
     }
     problems
+}
+
+/// The levels that a file of settings has in `[policy.level]`, by rule.
+pub(crate) fn levels_in(file: &Node) -> BTreeMap<String, RuleLevel> {
+    level_nodes(file).filter_map(|(rule, node)| Some((rule.clone(), level(node)?))).collect()
+}
+
+fn level_nodes(file: &Node) -> impl Iterator<Item = (&String, &Node)> {
+    file.get("policy").and_then(|policy| policy.get("level")?.entries()).into_iter().flatten()
 }
 
 fn level(node: &Node) -> Option<RuleLevel> {
@@ -237,7 +246,11 @@ mod tests {
         assert_eq!(items(list).unwrap().len(), 1);
 
         let milder = |text: &str| weakened(&org, &parse(text), &[]).len();
-        assert_eq!(milder("[policy.level]\npublic = \"off\"\nadmin = \"off\"\n"), 1);
+        assert_eq!(
+            milder("[policy.level]\npublic = \"off\"\nadmin = \"off\"\nrequired-tags = \"note\"\n"),
+            3
+        );
+        assert_eq!(milder("[policy.level]\npublic = \"warning\"\nadmin = \"error\"\n\"a.b\" = \"off\"\n"), 0);
         assert_eq!(milder("[policy.level]\npublic = \"error\"\n"), 0);
         assert_eq!(milder("[policy.level]\nownership = \"warning\"\nprotected = \"note\"\n"), 2);
         let variable = Setting {
@@ -245,6 +258,12 @@ mod tests {
             value: Node::loose("off", Origin::named("INFRA_CONFIG__POLICY__LEVEL__OWNERSHIP")),
         };
         let problems = weakened(&org, &parse(""), &[variable]);
+        let org_rule = parse("[policy.level]\n\"acme.tags.deny_keys\" = \"warning\"\n");
+        let variable = |level: &str| Setting {
+            keys: ["POLICY", "LEVEL", "ACME.TAGS.DENY_KEYS"].map(str::to_owned).to_vec(),
+            value: Node::loose(level, Origin::named("flag")),
+        };
+        assert_eq!(weakened(&org_rule, &parse(""), &[variable("note"), variable("error")]).len(), 1);
         assert!(
             problems[0].to_string().starts_with("INFRA_CONFIG__POLICY__LEVEL__OWNERSHIP: "),
             "{problems:?}"

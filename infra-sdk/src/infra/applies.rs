@@ -12,8 +12,10 @@ use crate::infra::compared::Compared;
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::names::Label;
+use crate::plan::PlanJson;
+use crate::plan::judge::{Findings, Level};
+use crate::plan::rollback::StateJson;
 use crate::plan::verdict::Verdict;
-use crate::plan::{PlanJson, Veil};
 use crate::terraform::{Applied, PlanFile, Stack};
 use crate::time::Timestamp;
 
@@ -76,24 +78,31 @@ impl Infra {
         // All are read before the first is applied: none of them may be missing or another one's.
         let mut packages = Vec::new();
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
-            packages.push((name, config, self.load_plan(name, folder)?));
+            if self.is_applied(name, folder)? {
+                self.host().tell(&format!("{name}: was applied by an earlier run of this command"));
+                done.unchanged.push(name.clone());
+                continue;
+            }
+            packages.push((name, config, self.load_plan(name, folder).await?));
         }
         for (name, config, package) in packages {
             let stack = self.open_stack(&terraform, name, config).await?;
-            let (time, approved) = (package.time, stack.unpack(package)?);
-            self.tell_plan(name, &approved).await?;
+            let (time, commit) = (package.time, package.commit.clone());
+            let approved = stack.unpack(package).await?;
+            let findings = self.tell_plan(name, &approved).await?;
             let applied = if approved.has_changes() && time.plus(PLAN_LASTS) < Timestamp::now() {
                 self.host().tell(&format!("{name}: the plan is older than seven days, so a new one is made"));
                 self.apply_anew(name, &stack, &approved.json(), &()).await?
             } else {
-                self.apply_approved(name, &stack, approved, &()).await?
+                self.apply_approved(name, &stack, (approved, findings), commit, &()).await?
             };
             match applied {
                 Some(applied) => done.stacks.push(applied),
                 None => done.unchanged.push(name.clone()),
             }
-            self.forget_plan(name, folder)?;
+            self.mark_applied(name, folder)?;
         }
+        self.forget_plans(folder)?;
         Ok(done)
     }
 
@@ -119,29 +128,30 @@ impl Infra {
         variables: &V,
     ) -> Result<Option<Applied>> {
         let plan = stack.plan(variables).await?;
-        self.tell_plan(name, &plan).await?;
-        self.apply_approved(name, stack, plan, variables).await
+        let findings = self.tell_plan(name, &plan).await?;
+        let commit = self.commit().await.map(|commit| commit.to_string());
+        self.apply_approved(name, stack, (plan, findings), commit, variables).await
     }
 
-    /// Applies a plan; where Terraform finds it stale, one that does no more.
+    /// Applies a plan that was made from the code of `commit`; where Terraform finds it stale, one that does no more.
     async fn apply_approved<V: Serialize + Sync>(
         &self,
         name: &Label,
         stack: &Stack,
-        approved: PlanFile,
+        (approved, findings): (PlanFile, Findings),
+        commit: Option<String>,
         variables: &V,
     ) -> Result<Option<Applied>> {
         if !approved.has_changes() {
             return Ok(None);
         }
+        require_allowed(name, &findings)?;
         let json = approved.json();
-        match self.apply_judged(name, stack, approved).await {
-            Err(error) if error.kind() == ErrorKind::Conflict => {
-                self.host().tell(&format!("{name}: the state was changed meanwhile, so a new plan is made"));
-                self.apply_anew(name, stack, &json, variables).await
-            }
-            applied => applied.map(Some),
+        if let Some(applied) = self.apply_recorded(name, stack, approved, of_commit(commit)).await? {
+            return Ok(Some(applied));
         }
+        self.host().tell(&format!("{name}: the state was changed meanwhile, so a new plan is made"));
+        self.apply_anew(name, stack, &json, variables).await
     }
 
     /// Makes a new plan, and applies it when it does no more than the approved one.
@@ -166,34 +176,23 @@ impl Infra {
         if !anew.has_changes() {
             return Ok(None);
         }
-        self.apply_judged(name, stack, anew).await.map(Some)
+        require_allowed(name, &self.tell_plan(name, &anew).await?)?;
+        let commit = self.commit().await.map(|commit| commit.to_string());
+        match self.apply_recorded(name, stack, anew, of_commit(commit)).await? {
+            Some(applied) => Ok(Some(applied)),
+            None => Err(overtaken(name)),
+        }
     }
 
-    async fn apply_judged(&self, name: &Label, stack: &Stack, plan: PlanFile) -> Result<Applied> {
-        let findings = self.judge(&plan.plan()?).await?;
-        if !findings.allow() {
-            let veil = Veil::of(&plan.plan()?)?;
-            self.host().tell(&veil.apply(&findings.to_string()));
-            return Err(Error::new(ErrorKind::Denied, "the plan breaks a rule")
-                .with("stack", name)
-                .hint("do what the findings above say; `cargo xtask infra:policy:check` shows them again")
-                .exit_with(REFUSED));
-        }
-        let mut details = Vec::new();
-        if let Some(commit) = self.commit().await {
-            details.push(("commit", commit.to_string()));
-        }
-        self.apply_recorded(name, stack, plan, details).await
-    }
-
-    /// Applies a plan, keeps the way back before, and records it after.
+    /// Applies a plan, keeps the way back before, and records it after. `None` when Terraform finds it stale: then nothing
+    /// was begun and nothing is recorded.
     pub(super) async fn apply_recorded(
         &self,
         name: &Label,
         stack: &Stack,
         plan: PlanFile,
         mut details: Vec<(&'static str, String)>,
-    ) -> Result<Applied> {
+    ) -> Result<Option<Applied>> {
         let counts = &plan.summary().counts;
         let counts = format!("{} added, {} changed, {} destroyed", counts.add, counts.change, counts.destroy);
         self.before_change().await?;
@@ -202,17 +201,40 @@ impl Infra {
         details.push(("plan", counts));
         details.push(("snapshot", snapshot.map_or_else(|| "none".to_owned(), |id| id.as_str().to_owned())));
         let applied = stack.apply(plan).await;
-        // Nothing was begun: there is nothing to record, and the caller may have another plan.
-        if let Err(error) = &applied
-            && error.kind() == ErrorKind::Conflict
-        {
-            return applied;
+        if applied.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
+            return Ok(None);
+        }
+        // By this a rollback knows whether anybody else has changed the state since.
+        if let Some(state) = self.ports().state.read(&self.state_key(name)).await? {
+            details.push(("serial", StateJson::parse(&state)?.serial.to_string()));
         }
         let outcome = if applied.is_ok() { Outcome::Done } else { Outcome::Failed };
         let recorded = self.record("apply", name.as_str(), outcome, &details).await;
         let applied = applied.context(format!("apply the stack `{name}`"))?;
         recorded?;
         self.tell_others(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await?;
-        Ok(applied)
+        Ok(Some(applied))
     }
+}
+
+fn of_commit(commit: Option<String>) -> Vec<(&'static str, String)> {
+    commit.map(|commit| ("commit", commit)).into_iter().collect()
+}
+
+/// Refuses a plan that a judge does not allow; what they found was told.
+pub(super) fn require_allowed(name: &Label, findings: &Findings) -> Result<()> {
+    if findings.allow() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::Denied, "the plan breaks a rule")
+        .with("stack", name)
+        .with("errors", findings.count(Level::Error))
+        .hint("do what the findings say; `cargo xtask infra:policy:check` shows them again")
+        .exit_with(REFUSED))
+}
+
+pub(super) fn overtaken(name: &Label) -> Error {
+    Error::new(ErrorKind::Conflict, "somebody changes the state at the same time")
+        .with("stack", name)
+        .hint("wait until the other run is done, then run the same command again")
 }

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::parse_toml;
 use crate::error::{Error, Result, ResultExt};
 use crate::file::{self, Access};
 use crate::infra::open::Infra;
-use crate::names::quoted;
+use crate::names::{Label, quoted};
 use crate::process::Cmd;
+use crate::tree::Value;
 
 /// A commit as it is recorded: its id, and whether files differed from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +30,32 @@ impl std::fmt::Display for Commit {
 #[derive(Debug)]
 pub(super) struct Code {
     folder: PathBuf,
+    /// The whole id of the commit, whatever name it was asked for by.
+    pub(super) id: String,
     /// The folder that stands for the one `infra.toml` is in.
     pub(super) root: PathBuf,
+}
+
+impl Code {
+    /// The folder that the stack had then.
+    ///
+    /// # Errors
+    /// `Invalid` when `infra.toml` of then cannot be read or names no such stack.
+    pub(super) fn stack_dir(&self, stack: &Label) -> Result<String> {
+        let text = file::read_text(&self.root.join("infra.toml"), 1_000_000)?.unwrap_or_default();
+        let settings = parse_toml(&text, "infra.toml of that commit")?;
+        let dir = settings
+            .get("stack")
+            .and_then(|stacks| stacks.get(stack.as_str()))
+            .and_then(|stack| stack.get("dir"));
+        match dir.map(|dir| &dir.value) {
+            Some(Value::Text(dir)) => Ok(dir.clone()),
+            _ => {
+                Err(Error::invalid(format!("infra.toml of that commit has no stack `{stack}` with a folder"))
+                    .hint("name a commit in which the stack was there with `--commit`"))
+            }
+        }
+    }
 }
 
 impl Drop for Code {
@@ -66,9 +92,30 @@ impl Infra {
         let tar = archive.fold(Vec::new(), push).await.context("read the files of a commit")?;
         let folder = place.join(format!("code-{}", crate::id::short()?));
         file::make_dir(&folder, Access::Private)?;
-        let code = Code { root: folder.join(prefix.trim()), folder };
+        let code = Code { root: folder.join(prefix.trim()), folder, id: id.to_owned() };
         tar::Archive::new(&*tar).unpack(&code.folder).context("unpack the files of a commit")?;
         Ok(code)
+    }
+
+    /// Copies the variable files of a stack that git does not hold: an apply of the checkout would read them, too.
+    pub(super) async fn take_variables_along(&self, dir: &str, root: &Path) -> Result<Vec<String>> {
+        let here = self.config().root().join(dir);
+        if !here.is_dir() {
+            return Ok(Vec::new());
+        }
+        let listed = self.git(&["ls-files", "--others", "-z", "--", "."]).dir(&here).read().await?;
+        let is_read = |name: &&str| {
+            ["terraform.tfvars", "terraform.tfvars.json"].contains(name)
+                || name.ends_with(".auto.tfvars")
+                || name.ends_with(".auto.tfvars.json")
+        };
+        let mut taken = Vec::new();
+        for name in listed.split('\0').filter(is_read) {
+            let content = file::read(&here.join(name), 16_000_000)?.unwrap_or_default();
+            file::write(&root.join(dir).join(name), &content, Access::Private)?;
+            taken.push(format!("{dir}/{name}"));
+        }
+        Ok(taken)
     }
 
     fn git(&self, args: &[&str]) -> Cmd {

@@ -12,6 +12,7 @@ use crate::names::Label;
 use crate::plan::Plan;
 use crate::plan::cost::{self, CostReport, PriceTable, Usage};
 use crate::plan::impact::{self, Impact, Readers};
+use crate::plan::judge::{Finding, Level};
 
 /// What one or more plans cost together, held against the limit of `[costs]`.
 #[derive(Clone, Debug, Serialize)]
@@ -104,6 +105,26 @@ impl Infra {
         table.require_currency(costs.currency.as_deref())?;
         let region = self.config().section()?.region.as_deref();
         cost::estimate(plan, &table, &Usage::of(costs), region)
+    }
+
+    /// What a plan that adds more than `costs.limit` is refused for.
+    pub(super) fn too_expensive(&self, costs: &CostReport) -> Option<Finding> {
+        let limit = self.settings().costs.limit?;
+        let above = costs.difference.minus(limit).ok().filter(|above| *above > Decimal::ZERO)?;
+        let money = |amount: Decimal| format!("{} {}", amount.exact(), costs.currency);
+        Some(Finding {
+            address: None,
+            rule: "costs.limit".into(),
+            level: Level::Error,
+            message: format!(
+                "adds {} a month, {} more than the limit",
+                money(costs.difference),
+                money(above)
+            ),
+            hint: Some(
+                "make it cheaper, or raise `costs.limit` in infra.toml in a change that is reviewed".into(),
+            ),
+        })
     }
 
     /// Prices plans together and holds them against `costs.limit`.

@@ -118,6 +118,10 @@ impl Infra {
         if answer.until.is_past(Timestamp::now()) {
             return Err(Error::invalid(format!("{} is over", answer.until)).hint("name a day to come"));
         }
+        if answer.reason.trim().is_empty() || answer.what.chars().all(|c| matches!(c, '*' | '.')) {
+            return Err(Error::invalid("an answer says about what it is, and why")
+                .hint("name a type, an attribute or an address, and give a `--reason`"));
+        }
         self.drift_answers()?;
         let path = self.drift_file();
         let mut text = file::read_text(&path, LIMIT)?.unwrap_or_default();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::mask::Masks;
 use crate::plan::judge::Findings;
 use crate::plan::{Note, Page, Plan, PlanJson, Stack, Style, Veil};
 
@@ -38,6 +39,8 @@ impl PlanView {
 pub struct PlanViews {
     /// The stacks.
     pub stacks: Vec<PlanView>,
+    /// What else is not shown: the secrets of the run.
+    pub masks: Masks,
 }
 
 impl PlanViews {
@@ -57,7 +60,9 @@ impl PlanViews {
             findings: &view.findings,
             notes: &view.notes,
         });
-        let shown = Page::of(stacks, Veil::default()).and_then(|page| show(&page));
+        let mut veil = Veil::default();
+        self.masks.values().iter().for_each(|secret| veil.add(secret));
+        let shown = Page::of(stacks, veil).and_then(|page| show(&page));
         // What is wrong with a value is told without the plan it stands in.
         shown.map_err(|error| match &self.stacks[..] {
             [only] => error.with("plan", &only.name),

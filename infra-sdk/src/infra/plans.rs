@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::digest::Digest;
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
 use crate::infra::open::Infra;
 use crate::infra::plan_view::{PlanView, PlanViews};
@@ -15,6 +16,12 @@ use crate::terraform::{PlanFile, PlanPackage};
 
 /// A sealed plan larger than this was not written here.
 const LARGEST: u64 = 1_500_000_000;
+
+/// What the key of an environment is used for here.
+const PURPOSE: &str = "infra-sdk saved plan 1";
+
+/// The end of the name of the note that a plan was applied.
+const APPLIED: &str = "applied";
 
 /// How to plan.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +37,11 @@ impl Infra {
     /// `NotFound` when terraform is missing; what the first failing stack fails with.
     pub async fn plan_stacks(&self, options: &PlanOptions) -> Result<PlanViews> {
         let terraform = self.terraform().await?;
-        let mut views = PlanViews::default();
+        let mut views = self.no_views();
+        if let Some(folder) = &options.save {
+            // Plans of two runs must not be applied together.
+            self.forget_plans(folder)?;
+        }
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
             let stack = self.open_stack(&terraform, name, config).await?;
             let plan = stack.plan(&()).await?;
@@ -62,9 +73,9 @@ impl Infra {
     /// # Errors
     /// As [`apply_saved`](Infra::apply_saved) for reading them.
     pub async fn saved_plans(&self, folder: &Path) -> Result<PlanViews> {
-        let mut views = PlanViews::default();
+        let mut views = self.no_views();
         for (name, _) in self.settings().stacks_in_order(self.environment()) {
-            let package = self.load_plan(name, folder)?;
+            let package = self.load_plan(name, folder).await?;
             let mut view = self.view(name, package.into_json()).await?;
             view.saved = Some(self.plan_path(name, folder));
             views.stacks.push(view);
@@ -78,7 +89,7 @@ impl Infra {
     /// What a judge, the price table or a value of the plan fails with.
     pub async fn view(&self, stack: &Label, json: Arc<PlanJson>) -> Result<PlanView> {
         let plan = json.plan()?;
-        let findings = self.judge(&plan).await?;
+        let mut findings = self.judge(&plan).await?.findings;
         let mut notes = Vec::new();
         let way_back = WayBack::of(&plan)?;
         if way_back.losses().next().is_some() {
@@ -89,17 +100,28 @@ impl Infra {
         if !impact.is_empty() {
             notes.push(Note { title: "Who reads what changes".into(), lines: impact.note_lines() });
         }
-        let costs = self.costs(&plan).await?;
-        if costs.has_something() {
-            notes.push(Note { title: "Cost".into(), lines: costs.note_lines() });
+        match self.costs(&plan).await {
+            Ok(costs) => {
+                findings.extend(self.too_expensive(&costs));
+                if costs.has_something() {
+                    notes.push(Note { title: "Cost".into(), lines: costs.note_lines() });
+                }
+            }
+            // Only a limit makes a price something to wait for.
+            Err(error) if self.settings().costs.limit.is_some() => return Err(error),
+            Err(error) => {
+                let lines = error.report().to_string().lines().map(str::to_owned).collect();
+                notes.push(Note { title: "Cost: not known".into(), lines });
+            }
         }
+        let findings = Findings::new(findings);
         let folder = self.settings().stack.get(stack).map(|stack| stack.dir.clone());
         Ok(PlanView { name: stack.to_string(), folder, json: json.clone(), findings, notes, saved: None })
     }
 
     /// Tells what a plan does, without a secret; gives what judges found in it.
     pub(super) async fn tell_plan(&self, stack: &Label, plan: &PlanFile) -> Result<Findings> {
-        let mut views = PlanViews { stacks: vec![self.view(stack, plan.json()).await?] };
+        let mut views = PlanViews { stacks: vec![self.view(stack, plan.json()).await?], ..self.no_views() };
         let text = if plan.has_changes() { views.terminal()? } else { format!("{stack}: no changes") };
         text.trim_end().lines().for_each(|line| self.host().tell(line));
         Ok(std::mem::take(&mut views.stacks[0].findings))
@@ -114,16 +136,22 @@ impl Infra {
         folder.join(format!("{stack}.plan.age"))
     }
 
-    pub(super) async fn save_plan(&self, stack: &Label, plan: &PlanFile, folder: &Path) -> Result<PathBuf> {
+    pub(super) fn no_views(&self) -> PlanViews {
+        PlanViews { stacks: Vec::new(), masks: self.host().masks.clone() }
+    }
+
+    /// Keeps a plan, encrypted and under a key of this environment: age alone does not tell who encrypted.
+    async fn save_plan(&self, stack: &Label, plan: &PlanFile, folder: &Path) -> Result<PathBuf> {
         let commit = self.commit().await.map(|commit| commit.to_string());
-        let package = PlanPackage::of(plan, &self.state_key(stack), commit)?;
-        let sealed = self.ports().sealer.seal(&package.to_bytes()?)?;
+        let package = PlanPackage::of(plan, &self.state_key(stack), commit)?.to_bytes()?;
+        let mac = self.ports().keys.fingerprint_key().await?.mac(PURPOSE, &[&package]);
+        let sealed = self.ports().sealer.seal(&[&mac[..], &package].concat())?;
         let path = self.plan_path(stack, folder);
         file::write(&path, &sealed, Access::Private)?;
         Ok(path)
     }
 
-    pub(super) fn load_plan(&self, stack: &Label, folder: &Path) -> Result<PlanPackage> {
+    pub(super) async fn load_plan(&self, stack: &Label, folder: &Path) -> Result<PlanPackage> {
         let path = self.plan_path(stack, folder);
         let Some(sealed) = file::read(&path, LARGEST)? else {
             return Err(Error::not_found(format!("the stack `{stack}` has no saved plan"))
@@ -134,7 +162,19 @@ impl Infra {
         };
         let bytes =
             self.ports().sealer.unseal(&sealed).map_err(|error| error.with("path", path.display()))?;
-        let package = PlanPackage::from_bytes(bytes.expose())?;
+        let (mac, package) = bytes.expose().split_at_checked(32).unwrap_or_default();
+        let expected = match self.ports().keys.kept_key().await? {
+            Some(key) => key.mac(PURPOSE, &[package]),
+            None => [0; 32],
+        };
+        // Compared without stopping at the first difference.
+        let differs = mac.len() != 32 || mac.iter().zip(expected).fold(0, |all, (x, y)| all | (x ^ y)) != 0;
+        if differs {
+            return Err(Error::new(ErrorKind::Denied, "nobody of this environment saved this plan")
+                .with("path", path.display())
+                .hint("plan again in the environment whose secrets this one has"));
+        }
+        let package = PlanPackage::from_bytes(package)?;
         let key = self.state_key(stack).to_string();
         if package.key != key {
             return Err(Error::invalid("the saved plan is for another state")
@@ -146,9 +186,35 @@ impl Infra {
         Ok(package)
     }
 
-    /// Removes a saved plan that was applied: it can be applied only once.
-    pub(super) fn forget_plan(&self, stack: &Label, folder: &Path) -> Result<()> {
+    /// Notes that a saved plan was applied, so that the same command goes on with the next one after a failure.
+    pub(super) fn mark_applied(&self, stack: &Label, folder: &Path) -> Result<()> {
         let path = self.plan_path(stack, folder);
-        std::fs::remove_file(&path).map_err(|error| file::failed("remove a saved plan", &path, error))
+        let sealed = file::read(&path, LARGEST)?.unwrap_or_default();
+        file::write(&path.with_extension(APPLIED), Digest::of(&sealed).as_str().as_bytes(), Access::Private)
+    }
+
+    /// Whether this very plan was applied already.
+    pub(super) fn is_applied(&self, stack: &Label, folder: &Path) -> Result<bool> {
+        let path = self.plan_path(stack, folder);
+        let noted = file::read(&path.with_extension(APPLIED), 100)?;
+        let sealed = file::read(&path, LARGEST)?.unwrap_or_default();
+        Ok(noted.is_some_and(|noted| noted == Digest::of(&sealed).as_str().as_bytes()))
+    }
+
+    /// Removes the saved plans of all stacks: they can be applied only once.
+    pub(super) fn forget_plans(&self, folder: &Path) -> Result<()> {
+        for (name, _) in self.settings().stacks_in_order(self.environment()) {
+            let path = self.plan_path(name, folder);
+            // The note goes last: without its plan it says nothing.
+            for path in [path.clone(), path.with_extension(APPLIED)] {
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(file::failed("remove a saved plan", &path, error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -1,14 +1,23 @@
 //! Judging plans by the built-in rules and by policies.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::{RuleLevel, levels_in, parse_toml};
 use crate::error::Result;
 use crate::infra::open::Infra;
 use crate::infra::providers;
-use crate::plan::judge::{self, Findings, PolicyTests, Rules};
+use crate::plan::judge::{self, Finding, Findings, PolicyTests, Rules};
 use crate::plan::{Plan, Veil};
+
+/// What rules in Rego found, by whose they are: a repo has another say in its own.
+#[derive(Debug, Default)]
+pub(in crate::infra) struct RegoFindings {
+    pub(in crate::infra) organisations: Vec<Finding>,
+    pub(in crate::infra) own: Vec<Finding>,
+}
 
 /// What the judges say of one plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -40,7 +49,10 @@ impl Infra {
         let policy = &self.settings().policy;
         if policy.dir.is_some() || !policy.files.is_empty() {
             let found = providers::rego::judge(self, plan).await?;
-            findings.extend(found.into_iter().filter_map(|finding| rules.set_level(finding)));
+            let theirs = self.organisations_levels().await?;
+            let organisations = found.organisations.into_iter();
+            findings.extend(organisations.filter_map(|finding| rules.raise_level(finding, &theirs)));
+            findings.extend(found.own.into_iter().filter_map(|finding| rules.set_level(finding)));
         }
         let mut texts: Vec<&mut String> = Vec::new();
         for finding in &mut findings {
@@ -49,6 +61,17 @@ impl Infra {
         }
         Veil::of(plan)?.cover(&mut texts);
         Ok(Findings::new(findings))
+    }
+
+    /// What the file in `extends` says in `[policy.level]`: the settings tell only what all layers say together.
+    async fn organisations_levels(&self) -> Result<BTreeMap<String, RuleLevel>> {
+        match &self.settings().extends {
+            Some(extends) if !self.settings().policy.files.is_empty() => {
+                let text = self.config().file_beside_extends(self.env(), &extends.path).await?;
+                Ok(levels_in(&parse_toml(&text, &extends.path)?))
+            }
+            _ => Ok(BTreeMap::new()),
+        }
     }
 
     /// Runs the tests of this repo's policies: rules named `test_…` in files `*_test.rego`, and the cases in the folder

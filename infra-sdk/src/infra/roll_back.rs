@@ -5,12 +5,14 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::infra::applies::{overtaken, require_allowed};
 use crate::infra::code::{Code, DIRTY};
 use crate::infra::open::Infra;
 use crate::ledger::{Entry, Filter, Outcome, history};
 use crate::names::Label;
-use crate::plan::Veil;
+use crate::plan::judge::Findings;
 use crate::plan::rollback::{StateJson, WayBack};
+use crate::plan::{Summary, Veil};
 use crate::state::SnapshotId;
 use crate::terraform::{Applied, PlanFile, Stack};
 
@@ -21,9 +23,11 @@ pub struct RollbackTo {
     pub snapshot: Option<SnapshotId>,
     /// The commit whose code is applied; with none, the one that was applied last before that copy was made.
     pub commit: Option<String>,
+    /// Whether it may destroy or replace resources to which nothing happened since.
+    pub strays: bool,
 }
 
-/// What going back would do.
+/// What going back would do. Its texts hold no secret of the plan.
 #[derive(Debug, Serialize)]
 pub struct PlannedRollback {
     /// The stack.
@@ -35,11 +39,17 @@ pub struct PlannedRollback {
     /// What has happened since, and what undoes it.
     pub way_back: WayBack,
     /// What Terraform would do with that code, in numbers and names.
-    pub plan: PlanFile,
+    pub summary: Summary,
     /// Resources it would touch although nothing happened to them since.
     pub strays: Vec<String>,
+    /// What judges say of it.
+    pub findings: Findings,
+    /// Files that git does not hold and that were taken along from the checkout: variables.
+    pub taken_along: Vec<String>,
     #[serde(skip)]
-    shown: String,
+    allows_strays: bool,
+    #[serde(skip)]
+    plan: PlanFile,
     #[serde(skip)]
     opened: Stack,
     #[serde(skip)]
@@ -48,7 +58,7 @@ pub struct PlannedRollback {
 
 impl fmt::Display for PlannedRollback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown)
+        f.write_str(&told(self))
     }
 }
 
@@ -97,43 +107,64 @@ impl Infra {
     ) -> Result<PlannedRollback> {
         let (name, config) = self.stack_named(stack)?;
         let key = self.state_key(name);
-        let entries = self.applies_of(name).await?;
-        let target = self.target(name, &entries, to).await?;
         let state = &self.ports().state;
+        let present = state.read(&key).await?;
+        let entries = self.applies_of(name).await?;
+        let target = self.target(name, &entries, present.as_deref(), to).await?;
         let copy = match &target.snapshot {
             Some(id) => Some(state.read_snapshot(&key, id).await?.ok_or_else(|| self.no_copy(id))?),
             None => None,
         };
         let terraform = self.terraform().await?;
+        let (mut config, mut root, mut taken_along) =
+            (config.clone(), self.config().root().to_path_buf(), Vec::new());
         let code = match &target.commit {
             Some(commit) => Some(self.code_at(commit, &self.home().terraform(name)).await?),
             None => None,
         };
-        let root = code.as_ref().map_or_else(|| self.config().root().to_path_buf(), |code| code.root.clone());
-        let opened = self.open_stack_at(&terraform, name, config, root).await?;
-        let present = state.read(&key).await?;
+        if let Some(code) = &code {
+            root = code.root.clone();
+            config.dir = code.stack_dir(name)?;
+            taken_along = self.take_variables_along(&config.dir, &root).await?;
+        }
+        let opened = self.open_stack_at(&terraform, name, &config, root).await?;
         let way_back = {
             let copy = copy.as_deref().map(StateJson::parse).transpose()?;
             let present = present.as_deref().map(StateJson::parse).transpose()?;
+            if let (Some(copy), Some(present)) = (&copy, &present)
+                && copy.lineage != present.lineage
+            {
+                return Err(Error::new(ErrorKind::Conflict, "the copy is of another history of the state")
+                    .with("stack", name)
+                    .hint("choose another copy with `--copy`"));
+            }
             WayBack::between(copy.as_ref(), present.as_ref())?
         };
         let plan = match &target.commit {
             Some(_) => opened.plan(variables).await?,
             None => opened.plan_destroy(variables).await?,
         };
-        let strays = way_back.strays(&plan.plan()?);
+        let (findings, strays, veil) = {
+            let parsed = plan.plan()?;
+            (self.judge(&parsed).await?, way_back.strays(&parsed), Veil::of(&parsed)?)
+        };
         let mut planned = PlannedRollback {
             stack: name.clone(),
             snapshot: target.snapshot,
-            commit: target.commit,
+            commit: code.as_ref().map(|code| code.id.clone()),
             way_back,
-            plan,
+            summary: plan.summary().clone(),
             strays,
-            shown: String::new(),
+            findings,
+            taken_along,
+            allows_strays: to.strays,
+            plan,
             opened,
             code,
         };
-        planned.shown = Veil::of(&planned.plan.plan()?)?.apply(&told(&planned)).into_owned();
+        let mut texts: Vec<&mut String> = planned.strays.iter_mut().collect();
+        texts.extend(planned.way_back.texts());
+        veil.cover(&mut texts);
         Ok(planned)
     }
 
@@ -142,16 +173,33 @@ impl Infra {
     /// # Errors
     /// `Conflict` when the state was changed since the plan was made; what Terraform fails with.
     pub async fn roll_back(&self, planned: PlannedRollback) -> Result<RolledBack> {
+        require_allowed(&planned.stack, &planned.findings)?;
+        if !planned.strays.is_empty() && !planned.allows_strays {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                "going back would touch what nothing happened to since",
+            )
+            .with("stack", &planned.stack)
+            .with("resources", planned.strays.join(", "))
+            .hint("look at the plan with `--dry-run`, and add `--with-strays` if that is what you want"));
+        }
+        if !planned.plan.has_changes() && !planned.way_back.is_empty() {
+            return Err(Error::new(ErrorKind::Conflict, "the code of that commit does not undo what has happened")
+                .with("stack", &planned.stack)
+                .with("commit", planned.commit.as_deref().unwrap_or(NOTHING))
+                .hint("name the commit that was applied before with `--commit`; `cargo xtask infra:ledger:show` has it"));
+        }
         let PlannedRollback { stack, snapshot, commit, way_back, plan, opened, code, .. } = planned;
         let lost = way_back
             .losses()
             .map(|step| step.to_string().trim_start_matches([' ', '!']).to_owned())
             .collect();
-        let to = snapshot.map_or_else(|| "none".to_owned(), |id| id.as_str().to_owned());
+        let to = snapshot.map_or_else(|| NOTHING.to_owned(), |id| id.as_str().to_owned());
         let applied = if plan.has_changes() {
             let details =
-                vec![("rollback-to", to), ("commit", commit.clone().unwrap_or_else(|| "none".into()))];
-            Some(self.apply_recorded(&stack, &opened, plan, details).await?)
+                vec![("rollback-to", to), ("commit", commit.clone().unwrap_or_else(|| NOTHING.into()))];
+            let applied = self.apply_recorded(&stack, &opened, plan, details).await?;
+            Some(applied.ok_or_else(|| overtaken(&stack))?)
         } else {
             None
         };
@@ -171,40 +219,42 @@ impl Infra {
         Ok(all.into_iter().filter(|entry| entry.subject == stack.as_str()).collect())
     }
 
-    async fn target(&self, stack: &Label, entries: &[Entry], to: &RollbackTo) -> Result<Target> {
-        let snapshot_of = |entry: &Entry| entry.details.get("snapshot").cloned();
+    async fn target(
+        &self,
+        stack: &Label,
+        entries: &[Entry],
+        present: Option<&[u8]>,
+        to: &RollbackTo,
+    ) -> Result<Target> {
+        let detail = |entry: &Entry, name: &str| entry.details.get(name).cloned();
         let found = match &to.snapshot {
-            Some(id) => entries.iter().rposition(|entry| snapshot_of(entry).as_deref() == Some(id.as_str())),
+            Some(id) => {
+                entries.iter().rposition(|entry| detail(entry, "snapshot").as_deref() == Some(id.as_str()))
+            }
             None => entries.len().checked_sub(1),
         };
-        let Some(at) = found else {
-            let copies = self.ports().state.snapshots(&self.state_key(stack)).await?;
-            return match (&to.snapshot, &to.commit) {
-                (Some(id), Some(_)) if copies.iter().any(|copy| copy.id == *id) => {
-                    Ok(Target { snapshot: to.snapshot.clone(), commit: to.commit.clone() })
-                }
-                (Some(id), _) => {
-                    let known: Vec<&str> = copies.iter().rev().take(5).map(|copy| copy.id.as_str()).collect();
-                    Err(self.no_copy(id).hint(match known[..] {
-                        [] => "no copy of this state is kept".to_owned(),
-                        _ => format!("the newest copies are {}", known.join(", ")),
-                    }))
-                }
-                (None, _) => {
-                    Err(Error::not_found(format!("the ledger knows no apply of the stack `{stack}`"))
-                        .with("environment", self.environment())
-                        .hint("there is nothing to go back from; see `cargo xtask infra:ledger:show`"))
-                }
-            };
+        let Some(at) = found else { return self.target_without_entry(stack, to).await };
+        if to.snapshot.is_none() {
+            let serial = present.map(StateJson::parse).transpose()?.map(|state| state.serial.to_string());
+            if detail(&entries[at], "serial") != serial {
+                return Err(Error::new(ErrorKind::Conflict, "the state was changed after the last apply that is recorded")
+                    .with("stack", stack)
+                    .hint("name the copy to go back to with `--copy`; `cargo xtask infra:ledger:show` has them as `snapshot`"));
+            }
+        }
+        let snapshot = match detail(&entries[at], "snapshot") {
+            Some(id) if id == NOTHING => None,
+            Some(id) => Some(SnapshotId::new(id)),
+            None => return Err(unknown_code("the ledger names no copy for the last apply")),
         };
-        let snapshot = snapshot_of(&entries[at]).filter(|id| id != "none").map(SnapshotId::new);
         if to.commit.is_some() || snapshot.is_none() {
             return Ok(Target { snapshot, commit: to.commit.clone() });
         }
         let before = entries[..at].iter().rev().find(|entry| entry.outcome == Outcome::Done);
-        let commit = before.and_then(|entry| entry.details.get("commit"));
-        match commit {
-            Some(commit) if !commit.ends_with(DIRTY) => Ok(Target { snapshot, commit: Some(commit.clone()) }),
+        match before.and_then(|entry| detail(entry, "commit")) {
+            // What was there before was the end of everything.
+            Some(commit) if commit == NOTHING => Ok(Target { snapshot, commit: None }),
+            Some(commit) if !commit.ends_with(DIRTY) => Ok(Target { snapshot, commit: Some(commit) }),
             Some(commit) => {
                 Err(unknown_code(format!("it was applied from files that differed from commit {commit}")))
             }
@@ -212,10 +262,36 @@ impl Infra {
         }
     }
 
+    /// For a copy that no entry of the ledger names, and for a stack that has none.
+    async fn target_without_entry(&self, stack: &Label, to: &RollbackTo) -> Result<Target> {
+        let copies = self.ports().state.snapshots(&self.state_key(stack)).await?;
+        match (&to.snapshot, &to.commit) {
+            (Some(id), Some(_)) if copies.iter().any(|copy| copy.id == *id) => {
+                Ok(Target { snapshot: to.snapshot.clone(), commit: to.commit.clone() })
+            }
+            (Some(id), _) => {
+                let known: Vec<&str> = copies.iter().rev().take(5).map(|copy| copy.id.as_str()).collect();
+                Err(self.no_copy(id).hint(match known[..] {
+                    [] => "no copy of this state is kept".to_owned(),
+                    _ => format!(
+                        "the newest copies are {}; name the code of then with `--commit`",
+                        known.join(", ")
+                    ),
+                }))
+            }
+            (None, _) => Err(Error::not_found(format!("the ledger knows no apply of the stack `{stack}`"))
+                .with("environment", self.environment())
+                .hint("there is nothing to go back from; see `cargo xtask infra:ledger:show`")),
+        }
+    }
+
     fn no_copy(&self, id: &SnapshotId) -> Error {
         Error::not_found(format!("there is no copy {} of the state", crate::names::quoted(id.as_str())))
     }
 }
+
+/// What stands in the ledger for no copy and for no code.
+const NOTHING: &str = "none";
 
 struct Target {
     snapshot: Option<SnapshotId>,
@@ -230,18 +306,22 @@ fn unknown_code(why: impl fmt::Display) -> Error {
 fn told(planned: &PlannedRollback) -> String {
     let to =
         planned.snapshot.as_ref().map_or("before there was anything".to_owned(), |id| format!("copy {id}"));
-    let code = planned
-        .commit
-        .as_ref()
-        .map_or("destroying all of it".to_owned(), |commit| format!("the code of commit {commit}"));
+    let code = match &planned.commit {
+        Some(commit) => format!("the code of commit {commit}"),
+        None => "destroying all of it".to_owned(),
+    };
     let mut text = format!("{}: back to {to}, by {code}", planned.stack);
     text.push_str(&format!("\nwhat has happened since, and what undoes it:\n{}", planned.way_back));
-    text.push_str(&format!("\nwhat Terraform will do: {}", planned.plan.summary()));
+    text.push_str(&format!("\nwhat Terraform will do: {}", planned.summary));
     if !planned.strays.is_empty() {
-        text.push_str(&format!(
-            "\nwarning: it also touches what nothing happened to since: {}",
-            planned.strays.join(", ")
-        ));
+        let strays = planned.strays.join(", ").replace(char::is_control, "\u{fffd}");
+        text.push_str(&format!("\nwarning: it also touches what nothing happened to since: {strays}"));
+    }
+    if !planned.taken_along.is_empty() {
+        text.push_str(&format!("\ntaken along from the checkout: {}", planned.taken_along.join(", ")));
+    }
+    if !planned.findings.findings.is_empty() {
+        text.push_str(&format!("\n{}", planned.findings));
     }
     text
 }

@@ -56,6 +56,18 @@ impl Masks {
         }
     }
 
+    /// A list of its own with the same values: what is added to it is masked by it alone.
+    pub(crate) fn fork(&self) -> Self {
+        let fork = Masks::new();
+        fork.extend(self.values());
+        fork
+    }
+
+    /// The values that are masked.
+    pub(crate) fn values(&self) -> Vec<SecretValue> {
+        self.lock().values.iter().cloned().collect()
+    }
+
     /// Masks exactly these texts, for a caller who knows which spellings of its values can turn up.
     pub(crate) fn of_patterns(patterns: Vec<String>) -> Self {
         Masks(Arc::new(Mutex::new(State { patterns, ..State::default() })))

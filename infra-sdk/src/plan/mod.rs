@@ -14,7 +14,7 @@ pub mod meaning;
 mod model;
 pub mod rollback;
 mod render;
-mod plain;
+pub(crate) mod plain;
 mod summary;
 mod veil;
 pub mod verdict;

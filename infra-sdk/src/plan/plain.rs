@@ -8,7 +8,7 @@ fn misleads(c: char) -> bool {
 }
 
 /// `text` without characters that end its line or mislead its reader: each becomes a replacement character.
-pub(in crate::plan) fn plain(text: &str) -> Cow<'_, str> {
+pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     let odd = |c: char| c.is_control() || misleads(c);
     if text.contains(odd) { Cow::Owned(text.replace(odd, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }

@@ -226,6 +226,13 @@ impl Cmd {
         self
     }
 
+    /// Lets values that are masked from here on be masked in this program's output alone, and not in the whole run.
+    #[must_use]
+    pub(crate) fn own_masks(mut self) -> Self {
+        self.masks = self.masks.fork();
+        self
+    }
+
     /// Masks one more value, in all output of the run from now on.
     #[must_use]
     pub fn mask(self, value: &SecretValue) -> Self {

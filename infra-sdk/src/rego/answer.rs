@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::plan::Veil;
 use crate::plan::judge::{Finding, Level};
 use crate::rego::input::Input;
-use crate::rego::message::Message;
+use crate::rego::message::{HEAVIEST, Message, cut};
 use crate::rego::talk::{Event, Kind, Rule, VERSION};
 
 /// What the findings about broken rules are called: nobody can make them milder.
@@ -22,6 +22,7 @@ pub(super) struct Answer {
     pub(super) rules: Option<Vec<Rule>>,
     asking: Option<(usize, usize)>,
     said: Vec<(usize, usize, Vec<Message>)>,
+    weight: usize,
     /// Rule, input, why.
     broke: Vec<(usize, usize, String)>,
     unread: Vec<(usize, String)>,
@@ -29,15 +30,21 @@ pub(super) struct Answer {
     done: bool,
 }
 
-/// The longest line: a rule says at most 10,000 things, of 2,000 characters each.
-const LONGEST: usize = 256 << 20;
+/// The longest line: all that may be said at once, each byte escaped.
+const LONGEST: usize = 8 * HEAVIEST;
 
 impl Answer {
     /// Takes the next bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.rest.extend_from_slice(bytes);
-        let whole = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        let lines: Vec<u8> = self.rest.drain(..whole).collect();
+        // Only what is new can hold the end of a line: looking at all of a long one again each time takes for ever.
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let (ended, begun) = bytes.split_at(whole);
+        let mut lines = Vec::new();
+        if !ended.is_empty() {
+            lines = std::mem::take(&mut self.rest);
+            lines.extend_from_slice(ended);
+        }
+        self.rest.extend_from_slice(begun);
         for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
                 Ok(event) => self.take(event),
@@ -56,7 +63,14 @@ impl Answer {
             Event::Refused(why) => self.refused = Some(why),
             Event::Rules(rules) => self.rules = Some(rules),
             Event::Asking { rule, input } => self.asking = Some((rule, input)),
-            Event::Said { rule, input, messages } => self.said.push((rule, input, messages)),
+            Event::Said { rule, input, messages } => {
+                self.weight += messages.iter().map(Message::weight).sum::<usize>();
+                match self.weight > HEAVIEST {
+                    // A process of this program keeps the bound itself.
+                    true => self.foreign = true,
+                    false => self.said.push((rule, input, messages)),
+                }
+            }
             Event::Broke { rule, input, why } => self.broke.push((rule, input, why)),
             Event::Unread { input, why } => self.unread.push((input, why)),
             Event::Tested { rule, passed } => drop(self.tested.insert(rule, passed)),
@@ -117,8 +131,8 @@ impl Answer {
                     address: message.address.clone().or_else(|| address(*input)),
                     rule: name,
                     level,
-                    message: veil.apply(&message.msg).into_owned(),
-                    hint: message.hint.as_deref().map(|hint| veil.apply(hint).into_owned()),
+                    message: message.msg.clone(),
+                    hint: message.hint.clone(),
                 });
             }
         }
@@ -127,7 +141,7 @@ impl Answer {
                 address,
                 rule: BROKEN.into(),
                 level: Level::Error,
-                message: veil.apply(&message).into_owned(),
+                message,
                 hint: Some(hint.into()),
             });
         };
@@ -142,6 +156,16 @@ impl Answer {
         for (input, why) in &self.unread {
             let message = format!("policies cannot be asked about it: {why}");
             broken(address(*input), message, "make its values simpler, or judge it by hand");
+        }
+        let mut texts: Vec<&mut String> = Vec::new();
+        for finding in &mut findings {
+            texts.extend([&mut finding.rule, &mut finding.message]);
+            texts.extend(finding.address.iter_mut().chain(&mut finding.hint));
+        }
+        veil.cover(&mut texts);
+        for finding in &mut findings {
+            cut(&mut finding.message);
+            finding.hint.iter_mut().for_each(cut);
         }
         findings
     }
@@ -195,5 +219,37 @@ mod tests {
             ("a.keys", Some("y"), Level::Warning)
         );
         assert!(!finding.message.contains("hunter2"), "{finding:?}");
+    }
+    #[test]
+    fn a_secret_across_the_end_of_what_is_shown_leaves_no_piece() {
+        let text = format!("{}hunter2-hunter2{}", "x".repeat(1_995), "y".repeat(100));
+        let said = format!(
+            r#"{{"Said":{{"rule":0,"input":0,"messages":[{{"msg":"{text}","hint":"{text}","rule":null,"address":"hunter2-hunter2"}}]}}}}"#
+        );
+        let mut veil = Veil::default();
+        veil.add(&crate::secret::SecretValue::new("hunter2-hunter2"));
+        let findings = answer(&format!("{RULES}{said}\n\"Done\"\n")).findings(&[], &veil);
+        assert!(findings[0].message.ends_with("x***yy…"), "{findings:?}");
+        assert!(!format!("{findings:?}").contains("hunte"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_long_line_is_searched_once_and_more_than_rules_may_say_is_not_kept() {
+        let mut answer = answer(RULES);
+        let began = std::time::Instant::now();
+        let piece = [b'x'; 1 << 10];
+        (0..16 << 10).for_each(|_| answer.push(&piece));
+        // Searched anew with each piece it takes minutes.
+        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+        answer.push(b"\n");
+        assert!(answer.check().is_err() && answer.rest.is_empty());
+
+        let mut heavy = super::Answer::default();
+        heavy.push(RULES.as_bytes());
+        let message = Message::all("x".repeat(20_000).into()).unwrap();
+        for _ in 0..2_000 {
+            heavy.take(Event::Said { rule: 0, input: 0, messages: message.clone() });
+        }
+        assert!(heavy.check().is_err() && heavy.said.len() < 1_700);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::rego::engine::Engine;
 use crate::rego::limits::Limits;
-use crate::rego::message::Message;
+use crate::rego::message::{HEAVIEST, Message};
 use crate::rego::talk::{Event, Job, Kind, Rule, TOO_LONG, VERSION, Wanted};
 
 /// The first argument that turns a program into one that evaluates policies.
@@ -79,7 +79,7 @@ fn work(mut asked: impl BufRead, mut told: impl Write, limit: bool) -> io::Resul
     let rules: Vec<Rule> = engine.rules().iter().filter(wanted).cloned().collect();
     tell(&Event::Rules(rules.clone()))?;
     let mut open: Vec<bool> = rules.iter().map(|rule| !job.without.contains(&rule.name)).collect();
-    let mut said = vec![0; rules.len()];
+    let mut said = Said { things: vec![0; rules.len()], weight: 0 };
     for input in 0.. {
         line.clear();
         if asked.read_until(b'\n', &mut line)? == 0 {
@@ -95,7 +95,10 @@ fn work(mut asked: impl BufRead, mut told: impl Write, limit: bool) -> io::Resul
                 continue;
             }
             tell(&Event::Asking { rule: index, input })?;
-            let answer = clock.during(|| ask(&mut engine, rule, &mut said[index]));
+            let answer = clock.during(|| ask(&mut engine, rule)).and_then(|answer| match answer {
+                Answer::Said(messages) => said.take(index, messages).map(Answer::Said),
+                tested @ Answer::Tested(_) => Ok(tested),
+            });
             match answer {
                 Ok(Answer::Said(messages)) if messages.is_empty() => {}
                 Ok(Answer::Said(messages)) => tell(&Event::Said { rule: index, input, messages })?,
@@ -115,13 +118,35 @@ enum Answer {
     Tested(bool),
 }
 
-fn ask(engine: &mut Engine, rule: &Rule, said: &mut usize) -> Result<Answer, String> {
-    if rule.kind == Kind::Test {
-        return engine.test(rule).map(Answer::Tested);
+fn ask(engine: &mut Engine, rule: &Rule) -> Result<Answer, String> {
+    match rule.kind {
+        Kind::Test => engine.test(rule).map(Answer::Tested),
+        Kind::Deny | Kind::Warn => engine.ask(rule).map(Answer::Said),
     }
-    let messages = engine.ask(rule)?;
-    *said += messages.len();
-    if *said > MOST { Err(format!("it says more than {MOST} things")) } else { Ok(Answer::Said(messages)) }
+}
+
+/// How much was said so far: whoever asked keeps all of it.
+struct Said {
+    /// By rule.
+    things: Vec<usize>,
+    /// Of all rules together.
+    weight: usize,
+}
+
+impl Said {
+    /// Lets messages of a rule pass. A rule that says too much has said nothing that can be relied on, so it broke.
+    fn take(&mut self, rule: usize, messages: Vec<Message>) -> Result<Vec<Message>, String> {
+        self.things[rule] += messages.len();
+        if self.things[rule] > MOST {
+            return Err(format!("it says more than {MOST} things"));
+        }
+        let weight = self.weight + messages.iter().map(Message::weight).sum::<usize>();
+        if weight > HEAVIEST {
+            return Err(format!("with what it says, all rules say more than {} MiB", HEAVIEST >> 20));
+        }
+        self.weight = weight;
+        Ok(messages)
+    }
 }
 
 /// Since when a rule is under way, seen from outside of the interpreter.
@@ -239,6 +264,19 @@ mod tests {
         );
         let told = events(policy, Wanted::Judge, &["a.warn"], &[r#"{"y": 0}"#]);
         assert!(!told.iter().any(|event| matches!(event, Event::Broke { .. })));
+    }
+
+    #[test]
+    fn what_all_rules_say_together_has_a_bound() {
+        let mut said = Said { things: vec![0; 3], weight: 0 };
+        let messages = |count: usize, length: usize| {
+            Message::all(vec!["x".repeat(length); count].into()).expect("these are messages")
+        };
+        assert!(said.take(0, messages(1_000, 20_000)).is_ok());
+        let refused = said.take(1, messages(1_000, 20_000)).unwrap_err();
+        assert!(refused.contains("all rules say more than 32 MiB"), "{refused}");
+        assert!(said.take(2, messages(MOST, 1)).is_ok());
+        assert!(said.take(2, messages(1, 1)).unwrap_err().contains("more than 10000 things"));
     }
 
     #[test]

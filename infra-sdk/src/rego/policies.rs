@@ -85,6 +85,12 @@ impl Policies {
         for entry in std::fs::read_dir(folder).map_err(fail)? {
             let entry = entry.map_err(fail)?;
             let (path, kind) = (entry.path(), entry.file_type().map_err(fail)?);
+            if kind.is_symlink() {
+                // A link may lead anywhere, and one that is passed over would be a rule that nobody asks.
+                return Err(Error::invalid("the folder of policies holds a link")
+                    .with("path", path.display())
+                    .hint("put the file itself there"));
+            }
             if kind.is_dir() && depth < DEEPEST {
                 self.gather(root, &path, depth + 1)?;
             }

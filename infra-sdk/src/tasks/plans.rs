@@ -56,7 +56,7 @@ pub(super) fn paths(matches: &ArgMatches, name: &str) -> Vec<PathBuf> {
 
 /// Files that a page is written to.
 #[derive(Default)]
-struct Files {
+pub(super) struct Files {
     markdown: Option<PathBuf>,
     limit: usize,
     sarif: Option<PathBuf>,
@@ -66,19 +66,27 @@ impl Files {
     fn augment(command: Command) -> Command {
         let markdown = Arg::new("markdown").long("markdown").value_name("FILE");
         let limit = Arg::new("limit").long("limit").value_name("BYTES").default_value("65000");
-        let sarif = Arg::new("sarif").long("sarif").value_name("FILE");
         command
             .arg(markdown.help("Also write a page for a comment on GitHub"))
             .arg(limit.value_parser(value_parser!(usize)).help("How large that page may be"))
-            .arg(sarif.help("Also write the findings as SARIF"))
+    }
+
+    /// For tasks that judge.
+    pub(super) fn augment_sarif(command: Command) -> Command {
+        let sarif = Arg::new("sarif").long("sarif").value_name("FILE");
+        command.arg(sarif.help("Also write the findings as SARIF"))
     }
 
     fn of(matches: &ArgMatches) -> Self {
         let limit = matches.get_one("limit").copied().unwrap_or(COMMENT_LIMIT);
-        Files { markdown: paths(matches, "markdown").pop(), limit, sarif: paths(matches, "sarif").pop() }
+        Files { markdown: paths(matches, "markdown").pop(), limit, sarif: None }
     }
 
-    fn write(&self, cx: &Cx, views: &PlanViews) -> Result<()> {
+    pub(super) fn of_sarif(matches: &ArgMatches) -> Self {
+        Files { sarif: paths(matches, "sarif").pop(), ..Files::default() }
+    }
+
+    pub(super) fn write(&self, cx: &Cx, views: &PlanViews) -> Result<()> {
         let write = |path: &Path, text: String| {
             file::write(&cx.env().cwd().join(path), text.as_bytes(), Access::Shared)
         };
@@ -104,7 +112,7 @@ impl TaskArgs for PlanFlags {
     fn augment(command: Command) -> Command {
         let save = Arg::new("save").long("save").action(ArgAction::SetTrue);
         let out = Arg::new("out").long("out").value_name("FOLDER");
-        Files::augment(command)
+        Files::augment_sarif(Files::augment(command))
             .arg(save.help("Keep the plans, encrypted, for `infra:apply --saved`"))
             .arg(out.help("Keep them in this folder, to carry them elsewhere"))
     }
@@ -112,7 +120,7 @@ impl TaskArgs for PlanFlags {
         Ok(PlanFlags {
             save: matches.get_flag("save"),
             out: paths(matches, "out").pop(),
-            files: Files::of(matches),
+            files: Files { sarif: paths(matches, "sarif").pop(), ..Files::of(matches) },
         })
     }
 }
@@ -199,7 +207,7 @@ async fn apply(cx: Cx, flags: ApplyFlags) -> Result<()> {
 }
 
 async fn show(cx: Cx, flags: ShowFlags) -> Result<()> {
-    let mut views = PlanViews::default();
+    let mut views = PlanViews { stacks: Vec::new(), masks: cx.masks().clone() };
     for path in &flags.plans {
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         views.stacks.push(PlanView::new(name, read(&cx, path)?));
@@ -209,7 +217,10 @@ async fn show(cx: Cx, flags: ShowFlags) -> Result<()> {
 
 async fn diff(cx: Cx, flags: DiffFlags) -> Result<()> {
     let (approved, anew) = (read(&cx, &flags.approved)?, read(&cx, &flags.anew)?);
-    let comparison = Compared::of(&approved.plan()?, &anew.plan()?)?;
+    let named = |path: &Path| path.display().to_string();
+    let approved = approved.plan().map_err(|error| error.with("plan", named(&flags.approved)))?;
+    let anew = anew.plan().map_err(|error| error.with("plan", named(&flags.anew)))?;
+    let comparison = Compared::of(&approved, &anew)?;
     cx.report(&comparison);
     comparison.into_result()
 }

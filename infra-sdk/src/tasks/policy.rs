@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef, exit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::infra::{JudgedPlan, PlanView};
+use crate::infra::{JudgedPlan, PlanView, PlanViews};
 use crate::plan::judge::Level;
 use crate::tasks::plans;
 
@@ -32,12 +32,13 @@ pub(super) fn register(pack: &mut Pack<'_>) -> PolicyTasks {
 
 struct Plans {
     files: Vec<PathBuf>,
+    sarif: plans::Files,
 }
 
 impl TaskArgs for Plans {
     fn augment(command: Command) -> Command {
         let files = Arg::new("plan").value_name("PLAN.json").num_args(0..);
-        command.arg(
+        plans::Files::augment_sarif(command).arg(
             files
                 .value_parser(value_parser!(PathBuf))
                 .help("What `terraform show -json PLANFILE` wrote; with none, the stacks are planned. Ends with 10 when a plan is refused"),
@@ -45,23 +46,24 @@ impl TaskArgs for Plans {
     }
 
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(Plans { files: matches.get_many("plan").into_iter().flatten().cloned().collect() })
+        let files = matches.get_many("plan").into_iter().flatten().cloned().collect();
+        Ok(Plans { files, sarif: plans::Files::of_sarif(matches) })
     }
 }
 
 async fn check(cx: Cx, flags: Plans) -> Result<()> {
     let infra = cx.infra().await?;
-    let mut all = Vec::new();
+    let mut views =
+        if flags.files.is_empty() { infra.plan_for_judges().await? } else { PlanViews::default() };
     for path in &flags.files {
-        let json = plans::read(&cx, path)?;
-        let findings = infra.judge(&json.plan().map_err(|error| error.with("path", path.display()))?).await?;
-        all.push(JudgedPlan { plan: path.display().to_string(), findings });
+        let mut view = PlanView::new(path.display().to_string(), plans::read(&cx, path)?);
+        let judged = async { infra.judge(&view.json.plan()?).await }.await;
+        view.findings = judged.map_err(|error| error.with("path", path.display()))?;
+        views.stacks.push(view);
     }
-    if flags.files.is_empty() {
-        let planned = infra.plan_for_judges().await?;
-        let judged = |stack: PlanView| JudgedPlan { plan: stack.name, findings: stack.findings };
-        all.extend(planned.stacks.into_iter().map(judged));
-    }
+    flags.sarif.write(&cx, &views)?;
+    let judged = |stack: PlanView| JudgedPlan { plan: stack.name, findings: stack.findings };
+    let all: Vec<JudgedPlan> = views.stacks.into_iter().map(judged).collect();
     let mut refused = Vec::new();
     for judged in &all {
         cx.report(judged);

@@ -1,9 +1,9 @@
 //! `infra:state:*`: the state of stacks.
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::infra::RollbackTo;
 use crate::state::SnapshotId;
 
@@ -35,7 +35,9 @@ impl TaskArgs for RollbackFlags {
         let stack = Arg::new("stack").value_name("STACK").required(true);
         let copy = Arg::new("copy").long("copy").value_name("ID");
         let commit = Arg::new("commit").long("commit").value_name("COMMIT");
+        let strays = Arg::new("strays").long("with-strays").action(ArgAction::SetTrue);
         command
+            .arg(strays.help("Also where it touches what nothing happened to since"))
             .arg(stack.help("The stack"))
             .arg(copy.help("The copy of its state to go back to; default: the one before the last apply"))
             .arg(
@@ -45,7 +47,11 @@ impl TaskArgs for RollbackFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let text = |name: &str| matches.get_one::<String>(name).cloned();
-        let to = RollbackTo { snapshot: text("copy").map(SnapshotId::new), commit: text("commit") };
+        let to = RollbackTo {
+            snapshot: text("copy").map(SnapshotId::new),
+            commit: text("commit"),
+            strays: matches.get_flag("strays"),
+        };
         Ok(RollbackFlags { stack: text("stack").unwrap_or_default(), to })
     }
 }
@@ -58,6 +64,10 @@ async fn rollback(cx: Cx, flags: RollbackFlags) -> Result<()> {
         return Ok(());
     }
     cx.say(&planned);
+    // What it does is known only now.
+    if cx.can_ask() && !matches!(cx.ask("Go back? [y/N]").await?.trim(), "y" | "Y" | "yes") {
+        return Err(Error::new(ErrorKind::Denied, "nothing was rolled back").hint("answer `y` to go back"));
+    }
     cx.report(&infra.roll_back(planned).await?);
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind};
+use crate::plan::Veil;
 use crate::process::{LineSink, Stream};
 
 /// Keeps what Terraform prints on standard error while it also goes to the task.
@@ -25,6 +26,12 @@ impl LineSink for Words {
 }
 
 impl Words {
+    /// Takes secrets out of what was kept.
+    pub(super) fn hide(&self, veil: &Veil) {
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        veil.cover(&mut lines.iter_mut().collect::<Vec<_>>());
+    }
+
     /// From the first `Error:` on; everything when there is none. Without frames and blank lines around it.
     pub(super) fn diagnostics(&self) -> String {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);

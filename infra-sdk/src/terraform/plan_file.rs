@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::file;
-use crate::plan::{Plan, PlanJson, Summary};
+use crate::plan::{Plan, PlanJson, Summary, Veil};
 use crate::secret::SecretValue;
 use crate::terraform::stack::Opened;
 
@@ -39,7 +39,10 @@ impl PlanFile {
         saved: Saved,
         opened: Arc<Opened>,
     ) -> Result<Self> {
-        let summary = Summary::of(&json.plan()?)?;
+        let summary = {
+            let plan = json.plan()?;
+            Summary::of(&plan)?.without_secrets(&Veil::of(&plan)?)
+        };
         Ok(PlanFile { stack: stack.to_owned(), summary, json, secrets, saved, opened })
     }
 
@@ -54,7 +57,7 @@ impl PlanFile {
         self.summary.applyable.unwrap_or_else(|| self.summary.has_changes())
     }
 
-    /// What it does, in numbers and names.
+    /// What it does, in numbers and names; without a secret in them.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }

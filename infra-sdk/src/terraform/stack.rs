@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access, FileLock, failed};
 use crate::names::Label;
+use crate::plan::verdict::{self, Verdict};
 use crate::plan::{PlanJson, Veil};
 use crate::process::Cmd;
 use crate::secret::SecretValue;
@@ -144,17 +145,39 @@ impl Stack {
             .arg(joined("-out=", &saved.path))
             .quiet();
         let cmd = variables.secrets().iter().fold(cmd, Cmd::mask);
-        self.run("plan", cmd).await?;
+        let words = Words::default();
+        if let Err(error) = cmd.tee(Arc::new(words.clone())).run().await {
+            // A failed condition quotes values. Terraform then still saves what it has, marks included.
+            if let Ok(veil) = self.veil_of(&saved.path).await {
+                words.hide(&veil);
+            }
+            return Err(self.explain("plan", error, &words));
+        }
         self.shown(variables.into_secrets(), saved).await
     }
 
-    /// Takes a plan that was packed earlier, maybe by another process.
+    /// The secrets of a saved plan, or of as much of one as there is.
+    async fn veil_of(&self, saved: &Path) -> Result<Veil> {
+        let json = self.command("show").arg("-json").arg(saved).quiet().read().await?;
+        Veil::of(&PlanJson::new(json)?.plan()?)
+    }
+
+    /// Takes a plan that was packed earlier, maybe by another process. Terraform is asked what it would do: that, and not
+    /// what stands beside it in the package, is what is shown, judged and compared.
     ///
     /// # Errors
-    /// `Denied` or `Io` when it cannot be written beside the working copy; `Invalid` when it is damaged.
-    pub fn unpack(&self, package: PlanPackage) -> Result<PlanFile> {
+    /// `Denied` when the two do not say the same: somebody put another plan in its place; `Denied` or `Io` when it cannot be
+    /// written beside the working copy; what Terraform fails with.
+    pub async fn unpack(&self, package: PlanPackage) -> Result<PlanFile> {
         let saved = Saved::holding(&self.opened.run, &package.saved)?;
-        PlanFile::new(self.place.name.as_str(), package.json, Vec::new(), saved, self.opened.clone())
+        let plan = self.shown(Vec::new(), saved).await?;
+        let comparison = verdict::compare(&package.json.plan()?, &plan.plan()?)?;
+        if comparison.verdict != Verdict::Equal || !comparison.reasons.is_empty() {
+            return Err(Error::new(ErrorKind::Denied, "a saved plan is not the one that was approved")
+                .with("stack", &self.place.name)
+                .hint("plan again, and find out who can write where plans are kept"));
+        }
+        Ok(plan)
     }
 
     /// The plan in `saved`, as Terraform shows it.
@@ -178,7 +201,8 @@ impl Stack {
     /// `Failed` with Terraform's words; `Cancelled`, `TimedOut`.
     pub async fn show(&self, plan: &PlanFile) -> Result<()> {
         let cmd = self.command("show").arg("-no-color").arg(plan.path());
-        self.run("show", hidden(cmd, plan)?).await
+        let (cmd, words) = hidden(cmd, plan)?;
+        self.run_with("show", cmd, words).await
     }
 
     /// Carries out exactly this plan. A cancelled apply begins nothing new and has 60 seconds to finish what it began
@@ -201,7 +225,8 @@ impl Stack {
             .arg(plan.path())
             // Into a pipe, Terraform would die at its next line once this process is killed, and lose what it just made.
             .through_file(&log);
-        let applied = self.run("apply", hidden(cmd, &plan)?).await;
+        let (cmd, words) = hidden(cmd, &plan)?;
+        let applied = self.run_with("apply", cmd, words).await;
         // It may show an unmarked secret; the next opening of the stack removes it where this does not get to.
         let _ = std::fs::remove_file(log);
         applied?;
@@ -256,9 +281,14 @@ impl Stack {
     }
 
     async fn run(&self, verb: &str, cmd: Cmd) -> Result<()> {
-        let words = Words::default();
-        let result = cmd.tee(Arc::new(words.clone())).run().await;
-        result.map_err(|error| self.explain(verb, error, &words))
+        self.run_with(verb, cmd, true).await
+    }
+
+    /// `words`: whether an error repeats what Terraform said.
+    async fn run_with(&self, verb: &str, cmd: Cmd, words: bool) -> Result<()> {
+        let kept = Words::default();
+        let cmd = if words { cmd.tee(Arc::new(kept.clone())) } else { cmd };
+        cmd.run().await.map_err(|error| self.explain(verb, error, &kept))
     }
 
     async fn read(&self, verb: &str, cmd: Cmd) -> Result<String> {
@@ -286,11 +316,16 @@ impl Stack {
     }
 }
 
-/// Hides the secrets of a plan in what a command prints: Terraform itself shows those that lost their mark.
-fn hidden(cmd: Cmd, plan: &PlanFile) -> Result<Cmd> {
+/// Hides the secrets of a plan in what a command prints: Terraform itself shows those that lost their mark. The rest of
+/// the run does not mask them: a number of four digits would tear holes into everything. Of a plan with too many secrets
+/// nothing is printed, and an error repeats nothing; the second value says so.
+fn hidden(cmd: Cmd, plan: &PlanFile) -> Result<(Cmd, bool)> {
     let veil = Veil::of(&plan.plan()?)?;
-    let cmd = plan.secrets().iter().fold(cmd, Cmd::mask);
-    Ok(veil.secrets().take(MOST_MASKS).fold(cmd, Cmd::mask))
+    let cmd = plan.secrets().iter().fold(cmd, Cmd::mask).own_masks();
+    if veil.secrets().nth(MOST_MASKS).is_some() {
+        return Ok((cmd.quiet(), false));
+    }
+    Ok((veil.secrets().fold(cmd, Cmd::mask), true))
 }
 
 impl fmt::Debug for Stack {

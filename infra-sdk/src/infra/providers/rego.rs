@@ -2,8 +2,9 @@
 
 use crate::error::Result;
 use crate::infra::open::Infra;
+use crate::infra::policy::RegoFindings;
 use crate::plan::Plan;
-use crate::plan::judge::{Finding, PolicyTests};
+use crate::plan::judge::PolicyTests;
 #[cfg(feature = "policy")]
 use crate::{
     error::Error,
@@ -17,21 +18,19 @@ const CASES: &str = "cases";
 /// What the repo's own policies and those of the organisation find. Each is evaluated without the other: no file of the
 /// repo can change what a rule of the organisation says.
 #[cfg(feature = "policy")]
-pub(in crate::infra) async fn judge(infra: &Infra, plan: &Plan<'_>) -> Result<Vec<Finding>> {
+pub(in crate::infra) async fn judge(infra: &Infra, plan: &Plan<'_>) -> Result<RegoFindings> {
     let policy = &infra.settings().policy;
     let evaluator = evaluator(infra)?;
-    let mut sets = Vec::new();
+    let (about, mut found) = (about(infra), RegoFindings::default());
     if !policy.files.is_empty() {
-        sets.push(organisations(infra).await?);
+        let policies = organisations(infra).await?;
+        found.organisations = evaluator.judge(&policies, plan, &about).await?.findings;
     }
     if let Some(folder) = &policy.dir {
-        sets.push(Policies::read(infra.config().root(), folder)?);
+        let policies = Policies::read(infra.config().root(), folder)?;
+        found.own = evaluator.judge(&policies, plan, &about).await?.findings;
     }
-    let (about, mut findings) = (about(infra), Vec::new());
-    for policies in sets {
-        findings.extend(evaluator.judge(&policies, plan, &about).await?.findings);
-    }
-    Ok(findings)
+    Ok(found)
 }
 
 /// Runs the tests of the repo's own policies.
@@ -86,7 +85,7 @@ pub(in crate::infra) fn evaluate_if_asked() -> Option<std::process::ExitCode> {
 }
 
 #[cfg(not(feature = "policy"))]
-pub(in crate::infra) async fn judge(_: &Infra, _: &Plan<'_>) -> Result<Vec<Finding>> {
+pub(in crate::infra) async fn judge(_: &Infra, _: &Plan<'_>) -> Result<RegoFindings> {
     Err(absent())
 }
 

@@ -67,7 +67,12 @@ pub(super) fn estimate_at(
     let veil = Veil::of(plan)?;
     let shown = sum.changed.len().min(CostReport::SHOWN);
     sum.changed.sort_by(|a, b| (b.size, a.address).cmp(&(a.size, b.address)));
-    let changes = sum.changed[..shown].iter().map(|changed| changed.cost(&veil));
+    let mut changes: Vec<ResourceCost> = sum.changed[..shown].iter().map(Changed::cost).collect();
+    let totals = sum.types.into_iter().map(|(kind, total)| total.cost(kind));
+    let mut types: Vec<TypeCost> = totals.collect::<Result<_>>()?;
+    let mut texts: Vec<&mut String> = changes.iter_mut().map(|changed| &mut changed.address).collect();
+    texts.extend(types.iter_mut().map(|total| &mut total.kind));
+    veil.cover(&mut texts);
     let [not_priced, unknown, needs_usage] = sum.found.gaps.into_gaps(&veil);
     let oldest = sum.found.oldest.unwrap_or(table.date).min(table.date);
     Ok(CostReport {
@@ -75,9 +80,9 @@ pub(super) fn estimate_at(
         before: sum.found.before,
         after: sum.found.after,
         difference: sum.found.after.minus(sum.found.before)?,
-        changes: changes.collect(),
+        changes,
         more_changes: sum.changed.len() - shown,
-        types: sum.types.into_iter().map(|(kind, total)| total.cost(kind)).collect::<Result<_>>()?,
+        types,
         free: sum.found.free,
         not_priced,
         unknown,
@@ -146,9 +151,9 @@ struct Changed<'p> {
 }
 
 impl Changed<'_> {
-    fn cost(&self, veil: &Veil) -> ResourceCost {
+    fn cost(&self) -> ResourceCost {
         ResourceCost {
-            address: veil.apply(self.address).into_owned(),
+            address: self.address.to_owned(),
             actions: self.actions.clone(),
             before: self.before,
             after: self.after,

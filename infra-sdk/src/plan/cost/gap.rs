@@ -17,7 +17,7 @@ pub struct Gap {
     pub kind: String,
     /// Which part of its price; empty for all of it.
     pub component: String,
-    /// Why: never a value of the plan.
+    /// Why: of the plan's values at most a region, and never a secret.
     pub reason: String,
     /// How many resources.
     pub count: usize,
@@ -80,12 +80,32 @@ impl Gathered {
         }
     }
 
-    /// Not priced, unknown, in need of an assumption; without a secret in an address.
+    /// Not priced, unknown, in need of an assumption; without a secret in any text.
     pub(super) fn into_gaps(self, veil: &Veil) -> [Gaps; 3] {
-        let gap = |((kind, component, reason), (count, addresses)): (Of, Resources)| {
-            let addresses = addresses.iter().map(|address| veil.apply(address).into_owned()).collect();
-            Gap { kind, component, reason, count, addresses }
-        };
-        self.0.map(|gathered| Gaps { gaps: gathered.into_iter().map(gap).collect() })
+        let mut sorts = self.0.map(|gathered| gathered.into_iter().collect::<Vec<_>>());
+        let mut texts = Vec::new();
+        for ((kind, component, reason), (_, addresses)) in sorts.iter_mut().flatten() {
+            texts.extend([kind, component, reason]);
+            texts.extend(addresses);
+        }
+        veil.cover(&mut texts);
+        sorts.map(|gathered| {
+            // What differed in a secret alone is one gap now.
+            let mut gaps: BTreeMap<Of, Resources> = BTreeMap::new();
+            for (of, (count, addresses)) in gathered {
+                let (all, shown) = gaps.entry(of).or_default();
+                *all += count;
+                let room = SHOWN.saturating_sub(shown.len());
+                shown.extend(addresses.into_iter().take(room));
+            }
+            let gap = |((kind, component, reason), (count, addresses)): (Of, Resources)| Gap {
+                kind,
+                component,
+                reason,
+                count,
+                addresses,
+            };
+            Gaps { gaps: gaps.into_iter().map(gap).collect() }
+        })
     }
 }

@@ -80,7 +80,7 @@ fn choose<'t>(prices: &'t [Price], side: &Side<'_>) -> std::result::Result<&'t P
     }
 }
 
-/// Why no price fits, without a value in it.
+/// Why no price fits, without a value in it but a region: whoever shows it takes secrets out.
 fn no_price(prices: &[Price], side: &Side<'_>) -> String {
     if prices.iter().all(|price| price.region.is_some() && price.region != side.region) {
         return match &side.region {

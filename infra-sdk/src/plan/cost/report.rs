@@ -91,11 +91,6 @@ impl CostReport {
     /// How many changed resources are named.
     pub(super) const SHOWN: usize = 100;
 
-    /// By how much it adds more than `limit`; none when it does not.
-    pub fn above(&self, limit: Decimal) -> Option<Decimal> {
-        self.difference.minus(limit).ok().filter(|above| !above.is_negative() && !above.is_zero())
-    }
-
     /// Whether there is anything to tell: money before or after, or a gap.
     pub fn has_something(&self) -> bool {
         let gaps = [&self.not_priced, &self.unknown, &self.needs_usage];

@@ -175,14 +175,6 @@ fn the_day_and_the_source_are_always_said_and_an_old_price_is_a_warning() {
 }
 
 #[test]
-fn a_limit_is_compared_exactly() {
-    let report = report(&[made("gate.a", "gate", "{}", "")]);
-    assert_eq!(report.above("32.85".parse().unwrap()), None);
-    assert_eq!(report.above("32.8".parse().unwrap()).unwrap().exact(), "0.05");
-    assert_eq!(report.above("100".parse().unwrap()), None);
-}
-
-#[test]
 fn a_currency_that_does_not_fit_is_refused() {
     let table = PriceTable::parse(TABLE, "prices.toml").unwrap();
     assert!(table.require_currency(None).is_ok() && table.require_currency(Some("USD")).is_ok());
@@ -268,4 +260,28 @@ fn real_plans_are_priced_without_an_error() {
         seen += 1;
     }
     assert!(seen >= 10, "{seen} plans");
+}
+
+#[test]
+fn a_secret_that_is_a_region_or_a_type_is_hidden() {
+    let marked = r#","after_sensitive":{"password":true,"other":true}"#;
+    let resources = [
+        made("key.a", "key", r#"{"password":"hunter2-secret","other":"hunter2-other"}"#, marked),
+        made("gate.a", "gate", r#"{"region":"hunter2-secret"}"#, ""),
+        made("gate.b", "gate", r#"{"region":"hunter2-other"}"#, ""),
+        made("x.a", "hunter2-secret", "{}", ""),
+        made("free.a", "free_hunter2-secret", "{}", ""),
+    ];
+    let report = report(&resources);
+    let shown = format!("{report} {}", serde_json::to_string(&report).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert_eq!(said(&report.not_priced), ["1 *** : no price for this type", "2 gate : no price in ***"]);
+    let table = TABLE.replace("type = \"key\"", "type = \"hunter2_key\"");
+    let table = PriceTable::parse(&table, "prices.toml").unwrap();
+    let key = made("k.a", "hunter2_key", r#"{"password":"hunter2_key"}"#, marked);
+    let text = format!(r#"{{"format_version":"1.2","resource_changes":[{key}]}}"#);
+    let plan = Plan::parse(text.as_bytes()).unwrap();
+    let now: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
+    let report = estimate_at(&plan, &table, &Usage::default(), None, now).unwrap();
+    assert_eq!(report.types[0].kind, "***");
 }

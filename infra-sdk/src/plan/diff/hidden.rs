@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 
 use crate::mask::Masks;
 use crate::plan::json::{Mark, Value};
+use crate::plan::veil::inside;
 use crate::secret::SecretValue;
 
 /// What is shorter would be found everywhere by accident, as [`Masks`] has it.
@@ -46,11 +47,17 @@ impl Hidden {
         }
     }
 
+    /// Adds a text, and what a walk that looks into documents and base64 can find in it.
     fn add(&mut self, text: &str) {
-        let is_known = self.texts.len() <= FEW && self.texts.iter().any(|known| known == text);
-        if text.len() >= SHORTEST && !is_known {
-            self.texts.push(text.to_owned());
-            self.masks.take();
+        let mut waiting = vec![SecretValue::new(text)];
+        while let Some(secret) = waiting.pop() {
+            let text = secret.expose();
+            let is_known = self.texts.len() <= FEW && self.texts.iter().any(|known| known == text);
+            if text.len() >= SHORTEST && !is_known {
+                self.texts.push(text.to_owned());
+                self.masks.take();
+                inside(text, &mut |inner| waiting.push(inner));
+            }
         }
     }
 
@@ -115,6 +122,14 @@ mod tests {
         assert!(found.is_in(&Value::parse(r#"{"x":[{"12345":1}]}"#).unwrap()));
         assert_eq!(found.apply("tags[\"12345\"]"), "tags[\"***\"]");
         assert!(!Hidden::default().is_in_text("\\"));
+    }
+
+    #[test]
+    fn what_a_marked_text_holds_in_base64_and_json_is_found_alone() {
+        // {"pw":"hunter2-is-my-pw"}
+        let found = hidden("\"eyJwdyI6Imh1bnRlcjItaXMtbXktcHcifQ==\"", "true");
+        assert!(found.is_in_text("{\"pw\":\"hunter2-is-my-pw\"}") && found.is_in_text("hunter2-is-my-pw"));
+        assert!(!found.is_in_text("pw"));
     }
 
     #[test]

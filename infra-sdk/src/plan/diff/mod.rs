@@ -23,7 +23,7 @@ mod fixtures;
 mod tests;
 
 pub use attribute::{AttributeChange, Difference, LineChange, ResourceDiff, SensitiveChange};
-pub(in crate::plan) use path::push_key;
 pub use path::steps;
+pub(in crate::plan) use path::{forcing, push_key};
 pub use relevant::Relevant;
 pub use resource::{output, resource, resource_with, values};

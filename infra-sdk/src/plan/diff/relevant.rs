@@ -1,6 +1,6 @@
 //! Which attributes of a resource others depend on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::plan::model::{Mode, Plan, ResourceChange};
 
@@ -19,17 +19,17 @@ use crate::plan::model::{Mode, Plan, ResourceChange};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Relevant {
-    names: HashMap<String, Vec<String>>,
+    names: HashMap<String, BTreeSet<String>>,
 }
 
 impl Relevant {
     /// What a plan names; nothing for one of before Terraform 1.2.
     pub fn of(plan: &Plan<'_>) -> Self {
-        let mut names: HashMap<String, Vec<String>> = HashMap::new();
+        let mut names: HashMap<String, BTreeSet<String>> = HashMap::new();
         for attribute in &plan.relevant_attributes {
             // Without a name it is all of the resource, which tells nothing about one attribute.
             if let Some(name) = attribute.name() {
-                names.entry(attribute.resource.to_string()).or_default().push(name);
+                names.entry(attribute.resource.to_string()).or_default().insert(name);
             }
         }
         Relevant { names }
@@ -47,7 +47,9 @@ impl Relevant {
         }
         block.push_str(&format!("{}.{}", resource.kind, resource.name));
         let addresses = [&*resource.address, &*block];
-        addresses.iter().filter_map(|address| self.names.get(*address)).flatten().cloned().collect()
+        let names: BTreeSet<&String> =
+            addresses.iter().filter_map(|address| self.names.get(*address)).flatten().collect();
+        names.into_iter().cloned().collect()
     }
 }
 
@@ -61,7 +63,8 @@ mod tests {
             {"address":"module.a[\"x.y\"].t.n[0]","module_address":"module.a[\"x.y\"]","type":"t","name":"n","index":0,
              "change":{"actions":["update"]}}],
             "relevant_attributes":[{"resource":"module.a[\"x.y\"].t.n","attribute":["id"]},
-            {"resource":"module.a[\"x.y\"].t.n[0]","attribute":["arn",0]},{"resource":"t.n","attribute":["other"]},
+            {"resource":"module.a[\"x.y\"].t.n[0]","attribute":["arn",0]},
+            {"resource":"module.a[\"x.y\"].t.n[0]","attribute":["arn",1]},{"resource":"module.a[\"x.y\"].t.n","attribute":["arn"]},{"resource":"t.n","attribute":["other"]},
             {"resource":"module.a[\"x.y\"].t.n","attribute":[]}]}"#;
         let plan = Plan::parse(text.as_bytes()).unwrap();
         assert_eq!(Relevant::of(&plan).names(&plan.resource_changes[0]), ["arn", "id"]);

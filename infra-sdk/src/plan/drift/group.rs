@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::plan::drift::{Answer, Decision};
+use crate::plan::plain::plain;
 
 /// One kind of drift: an attribute of a type, or the end of a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +19,8 @@ pub struct DriftGroup {
     pub what: Kind,
     /// The resources.
     pub addresses: Vec<String>,
+    /// From what to what, on the first of them, where that can be shown.
+    pub values: Option<(String, String)>,
     /// Why it probably means nothing, if it does.
     pub noise: Option<Noise>,
     /// Whether it may be a reason for a change in the plan that told of it.
@@ -67,7 +70,6 @@ impl fmt::Display for Noise {
 
 impl fmt::Display for DriftGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
         let sign = match (self.open, self.what) {
             (false, _) => " ",
             (true, Kind::Gone) => "-",
@@ -83,10 +85,18 @@ impl fmt::Display for DriftGroup {
                 if self.what == Kind::Gone { "is gone" } else { "came" }
             )?,
         }
-        let shown: Vec<String> = self.addresses.iter().take(3).map(|address| plain(address)).collect();
+        let shown: Vec<_> = self.addresses.iter().take(3).map(|address| plain(address)).collect();
         write!(f, ": {}", shown.join(", "))?;
         if self.addresses.len() > shown.len() {
             write!(f, " and {} more", self.addresses.len() - shown.len())?;
+        }
+        if let Some((before, after)) = &self.values {
+            let short = |text: &str| match text.char_indices().nth(60) {
+                Some((end, _)) => format!("{}…", plain(&text[..end])),
+                None => plain(text).into_owned(),
+            };
+            let first = if self.addresses.len() > 1 { " on the first" } else { "" };
+            write!(f, ", {} → {}{first}", short(before), short(after))?;
         }
         if let Some(noise) = self.noise {
             write!(f, " ({noise})")?;
@@ -99,5 +109,25 @@ impl fmt::Display for DriftGroup {
             Decision::Ignore => "ignored",
         };
         write!(f, "\n    {what} until {}{over}: {}", answer.until, plain(&answer.reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_on_its_line_and_turns_nothing_around() {
+        let group = DriftGroup {
+            kind: "t".into(),
+            attribute: Some("tags[\"a\nb\"]".into()),
+            what: Kind::Changed,
+            addresses: vec!["t.n[\"\u{202e}x\u{200b}\"]".into()],
+            noise: None,
+            relevant: false,
+            answer: None,
+            open: true,
+        };
+        assert_eq!(group.to_string(), "~ t.tags[\"a\u{fffd}b\"]: t.n[\"\u{fffd}x\u{fffd}\"]");
     }
 }

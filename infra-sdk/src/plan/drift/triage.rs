@@ -6,9 +6,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::plan::diff;
+use crate::plan::diff::{self, AttributeChange, Difference};
 use crate::plan::drift::noise;
 use crate::plan::drift::{Answers, DriftGroup, Kind, Noise};
+use crate::plan::json::Value;
 use crate::plan::model::{Mode, Plan, ResourceChange};
 use crate::plan::veil::Veil;
 use crate::time::Timestamp;
@@ -16,7 +17,7 @@ use crate::time::Timestamp;
 /// At least this many of a type, and nearly all of them, drift alike after an upgrade of the provider.
 const MANY: usize = 5;
 
-/// The drift of one plan. Holds names, never values.
+/// The drift of one plan, without a secret of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Drift {
     /// The groups: those somebody has to decide on first.
@@ -39,7 +40,6 @@ impl Drift {
 /// # Errors
 /// As [`diff::resource`].
 pub fn triage(plan: &Plan<'_>, answers: &Answers, now: Timestamp) -> Result<Drift> {
-    let veil = Veil::of(plan)?;
     let relevant: HashSet<&str> = plan.relevant_drift()?.iter().map(|drift| &*drift.address).collect();
     // A plan made only to look lists no resource but those that drift.
     let count = |resources: &'_ [ResourceChange<'_>], kind: &str| {
@@ -49,11 +49,12 @@ pub fn triage(plan: &Plan<'_>, answers: &Answers, now: Timestamp) -> Result<Drif
     let mut groups: BTreeMap<(String, Option<String>, Kind, Option<Noise>), Group<'_, '_>> = BTreeMap::new();
     let mut resources = HashSet::new();
     for drift in plan.resource_drift.iter().filter(|drift| drift.mode == Mode::Managed) {
-        for (attribute, what, noise) in changes(drift)? {
+        for Drifted { attribute, what, noise, values } in changes(drift)? {
             resources.insert(&*drift.address);
             let key = (drift.kind.to_string(), attribute, what, noise);
             let group = groups.entry(key).or_default();
             group.resources.push(drift);
+            group.values = group.values.take().or(values);
             group.relevant |= relevant.contains(&*drift.address);
         }
     }
@@ -76,12 +77,12 @@ pub fn triage(plan: &Plan<'_>, answers: &Answers, now: Timestamp) -> Result<Drif
             let noise = noise.or((everywhere && what == Kind::Changed).then_some(Noise::Everywhere));
             let holds = answer.is_some_and(|answer| !answer.until.is_past(now));
             let expired = answer.is_some() && !holds;
-            let hide = |text: &str| veil.apply(text).into_owned();
             found.push(DriftGroup {
-                kind: hide(&kind),
-                attribute: attribute.as_deref().map(hide),
+                kind: kind.clone(),
+                attribute: attribute.clone(),
                 what,
-                addresses: addresses.into_iter().map(hide).collect(),
+                addresses: addresses.into_iter().map(str::to_owned).collect(),
+                values: group.values.clone(),
                 noise,
                 relevant: group.relevant,
                 answer: answer.cloned(),
@@ -90,6 +91,15 @@ pub fn triage(plan: &Plan<'_>, answers: &Answers, now: Timestamp) -> Result<Drif
             });
         }
     }
+    // All at once: each look at a text asks every secret whether it can stand there.
+    let mut texts = Vec::new();
+    for group in &mut found {
+        texts.push(&mut group.kind);
+        texts.extend(&mut group.attribute);
+        texts.extend(&mut group.addresses);
+        texts.extend(group.values.iter_mut().flat_map(|(before, after)| [before, after]));
+    }
+    Veil::of(plan)?.cover(&mut texts);
     found.sort_by(|a, b| {
         b.open
             .cmp(&a.open)
@@ -102,27 +112,46 @@ pub fn triage(plan: &Plan<'_>, answers: &Answers, now: Timestamp) -> Result<Drif
 #[derive(Default)]
 struct Group<'p, 'a> {
     resources: Vec<&'p ResourceChange<'a>>,
+    values: Option<(String, String)>,
     relevant: bool,
 }
 
-/// The attribute, what happened, and why it may mean nothing.
-type Drifted = (Option<String>, Kind, Option<Noise>);
+/// What happened to one attribute, or to a whole resource.
+struct Drifted {
+    attribute: Option<String>,
+    what: Kind,
+    noise: Option<Noise>,
+    values: Option<(String, String)>,
+}
 
 /// What happened to one resource, attribute by attribute.
 fn changes(drift: &ResourceChange<'_>) -> Result<Vec<Drifted>> {
     let actions = &drift.change.actions;
+    let whole = |what| Ok(vec![Drifted { attribute: None, what, noise: None, values: None }]);
     if actions.deletes() {
-        return Ok(vec![(None, Kind::Gone, None)]);
+        return whole(Kind::Gone);
     }
     if actions.creates() {
-        return Ok(vec![(None, Kind::Came, None)]);
+        return whole(Kind::Came);
     }
-    let diff = diff::resource(drift)?;
-    Ok(diff
-        .attributes
-        .iter()
-        .map(|change| (Some(change.path.clone()), Kind::Changed, noise::of(change)))
-        .collect())
+    let drifted = |change: &AttributeChange<'_>| Drifted {
+        attribute: Some(change.path.clone()),
+        what: Kind::Changed,
+        noise: noise::of(change),
+        values: values(&change.difference),
+    };
+    Ok(diff::resource(drift)?.attributes.iter().map(drifted).collect())
+}
+
+/// From what to what, where that is one value each and not marked as sensitive.
+fn values(difference: &Difference<'_>) -> Option<(String, String)> {
+    let text = |value: &Value<'_>| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match difference {
+        Difference::Added(after) => Some(("nothing".into(), text(after))),
+        Difference::Removed(before) => Some((text(before), "nothing".into())),
+        Difference::Changed { before, after } => Some((text(before), text(after))),
+        _ => None,
+    }
 }
 
 impl fmt::Display for Drift {
@@ -167,7 +196,7 @@ mod tests {
         let text = drift(&entries.join(","), "");
         assert_eq!(
             text,
-            "3 resources differ; 2 to decide\n- a is gone: a.gone\n~ a.n: a.one, a.two\n  a.t: a.one (read back as empty)"
+            "3 resources differ; 2 to decide\n- a is gone: a.gone\n~ a.n: a.one, a.two, 1 → 2 on the first\n  a.t: a.one, nothing →  (read back as empty)"
         );
         assert_eq!(drift("", ""), "no drift");
     }
@@ -190,6 +219,16 @@ mod tests {
         assert!(text.contains("1 to decide\n~ a.n") && text.contains("which is over"), "{text}");
         let text = drift(&entries.join(","), &answer("a.one", "2027-12-31"));
         assert!(text.contains("1 to decide\n~ a.n: a.two\n  a.n: a.one\n"), "{text}");
+    }
+
+    #[test]
+    fn a_secret_is_hidden_in_every_name() {
+        let entries = r#"{"address":"a.n[\"hunter2\"]","mode":"managed","type":"hunter2","name":"n","change":{"actions":["update"],
+                "before":{"t":{"hunter2":"a"}},"after":{"t":{"hunter2":"b"}}}},
+            {"address":"b.n","mode":"managed","type":"b","name":"n","change":{"actions":["update"],
+                "before":{"p":"hunter2","s":"1"},"after":{"p":"hunter2","s":"2"},"before_sensitive":{"p":true},"after_sensitive":{"p":true}}}"#;
+        let text = drift(entries, "");
+        assert_eq!(text, "2 resources differ; 2 to decide\n~ ***.t.***: a.n[\"***\"]\n~ b.s: b.n");
     }
 
     #[test]

@@ -45,6 +45,7 @@ fn one(output: &OutputChange<'_>, root: &ParamPath, effects: &mut Effects) -> Re
     let after = if change.actions == Actions::Delete { Value::Null } else { Value::of_part(change.after)? };
     let unknown = Value::of_part(change.after_unknown)?;
     let unknown = Mark::of(&unknown);
+    let sensitive = [Value::of_part(change.before_sensitive)?, Value::of_part(change.after_sensitive)?];
     if whole {
         if before != after || unknown.is_any() {
             walk.add(&path, Effect::Changed, true);
@@ -59,7 +60,10 @@ fn one(output: &OutputChange<'_>, root: &ParamPath, effects: &mut Effects) -> Re
         walk.add(&path, Effect::Retyped, true);
         return Ok(());
     }
-    walk.differ(&path, &before, &after, unknown);
+    let [was, is] = &sensitive;
+    let [before, after] =
+        [Side { value: &before, sensitive: Mark::of(was) }, Side { value: &after, sensitive: Mark::of(is) }];
+    walk.differ(&path, before, after, unknown);
     Ok(())
 }
 
@@ -78,13 +82,16 @@ impl Walk<'_> {
     }
 
     /// Notes the parameters that differ. A path has at most 15 levels, so this ends.
-    fn differ(&mut self, path: &ParamPath, before: &Value<'_>, after: &Value<'_>, unknown: Mark<'_>) {
-        if unknown.is_whole() {
-            let effect = if before.is_null() { Effect::Added } else { Effect::Unknown };
+    fn differ(&mut self, path: &ParamPath, before: Side<'_>, after: Side<'_>, unknown: Mark<'_>) {
+        let (old, new) = (before.value, after.value);
+        // Keys below a sensitive mark are a part of the secret.
+        let is_secret = before.is_secret() || after.is_secret();
+        if unknown.is_whole() || (is_secret && unknown.is_any()) {
+            let effect = if old.is_null() { Effect::Added } else { Effect::Unknown };
             return self.add(path, effect, true);
         }
-        match (before, after) {
-            (Value::Object(old), Value::Object(new)) => {
+        match (old, new) {
+            (Value::Object(old), Value::Object(new)) if !is_secret => {
                 let keys: BTreeSet<&str> = old
                     .iter()
                     .map(|(key, _)| key)
@@ -92,47 +99,59 @@ impl Walk<'_> {
                     .chain(unknown.keys())
                     .collect();
                 for key in keys {
-                    let (old, new) =
-                        (old.get(key).unwrap_or(&Value::Null), new.get(key).unwrap_or(&Value::Null));
-                    self.below(path, key, old, new, unknown.key(key));
+                    self.below(path, key, before.key(key), after.key(key), unknown.key(key));
                 }
             }
-            (Value::Array(old), Value::Array(new)) if !is_one(old) && !is_one(new) => {
+            (Value::Array(old), Value::Array(new)) if !is_secret && !is_one(old) && !is_one(new) => {
                 for at in 0..old.len().max(new.len()) {
-                    let (old, new) =
-                        (old.get(at).unwrap_or(&Value::Null), new.get(at).unwrap_or(&Value::Null));
-                    self.below(path, &at.to_string(), old, new, unknown.index(at));
+                    self.below(path, &at.to_string(), before.index(at), after.index(at), unknown.index(at));
                 }
             }
             _ if unknown.is_any() => {
-                let effect = if before.is_null() { Effect::Added } else { Effect::Unknown };
+                let effect = if old.is_null() { Effect::Added } else { Effect::Unknown };
                 self.add(path, effect, true);
             }
             (Value::Null, Value::Null) => {}
             (Value::Null, _) => self.add(path, Effect::Added, true),
             (_, Value::Null) => self.add(path, Effect::Removed, true),
-            _ if text(before) == text(after) => {}
+            _ if text(old) == text(new) => {}
             _ => {
-                let below = before.is_container() || after.is_container();
+                let below = old.is_container() || new.is_container();
                 self.add(path, Effect::Changed, below);
             }
         }
     }
 
-    fn below(
-        &mut self,
-        path: &ParamPath,
-        level: &str,
-        before: &Value<'_>,
-        after: &Value<'_>,
-        unknown: Mark<'_>,
-    ) {
+    fn below(&mut self, path: &ParamPath, level: &str, before: Side<'_>, after: Side<'_>, unknown: Mark<'_>) {
         match path.join(level) {
             Ok(path) if !level.contains('/') => self.differ(&path, before, after, unknown),
             // It can not be published under its name; that something happens here is still told.
-            _ if before != after || unknown.is_any() => self.add(path, Effect::Changed, true),
+            _ if before.value != after.value || unknown.is_any() => self.add(path, Effect::Changed, true),
             _ => {}
         }
+    }
+}
+
+/// A value before or after, and what of it is sensitive.
+#[derive(Clone, Copy)]
+struct Side<'v> {
+    value: &'v Value<'v>,
+    sensitive: Mark<'v>,
+}
+
+impl<'v> Side<'v> {
+    fn is_secret(self) -> bool {
+        // A mark of another shape than its value would hide nothing.
+        self.sensitive.is_whole() || !self.sensitive.fits(self.value)
+    }
+
+    fn key(self, key: &str) -> Self {
+        Side { value: self.value.get(key).unwrap_or(&Value::Null), sensitive: self.sensitive.key(key) }
+    }
+
+    fn index(self, at: usize) -> Self {
+        let item = self.value.as_array().and_then(|items| items.get(at));
+        Side { value: item.unwrap_or(&Value::Null), sensitive: self.sensitive.index(at) }
     }
 }
 

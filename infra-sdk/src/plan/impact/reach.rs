@@ -33,7 +33,6 @@ pub fn of(
         outputs::add(plan, exports, stack, &mut effects)?;
     }
     let lookup = Lookup::of(readers.map(|index| index.readers.as_slice()).unwrap_or_default());
-    let veil = Veil::of(plan)?;
     let mut paths = Vec::new();
     let mut repos: BTreeSet<RepoName> = BTreeSet::new();
     for (path, touched) in effects.by_path {
@@ -42,18 +41,20 @@ pub fn of(
         if touched.effect != Effect::Added {
             repos.extend(readers.iter().map(|reader| reader.repo.clone()));
         }
-        // What is shown holds no secret; readers were looked up by what it was.
-        let effect = match touched.effect {
-            Effect::Renamed { to } => Effect::Renamed { to: veil.apply(&to).into_owned() },
-            effect => effect,
-        };
-        paths.push(PathImpact {
-            path: veil.apply(&path).into_owned(),
-            effect,
-            sources: veiled(&veil, &touched.sources),
-            readers,
-        });
+        paths.push(PathImpact { path, effect: touched.effect, sources: touched.sources, readers });
     }
+    // What is shown holds no secret; readers were looked up by what it was. All at once: each look at a text asks every
+    // secret whether it can stand there.
+    let mut unnamed = effects.unnamed;
+    let mut texts: Vec<&mut String> = unnamed.iter_mut().collect();
+    for touched in &mut paths {
+        texts.push(&mut touched.path);
+        texts.extend(&mut touched.sources);
+        if let Effect::Renamed { to } = &mut touched.effect {
+            texts.push(to);
+        }
+    }
+    Veil::of(plan)?.cover(&mut texts);
     // What breaks the most stands first.
     paths.sort_by(|a, b| b.effect.cmp(&a.effect).then(b.readers.len().cmp(&a.readers.len())));
     let index = readers.map(|index| Index {
@@ -62,9 +63,5 @@ pub fn of(
         readers: index.readers.len(),
         repos: index.repos().len(),
     });
-    Ok(Impact { paths, repos: repos.into_iter().collect(), unnamed: veiled(&veil, &effects.unnamed), index })
-}
-
-fn veiled(veil: &Veil, texts: &[String]) -> Vec<String> {
-    texts.iter().map(|text| veil.apply(text).into_owned()).collect()
+    Ok(Impact { paths, repos: repos.into_iter().collect(), unnamed, index })
 }

@@ -233,3 +233,51 @@ fn real_plans_have_a_reach_without_an_error() {
     }
     assert!(seen >= 10 && touched >= 10, "{seen} plans, {touched} values");
 }
+
+#[test]
+fn the_members_of_a_sensitive_output_are_not_named() {
+    let marked = |mark: &str| format!(r#","before_sensitive":{mark},"after_sensitive":{mark}"#);
+    let (before, after) =
+        (r#"{"open":"a","in":{"hunter2-key":"a"}}"#, r#"{"open":"b","in":{"hunter2-key":"b"}}"#);
+    let told = |mark: &str| {
+        let found = impact(&[], &output(before, after, &marked(mark)));
+        effects(&found).into_iter().map(|(path, effect)| format!("{path} {effect:?}")).collect::<Vec<_>>()
+    };
+    assert_eq!(told("true"), ["/infra/network/vpc-id Changed"]);
+    assert_eq!(
+        told(r#"{"in":true}"#),
+        ["/infra/network/vpc-id/in Changed", "/infra/network/vpc-id/open Changed"]
+    );
+    assert_eq!(told(r#"[true]"#), ["/infra/network/vpc-id Changed"]);
+    let same = impact(&[], &output(before, before, &marked("true")));
+    assert!(same.paths.is_empty(), "{same}");
+    let list = impact(&[], &output("null", r#"[{"hunter2-key":"b"}]"#, r#","after_sensitive":true"#));
+    assert_eq!(effects(&list), [("/infra/network/vpc-id".to_owned(), Effect::Added)]);
+}
+
+#[test]
+fn a_secret_is_hidden_in_paths_new_names_and_sources() {
+    let sensitive = r#","after_sensitive":{"value":true}"#;
+    let named = |name: &str| format!(r#"{{"name":"{name}","type":"String","value":"hunter2"}}"#);
+    let more = r#","after_unknown":{"name":true},"after_sensitive":{"value":true}"#;
+    let resources = [
+        parameter(
+            "p.a[\"hunter2\"]",
+            r#"["delete","create"]"#,
+            &named("/a/hunter2"),
+            &named("/b/hunter2"),
+            sensitive,
+        ),
+        parameter(
+            "p.b[\"hunter2\"]",
+            r#"["create"]"#,
+            "null",
+            r#"{"type":"String","value":"hunter2"}"#,
+            more,
+        ),
+    ];
+    let found = impact(&resources, "{}");
+    let text = format!("{found} {}", serde_json::to_string(&found).unwrap());
+    assert!(!text.contains("hunter2") && text.contains("/a/***") && text.contains("/b/***"), "{text}");
+    assert!(found.unnamed.iter().any(|address| address == "p.b[\"***\"]"), "{text}");
+}

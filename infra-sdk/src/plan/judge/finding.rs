@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::plain::plain;
+
 /// One thing a rule found. Holds addresses and names, never values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -77,7 +79,6 @@ impl fmt::Display for Findings {
             return f.write_str("no findings");
         }
         // Addresses and messages may hold anything and must not break out of their line.
-        let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
         for (index, finding) in self.findings.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
             let address = finding.address.as_deref().unwrap_or("the plan");
@@ -101,14 +102,17 @@ mod tests {
             address: Some(address.into()),
             rule: "r".into(),
             level,
-            message: "m\nx".into(),
+            message: "m\nx\u{202e}".into(),
             hint: Some("h".into()),
         };
         let all = [Level::Note, Level::Error, Level::Warning, Level::Error].map(|level| finding(level, "a"));
         let findings = Findings::new(all.to_vec());
         assert!(!findings.allow());
         let text = findings.to_string();
-        assert!(text.starts_with("error   a: m\u{fffd}x  [r]\n        next: h\nwarning a:"), "{text}");
+        assert!(
+            text.starts_with("error   a: m\u{fffd}x\u{fffd}  [r]\n        next: h\nwarning a:"),
+            "{text}"
+        );
         assert_eq!(findings.findings.len(), 3);
     }
 }

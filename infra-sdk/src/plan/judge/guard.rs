@@ -17,7 +17,7 @@ pub(super) fn ownership(resource: &ResourceChange<'_>, rules: &Rules) -> Option<
     ))
 }
 
-/// Refuses the end of what is protected.
+/// Refuses the end of what is protected, and that another takes its place.
 pub(super) fn protected(resource: &ResourceChange<'_>, rules: &Rules) -> Option<Finding> {
     let patterns = || rules.protected.iter().map(|pattern| Pattern::new(pattern));
     let previous = resource.previous_address();
@@ -27,8 +27,12 @@ pub(super) fn protected(resource: &ResourceChange<'_>, rules: &Rules) -> Option<
         return None;
     }
     let actions = &resource.change.actions;
-    let (level, message, hint) = if actions.deletes() {
+    let (level, message, hint) = if actions.deletes() || actions.replaces() {
         let message = match (resource.deposed().is_some(), actions.replaces()) {
+            // What is there stays, but everybody who used it is now given an empty one.
+            _ if !actions.deletes() => {
+                "it is protected and would be replaced, and what is there no longer managed"
+            }
             (true, _) => "an old object of a protected resource is destroyed",
             (false, true) => "it is protected and would be replaced, which destroys what is there",
             (false, false) => "it is protected and would be destroyed",

@@ -1,6 +1,7 @@
 //! Judging a plan: findings, each about one resource, with what to do about it.
 
 mod check;
+mod expected;
 mod exposure;
 mod finding;
 mod guard;
@@ -15,6 +16,7 @@ mod tags;
 mod tests;
 
 pub use check::check;
+pub use expected::{ExpectedFinding, ExpectedFindings};
 pub use finding::{Finding, Findings, Level};
 pub use policy_tests::{PolicyTest, PolicyTests};
 pub use rules::Rules;

@@ -88,6 +88,19 @@ fn what_is_protected_is_not_destroyed_replaced_or_lost_by_a_move() {
     );
     assert!(moved(r#"["no-op"]"#, "aws_db_*").is_empty());
     assert!(moved(r#"["delete", "create"]"#, "aws_s3_bucket").is_empty());
+    let replaced = br#"{"format_version": "1.2", "resource_changes": [{"address": "aws_db_instance.renamed",
+        "previous_address": "module.a[\"k\"].aws_db_instance.main", "type": "aws_db_instance", "name": "renamed",
+        "change": {"actions": ["delete", "create"]}}]}"#;
+    for protected in ["aws_db_instance.main", "module.a.aws_db_instance.main"] {
+        let rules = Rules { protected: vec![protected.into()], ..Rules::default() };
+        let found = check(&Plan::parse(replaced).unwrap(), &rules).unwrap();
+        assert_eq!(found.count(Level::Error), 1, "{protected}: {found}");
+    }
+    assert_eq!(
+        judged("terraform_data", r#"["create", "forget"]"#, "", &rules),
+        ["error protected: it is protected and would be replaced, and what is there no longer managed"]
+    );
+    assert!(judged("terraform_data", r#"["forget"]"#, "", &rules)[0].starts_with("warning protected: "));
     // Whatever is not known yet and deletes, deletes.
     assert_eq!(judged("terraform_data", r#"["delete", "polish"]"#, "", &rules).len(), 1);
 }

@@ -158,11 +158,14 @@ impl<'de> Visitor<'de> for Keys {
         f.write_str("the object that `terraform show -json` writes")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
-        let (mut plan, mut is_state, mut seen) = (Plan::default(), false, Vec::new());
+        let (mut plan, mut is_state, mut seen) = (Plan::default(), false, 0_u32);
         while let Some(key) = map.next_key::<Text<'de>>()? {
-            if seen.contains(&key) {
+            // A key that nobody reads may stand there as often as it likes.
+            let bit = KEYS.iter().position(|known| *known == &*key).map_or(0, |index| 1 << index);
+            if seen & bit != 0 {
                 return Err(serde::de::Error::custom("a key stands there twice"));
             }
+            seen |= bit;
             if &*key == "resource_changes" {
                 // A resource takes about 2,500 bytes in all parts together. Room that is not used costs nothing; growing
                 // would copy all entries again and again.
@@ -171,11 +174,31 @@ impl<'de> Visitor<'de> for Keys {
                 read(&mut plan, &key, &mut map)?;
             }
             is_state |= matches!(&*key, "values" | "serial" | "lineage");
-            seen.push(key);
         }
         Ok(Read { plan, is_state })
     }
 }
+
+/// The keys that are read.
+const KEYS: [&str; 17] = [
+    "format_version",
+    "terraform_version",
+    "timestamp",
+    "variables",
+    "resource_changes",
+    "resource_drift",
+    "deferred_changes",
+    "output_changes",
+    "relevant_attributes",
+    "checks",
+    "action_invocations",
+    "errored",
+    "complete",
+    "applyable",
+    "configuration",
+    "prior_state",
+    "planned_values",
+];
 
 /// Reads the entries of `resource_changes` into a list with so much room.
 struct Entries {

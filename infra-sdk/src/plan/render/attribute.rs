@@ -2,26 +2,28 @@
 
 use crate::error::Result;
 use crate::plan::diff::{self, Difference, LineChange, ResourceDiff, SensitiveChange};
-use crate::plan::json::Value;
 use crate::plan::model::OutputChange;
 use crate::plan::render::entry::Entry;
 use crate::plan::render::page::Page;
+use crate::plan::render::pieces::Pieces;
 use crate::plan::render::view::View;
 
-/// How a renderer wants values: made from one, with texts to be freed of secrets.
+/// How a renderer wants values: made of pieces that hold no secret any more.
 pub(super) trait Shown {
-    fn of(value: &Value<'_>) -> Self;
-    fn texts<'t>(&'t mut self, texts: &mut Vec<&'t mut String>);
+    fn of(pieces: &Pieces) -> Self;
+    /// What is looked at once more as a whole, if it may be.
+    fn text(&mut self) -> Option<&mut String>;
 }
 
 /// As compact JSON, for people.
 impl Shown for String {
-    fn of(value: &Value<'_>) -> Self {
-        value.to_string()
+    fn of(pieces: &Pieces) -> Self {
+        pieces.to_string()
     }
 
-    fn texts<'t>(&'t mut self, texts: &mut Vec<&'t mut String>) {
-        texts.push(self);
+    // A secret may be a document, of which single texts say nothing.
+    fn text(&mut self) -> Option<&mut String> {
+        Some(self)
     }
 }
 
@@ -43,7 +45,7 @@ pub(super) struct Attribute<V> {
     pub(super) forces_replacement: bool,
 }
 
-impl<V: Shown> Details<V> {
+impl Details<Pieces> {
     fn of(diff: ResourceDiff<'_>) -> Self {
         let attributes = diff.attributes.into_iter().map(|change| {
             let mut shown = Attribute {
@@ -55,13 +57,15 @@ impl<V: Shown> Details<V> {
                 forces_replacement: change.forces_replacement,
             };
             match &change.difference {
-                Difference::Added(value) => shown.after = Some(V::of(value)),
-                Difference::Removed(value) => shown.before = Some(V::of(value)),
+                Difference::Added(value) => shown.after = Some(Pieces::of(value)),
+                Difference::Removed(value) => shown.before = Some(Pieces::of(value)),
                 Difference::Changed { before, after } => {
-                    shown.before = Some(V::of(before));
-                    shown.after = Some(V::of(after));
+                    shown.before = Some(Pieces::of(before));
+                    shown.after = Some(Pieces::of(after));
                 }
-                Difference::Unknown { before } if !before.is_null() => shown.before = Some(V::of(before)),
+                Difference::Unknown { before } if !before.is_null() => {
+                    shown.before = Some(Pieces::of(before))
+                }
                 Difference::Lines(lines) => shown.lines = lines.iter().map(line).collect(),
                 _ => {}
             }
@@ -76,6 +80,18 @@ impl<V: Shown> Details<V> {
             attribute.before.iter_mut().chain(&mut attribute.after).for_each(|value| value.texts(texts));
             texts.extend(attribute.lines.iter_mut().map(|(_, line)| line));
         }
+    }
+
+    fn shown<V: Shown>(self) -> Details<V> {
+        let shown = |attribute: Attribute<Pieces>| Attribute {
+            path: attribute.path,
+            kind: attribute.kind,
+            before: attribute.before.as_ref().map(V::of),
+            after: attribute.after.as_ref().map(V::of),
+            lines: attribute.lines,
+            forces_replacement: attribute.forces_replacement,
+        };
+        Details { attributes: self.attributes.into_iter().map(shown).collect(), folded: self.folded }
     }
 }
 
@@ -143,10 +159,15 @@ impl Page<'_> {
         Ok(self.cleared(diffs.collect::<Result<_>>()?))
     }
 
-    fn cleared<V: Shown>(&self, mut all: Vec<Details<V>>) -> Vec<Details<V>> {
+    fn cleared<V: Shown>(&self, mut all: Vec<Details<Pieces>>) -> Vec<Details<V>> {
         let mut texts = Vec::new();
         all.iter_mut().for_each(|details| details.texts(&mut texts));
         self.clear(&mut texts);
+        let mut all: Vec<Details<V>> = all.into_iter().map(Details::shown).collect();
+        let attributes = all.iter_mut().flat_map(|details| &mut details.attributes);
+        let values = attributes.flat_map(|attribute| attribute.before.iter_mut().chain(&mut attribute.after));
+        let mut wholes: Vec<&mut String> = values.filter_map(Shown::text).collect();
+        self.clear(&mut wholes);
         for attribute in all.iter_mut().flat_map(|details| &mut details.attributes) {
             // As many masked lines as a secret has would tell how long it is.
             attribute.lines.dedup_by(|a, b| a == b && a.1.trim() == "***");

@@ -25,14 +25,13 @@ pub(super) struct Entry<'p> {
 impl<'p> Entry<'p> {
     pub(super) fn of(source: &'p ResourceChange<'p>) -> Result<Self> {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let paths = source.replace_paths()?;
         Ok(Entry {
             source,
             address: source.address.to_string(),
             deposed: owned(source.deposed()),
             kind: source.kind.to_string(),
             reason: owned(source.action_reason()),
-            replace_paths: paths.iter().map(|path| crate::plan::diff::steps(path)).collect(),
+            replace_paths: crate::plan::diff::forcing(source)?,
             moved_from: owned(source.previous_address()),
             import_id: source.importing().and_then(|importing| importing.id()),
             other_actions: match &source.change.actions {

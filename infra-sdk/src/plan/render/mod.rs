@@ -11,6 +11,7 @@ mod json;
 mod json_value;
 mod markdown;
 mod page;
+mod pieces;
 mod reason;
 mod sarif;
 mod section;

@@ -106,7 +106,8 @@ fn lists_before(view: &View<'_>) -> Vec<List> {
     });
     add("Checks that do not pass".to_owned(), checks.collect(), 6);
     for note in &view.notes {
-        let lines = note.lines.iter().map(|line| format!("- {}\n", prose(&shortened(line, 500))));
+        let lines =
+            note.lines.iter().map(|line| format!("- {}\n", prose(&shortened(line.trim_start(), 500))));
         add(prose(&shortened(&note.title, 80)), lines.collect(), 6);
     }
     lists

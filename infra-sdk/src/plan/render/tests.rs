@@ -268,3 +268,77 @@ fn fingerprints_stay_the_same_while_messages_change() {
     assert_ne!(of("costs 12", "cost")[0], of("costs 12", "cost")[1]);
     assert_ne!(of("costs 12", "cost")[0], of("costs 12", "price")[0]);
 }
+
+#[test]
+fn a_secret_in_a_json_text_is_found_however_it_is_escaped_there() {
+    for secret in ["xqz<ss>zqx&1", "xqz\"ss\"zqx", "xqz\\ss\\zqx", "xqz-one\nzqx-two"] {
+        let inner = json!({ "p": secret }).to_string();
+        let escaped = inner.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026");
+        for config in [inner, escaped] {
+            let plan = json!({"format_version": "1.2", "resource_changes": [
+                {"address": "r.a", "type": "r", "name": "a", "change": {"actions": ["create"],
+                    "after": {"password": secret}, "after_sensitive": {"password": true}}},
+                {"address": "r.b", "type": "r", "name": "b", "change": {"actions": ["create"],
+                    "after": {"config": config, "deep": [{"in": config}]}}}]})
+            .to_string();
+            let plan = Plan::parse(plan.as_bytes()).unwrap();
+            let page = Page::of([Stack::new("shop", &plan)], Veil::default()).unwrap();
+            for (name, text) in all(&page) {
+                for piece in ["xqz", "zqx", "003c"] {
+                    assert!(!text.contains(piece), "{piece:?} of {secret:?} in {name}:\n{text}");
+                }
+            }
+            let text = page.terminal(Style::Plain).unwrap();
+            assert!(text.contains(r#" "{\"p\":\"***\"}""#), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_is_a_document_is_hidden_where_it_stands_as_a_value() {
+    let plan = json!({"format_version": "1.2", "resource_changes": [
+        {"address": "r.a", "type": "r", "name": "a", "change": {"actions": ["create"],
+            "after": {"password": r#"{"pin":"407"}"#}, "after_sensitive": {"password": true}}},
+        {"address": "r.b", "type": "r", "name": "b", "change": {"actions": ["create"], "after": {"config": {"pin": "407"}}}}]})
+    .to_string();
+    let plan = Plan::parse(plan.as_bytes()).unwrap();
+    let page = Page::of([Stack::new("shop", &plan)], Veil::default()).unwrap();
+    assert!(!page.terminal(Style::Plain).unwrap().contains("407"));
+}
+
+#[test]
+fn a_secret_in_base64_is_hidden_where_it_is_decoded_for_display() {
+    let secret = "aHVudGVyMi1pcy1teS1wdw==";
+    let plan = json!({"format_version": "1.2", "resource_changes": [
+        {"address": "r.a", "type": "r", "name": "a", "change": {"actions": ["create"],
+            "after": {"user_data": secret}, "after_sensitive": {"user_data": true}}},
+        {"address": "r.b", "type": "r", "name": "b", "change": {"actions": ["update"],
+            "before": {"user_data": "b2xkLXZhbHVlLW9mLXRoaXM="}, "after": {"user_data": secret}}}]})
+    .to_string();
+    let plan = Plan::parse(plan.as_bytes()).unwrap();
+    let page = Page::of([Stack::new("shop", &plan)], Veil::default()).unwrap();
+    for (name, text) in all(&page) {
+        assert!(!text.contains("hunter2") && !text.contains(secret), "{name}:\n{text}");
+    }
+    let text = page.terminal(Style::Plain).unwrap();
+    assert!(text.contains("user_data → base64") && text.contains(r#""old-value-of-this" → "***""#), "{text}");
+}
+
+#[test]
+fn a_key_below_a_sensitive_mark_is_not_told_as_what_forces_a_replacement() {
+    let plan =
+        json!({"format_version": "1.2", "resource_changes": [{"address": "r.a", "type": "r", "name": "a",
+        "action_reason": "replace_because_cannot_update", "change": {"actions": ["delete", "create"],
+            "before": {"secrets": {"hunter2-key": "a"}}, "after": {"secrets": {"hunter2-key": "b"}},
+            "replace_paths": [["secrets", "hunter2-key"]], "after_sensitive": {"secrets": true}}}]})
+        .to_string();
+    let plan = Plan::parse(plan.as_bytes()).unwrap();
+    let page = Page::of([Stack::new("shop", &plan)], Veil::default()).unwrap();
+    for (name, text) in all(&page) {
+        assert!(!text.contains("hunter2"), "{name}:\n{text}");
+    }
+    let text = page.terminal(Style::Plain).unwrap();
+    assert!(text.contains("must be replaced: `secrets` cannot be changed in place"), "{text}");
+    let summary = crate::plan::Summary::of(&plan).unwrap();
+    assert_eq!(summary.changes[0].replace_paths, ["secrets"]);
+}

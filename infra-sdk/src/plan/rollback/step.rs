@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::plan::plain::plain;
+
 /// What undoes one change, and how far it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
@@ -61,7 +63,6 @@ pub enum Certainty {
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
         let mark = match self.certainty {
             Certainty::Whole => "  ",
             Certainty::Partly => " ~",
@@ -80,8 +81,25 @@ impl fmt::Display for Step {
             Undo::Move { to } => write!(f, "move it back to {}", plain(to))?,
         }
         match &self.why {
-            Some(why) => write!(f, " ({why})"),
+            Some(why) => write!(f, " ({})", plain(why)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_name_stays_on_its_line_and_turns_nothing_around() {
+        let step = Step {
+            address: "a.b[\"\n\"]".into(),
+            undo: Undo::Move { to: "a.c[\"\u{202e}\"]".into() },
+            certainty: Certainty::Whole,
+            why: Some("x\u{2028}y".into()),
+            attributes: Vec::new(),
+        };
+        assert_eq!(step.to_string(), "   a.b[\"\u{fffd}\"]: move it back to a.c[\"\u{fffd}\"] (x\u{fffd}y)");
     }
 }

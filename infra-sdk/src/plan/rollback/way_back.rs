@@ -92,6 +92,20 @@ impl WayBack {
         self.steps.iter().filter(|step| step.certainty == Certainty::Not)
     }
 
+    /// Every text in it, for a [`Veil`](crate::plan::Veil) to cover.
+    pub fn texts(&mut self) -> Vec<&mut String> {
+        let mut texts = Vec::new();
+        for step in &mut self.steps {
+            texts.push(&mut step.address);
+            texts.extend(step.attributes.iter_mut());
+            match &mut step.undo {
+                Undo::Import { id: Some(text) } | Undo::Move { to: text } => texts.push(text),
+                _ => {}
+            }
+        }
+        texts
+    }
+
     /// Whether there is nothing to undo.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

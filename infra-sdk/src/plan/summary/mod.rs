@@ -1,6 +1,7 @@
 //! What a plan does, in numbers and names: addresses and reasons, never values.
 
 mod counts;
+mod cover;
 mod row;
 #[expect(clippy::module_inception, reason = "the file is named after its type, `Summary`")]
 mod summary;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::plan::model::{Actions, ResourceChange, Severity};
+use crate::plan::plain::plain;
 
 /// One resource with something to tell. Holds addresses, never values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,11 +47,7 @@ impl Row {
             deposed: owned(resource.deposed()),
             actions: resource.change.actions.clone(),
             reason: owned(resource.action_reason()),
-            replace_paths: resource
-                .replace_paths()?
-                .iter()
-                .map(|path| crate::plan::diff::steps(path))
-                .collect(),
+            replace_paths: crate::plan::diff::forcing(resource)?,
             moved_from: owned(resource.previous_address()),
             import: resource.importing().is_some(),
             kind: resource.kind.to_string(),
@@ -73,7 +70,6 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Keys in an address are free text and must not break out of their line.
-        let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
         write!(f, "{:>6} {}", self.sign(), plain(&self.address))?;
         if let Some(deposed) = &self.deposed {
             write!(f, " (an old object, {})", plain(deposed))?;

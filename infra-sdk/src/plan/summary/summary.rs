@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::plan::model::{CheckStatus, Plan};
+use crate::plan::plain::plain;
 use crate::plan::summary::tally::Tally;
 use crate::plan::summary::{Counts, Row};
 
@@ -145,9 +146,23 @@ impl fmt::Display for Summary {
             write!(f, "\n{change}")?;
         }
         if !self.outputs.is_empty() {
-            let names: Vec<&str> = self.outputs.iter().map(|output| output.name.as_str()).collect();
+            let names: Vec<_> = self.outputs.iter().map(|output| plain(&output.name)).collect();
             write!(f, "\n  outputs that change: {}", names.join(", "))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_address_and_no_output_breaks_out_of_its_line_or_turns_it_around() {
+        let json = r#"{"format_version":"1.2","resource_changes":[{"address":"a.b[\"\n\u202ex\"]","type":"a","name":"b",
+            "change":{"actions":["create"]}}],"output_changes":{"o\n\u200b\u001b[2J":{"actions":["create"],"after":1}}}"#;
+        let text = Summary::of(&Plan::parse(json.as_bytes()).unwrap()).unwrap().to_string();
+        assert_eq!(text.lines().count(), 3, "{text:?}");
+        assert!(!text.contains(['\u{202e}', '\u{200b}', '\u{1b}']), "{text:?}");
     }
 }

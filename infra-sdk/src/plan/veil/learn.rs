@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::plan::json::{Mark, Value};
 use crate::plan::model::{Change, Plan};
 use crate::plan::veil::config::Declared;
+use crate::plan::veil::decoded::readable;
 use crate::secret::SecretValue;
 
 /// Every sensitive scalar: marked leaves before and after, values of sensitive outputs and variables, and what sensitive
@@ -25,8 +26,11 @@ pub(super) fn secrets(plan: &Plan<'_>, found: &mut impl FnMut(SecretValue)) -> R
     Ok(())
 }
 
-/// The values inside a secret that is a JSON text: whoever decodes it shows them one by one.
-pub(super) fn inside(text: &str, found: &mut impl FnMut(SecretValue)) {
+/// The values inside a secret that is a JSON text, and what it is the base64 form of: whoever decodes it shows them.
+pub(in crate::plan) fn inside(text: &str, found: &mut impl FnMut(SecretValue)) {
+    if let Some(decoded) = readable(text) {
+        found(SecretValue::new(decoded));
+    }
     if text.trim_start().starts_with(['{', '[', '"'])
         && let Ok(value) = Value::parse(text)
         // A text inside is shorter than the one around it, so this ends.

@@ -57,6 +57,14 @@ fn what_stands_in_a_sensitive_json_text_is_hidden_alone() {
 }
 
 #[test]
+fn what_a_secret_in_base64_means_is_hidden_too_and_what_stands_in_it() {
+    let mut veil = Veil::default();
+    // {"pw":"hunter2-is-my-pw"}
+    veil.add(&SecretValue::new("eyJwdyI6Imh1bnRlcjItaXMtbXktcHcifQ=="));
+    assert_eq!(veil.apply("{\"pw\":\"hunter2-is-my-pw\"} hunter2-is-my-pw pw"), "*** *** pw");
+}
+
+#[test]
 fn a_mask_tells_neither_how_long_a_secret_is_nor_how_many_lines_it_has() {
     let mut veil = Veil::default();
     veil.add(&SecretValue::new("BEGIN KEY\nline-one\n\nline-two\nEND KEY\n"));

@@ -56,9 +56,9 @@ impl Veil {
         learn::secrets(plan, &mut |secret| self.add(&secret))
     }
 
-    /// Hides one more value, and the values in it if it is a JSON text.
+    /// Hides one more value, the text that it is the base64 form of, and the values in either if it is a JSON text.
     pub fn add(&mut self, secret: &SecretValue) {
-        // A JSON text may hold texts that are JSON again.
+        // A JSON text may hold texts that are JSON again, or base64 of it: each is shorter than what it comes out of.
         let mut waiting = vec![secret.clone()];
         while let Some(secret) = waiting.pop() {
             if secret.expose().trim().len() >= 4 && self.secrets.insert(secret.clone()) {
