@@ -25,7 +25,11 @@ fn drift_fails_a_scheduled_run_until_each_has_an_answer() {
     let scratch = repo();
     let open = drift(&scratch, &["infra:drift", "plan.json"]).expect(2);
     assert!(open.stdout.contains("1 resource differs; 2 to decide"), "{}", open.stdout);
-    assert!(open.stdout.contains("~ aws_instance.tags.Patched: aws_instance.web"), "{}", open.stdout);
+    assert!(
+        open.stdout.contains("~ aws_instance.tags.Patched: aws_instance.web, monday → friday"),
+        "{}",
+        open.stdout
+    );
     open.says(&["2 kinds of drift without an answer", "infra:drift:answer"]);
     let answer = |what: &str, decision: &str| {
         let args =

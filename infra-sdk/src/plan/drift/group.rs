@@ -123,6 +123,7 @@ mod tests {
             attribute: Some("tags[\"a\nb\"]".into()),
             what: Kind::Changed,
             addresses: vec!["t.n[\"\u{202e}x\u{200b}\"]".into()],
+            values: None,
             noise: None,
             relevant: false,
             answer: None,

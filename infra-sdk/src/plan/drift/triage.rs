@@ -69,7 +69,7 @@ pub fn triage(plan: &Plan<'_>, answers: &Answers, now: Timestamp) -> Result<Drif
                 None => by_answer.push((answer, vec![&drift.address])),
             }
         }
-        for (answer, addresses) in by_answer {
+        for (nth, (answer, addresses)) in by_answer.into_iter().enumerate() {
             let all = *of_type.entry(kind.clone()).or_insert_with(|| {
                 count(&plan.resource_changes, &kind).max(count(&plan.resource_drift, &kind))
             });
@@ -82,7 +82,8 @@ pub fn triage(plan: &Plan<'_>, answers: &Answers, now: Timestamp) -> Result<Drif
                 attribute: attribute.clone(),
                 what,
                 addresses: addresses.into_iter().map(str::to_owned).collect(),
-                values: group.values.clone(),
+                // They are of the first resource, which stands in the first of these groups.
+                values: group.values.clone().filter(|_| nth == 0),
                 noise,
                 relevant: group.relevant,
                 answer: answer.cloned(),
@@ -212,13 +213,13 @@ mod tests {
         };
         let text = drift(&entries.join(","), &answer("a.n", "2027-01-15"));
         assert!(
-            text.starts_with("2 resources differ; nothing is open\n  a.n: a.one, a.two\n    ignored until"),
+            text.starts_with("2 resources differ; nothing is open\n  a.n: a.one, a.two, 1 → 2 on the first\n    ignored until"),
             "{text}"
         );
         let text = drift(&entries.join(","), &answer("a.n", "2027-01-14"));
         assert!(text.contains("1 to decide\n~ a.n") && text.contains("which is over"), "{text}");
         let text = drift(&entries.join(","), &answer("a.one", "2027-12-31"));
-        assert!(text.contains("1 to decide\n~ a.n: a.two\n  a.n: a.one\n"), "{text}");
+        assert!(text.contains("1 to decide\n~ a.n: a.two\n  a.n: a.one, 1 → 2\n"), "{text}");
     }
 
     #[test]
@@ -228,7 +229,10 @@ mod tests {
             {"address":"b.n","mode":"managed","type":"b","name":"n","change":{"actions":["update"],
                 "before":{"p":"hunter2","s":"1"},"after":{"p":"hunter2","s":"2"},"before_sensitive":{"p":true},"after_sensitive":{"p":true}}}"#;
         let text = drift(entries, "");
-        assert_eq!(text, "2 resources differ; 2 to decide\n~ ***.t.***: a.n[\"***\"]\n~ b.s: b.n");
+        assert_eq!(
+            text,
+            "2 resources differ; 2 to decide\n~ ***.t.***: a.n[\"***\"], a → b\n~ b.s: b.n, 1 → 2"
+        );
     }
 
     #[test]
@@ -237,7 +241,7 @@ mod tests {
             (0..6).map(|n| entry(&format!("a.n[{n}]"), r#"{"v":"1"}"#, r#"{"v":"2"}"#)).collect();
         let text = drift(&entries.join(","), "");
         assert!(
-            text.contains("1 to decide\n~ a.v: a.n[0], a.n[1], a.n[2] and 3 more (on all of its type"),
+            text.contains("1 to decide\n~ a.v: a.n[0], a.n[1], a.n[2] and 3 more, 1 → 2 on the first (on all of its type"),
             "{text}"
         );
     }
