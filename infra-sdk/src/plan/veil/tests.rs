@@ -104,3 +104,23 @@ fn texts_larger_than_a_batch_are_covered_to_the_last() {
     veil.cover(&mut texts.iter_mut().collect::<Vec<_>>());
     assert_eq!((texts[1].as_str(), texts[3].as_str()), ("***", "***!"));
 }
+
+#[test]
+fn a_secret_that_is_escaped_more_than_once_takes_the_text_with_it() {
+    let secret = "wom\"bat\\AMP&tail";
+    let mut veil = Veil::default();
+    veil.add(&SecretValue::new(secret));
+    let json = |text: &str| serde_json::Value::from(text).to_string();
+    let once = format!("{{\"p\":{}}}", json(secret));
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &once);
+    for text in [once.clone(), json(&once), json(&json(&once)), base64, format!("[{}]", json(&json(secret)))]
+    {
+        let shown = veil.apply(&text).into_owned();
+        assert!(!shown.contains("wom") && !shown.contains("tail"), "{text} gave {shown}");
+        let mut all = [text.clone(), "nothing".to_owned()];
+        veil.cover(&mut all.each_mut());
+        assert_eq!(all, [shown, "nothing".to_owned()]);
+    }
+    let harmless = json("{\"a\":\"{\\\"b\\\":1}\"}");
+    assert_eq!(veil.apply(&harmless), harmless);
+}

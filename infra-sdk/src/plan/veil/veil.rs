@@ -33,6 +33,9 @@ pub struct Veil {
     secrets: SecretSet,
 }
 
+/// How many texts inside of one are looked at.
+const MOST_INNER: usize = 20_000;
+
 /// The search is built anew for each batch, and as large as what it can find.
 pub(super) const BATCH: usize = 4 << 20;
 
@@ -74,8 +77,12 @@ impl Veil {
 
     /// `text` without a secret in it.
     pub fn apply<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.masks_for([text].into_iter()) {
-            Some(masks) => hidden(&masks, text),
+        if self.secrets.len() == 0 {
+            return Cow::Borrowed(text);
+        }
+        let inner = nested(text);
+        match self.masks_for([text].into_iter().chain(inner.iter().map(String::as_str))) {
+            Some(masks) => hidden_deep(&masks, text, !inner.is_empty()),
             None => Cow::Borrowed(text),
         }
     }
@@ -101,9 +108,16 @@ impl Veil {
             };
             let length = rest.iter().take_while(|text| within(text)).count().max(1);
             let (batch, later) = rest.split_at_mut(length);
-            if let Some(masks) = self.masks_for(batch.iter().map(|text| text.as_str())) {
-                for text in batch {
-                    if let Cow::Owned(hidden) = hidden(&masks, text) {
+            // What stands in documents inside of texts is looked for, too; without secrets nobody has to look.
+            let inner: Vec<Vec<String>> = match self.secrets.len() {
+                0 => return,
+                _ => batch.iter().map(|text| nested(text)).collect(),
+            };
+            let all =
+                batch.iter().map(|text| text.as_str()).chain(inner.iter().flatten().map(String::as_str));
+            if let Some(masks) = self.masks_for(all) {
+                for (text, inner) in batch.iter_mut().zip(&inner) {
+                    if let Cow::Owned(hidden) = hidden_deep(&masks, text, !inner.is_empty()) {
                         **text = hidden;
                     }
                 }
@@ -123,6 +137,30 @@ impl Veil {
         let spelled: Vec<String> = spelled.collect();
         (!spelled.is_empty()).then(|| Masks::of_patterns(spelled))
     }
+}
+
+/// The texts in a text that is a document or base64, and in those; a secret in them is escaped more than once.
+fn nested(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    learn::inside(text, &mut |inner| found.push(inner.expose().to_owned()));
+    let mut at = 0;
+    // Each is shorter than what it comes out of, so this ends; nobody reads a document of more texts than these.
+    while at < found.len() && found.len() < MOST_INNER {
+        let text = found[at].clone();
+        learn::inside(&text, &mut |inner| found.push(inner.expose().to_owned()));
+        at += 1;
+    }
+    found
+}
+
+/// The text without secrets. One that stays in a text inside of it takes the whole text with it.
+fn hidden_deep<'t>(masks: &Masks, text: &'t str, is_document: bool) -> Cow<'t, str> {
+    let shown = hidden(masks, text);
+    let is_left = |inner: &String| matches!(hidden(masks, inner), Cow::Owned(_));
+    if is_document && nested(&shown).iter().any(is_left) {
+        return Cow::Owned("***".to_owned());
+    }
+    shown
 }
 
 /// The text without secrets. Neighbouring masks become one: as many as a secret has lines would tell how long it is.
