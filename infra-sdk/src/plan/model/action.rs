@@ -55,7 +55,7 @@ impl Actions {
             },
             _ => None,
         };
-        known.unwrap_or_else(|| Actions::Other(names.iter().map(|name| name.as_ref().to_owned()).collect()))
+        known.unwrap_or_else(|| Actions::Other(names.iter().map(|name| word(name.as_ref())).collect()))
     }
 
     /// The names, as a plan has them.
@@ -205,6 +205,13 @@ impl<'de> Deserialize<'de> for Actions {
     }
 }
 
+/// An action as later versions may name one. What is no lower-case word is no action: it may be anything, also a secret.
+fn word(name: &str) -> String {
+    let is_word =
+        (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    if is_word { name.to_owned() } else { "unknown".to_owned() }
+}
+
 /// How much a change can hurt, from nothing to the loss of what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -240,6 +247,7 @@ mod tests {
             let actions: Actions = serde_json::from_str(&text).unwrap();
             assert_eq!(serde_json::to_string(&actions).unwrap(), text);
         }
+        assert_eq!(Actions::of(&["hunter2\n"]).names(), ["unknown"]);
         assert_eq!(Actions::of(&["delete", "polish"]).severity(), Severity::Delete);
         assert!(Actions::of(&["polish"]).severity() > Severity::Update);
         assert_eq!(Actions::of::<&str>(&[]), Actions::NoOp);
