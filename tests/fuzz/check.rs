@@ -89,18 +89,22 @@ fn compared(approved: &Plan<'_>, replan: &Plan<'_>, secrets: &[String]) -> Resul
     let kept = Approval::parse(&kept_json).map_err(|error| told(&error))?;
     let later = kept.compare(replan, &key).map_err(|error| told(&error))?;
     // Reasons name resources and attributes, which are masked where they are shown; no value stands in them.
-    let mut veil = Veil::of(approved).unwrap_or_default();
-    if veil.learn(replan).is_ok() {
-        let hidden = veil.apply(&direct.to_string()).into_owned();
-        no_secret("the comparison", &hidden, secrets)?;
+    // Where the secrets cannot be told, nothing is shown at all.
+    if let Ok(mut veil) = Veil::of(approved)
+        && veil.learn(replan).is_ok()
+    {
+        no_secret("the comparison", &veil.apply(&direct.to_string()), secrets)?;
+        let text = String::from_utf8_lossy(&kept_json).into_owned();
+        no_secret("the approval", &veil.apply(&text), secrets)?;
     }
-    let text = String::from_utf8_lossy(&kept_json).into_owned();
-    no_secret("the approval", &veil.apply(&text), secrets)?;
     if direct.verdict != later.verdict {
         return Err(format!("compared it is {:?}, and by what was kept {:?}", direct.verdict, later.verdict));
     }
+    // A plan that ended with an error is only a part of one, and never what was approved.
     match compare(approved, approved) {
-        Ok(same) if same.verdict != Verdict::Equal => Err(format!("against itself it is:\n{same}")),
+        Ok(same) if same.verdict != Verdict::Equal && approved.errored != Some(true) => {
+            Err(format!("against itself it is:\n{same}"))
+        }
         _ => Ok(()),
     }
 }
