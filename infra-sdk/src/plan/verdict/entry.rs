@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::Result;
-use crate::plan::diff::push_key;
+use crate::plan::diff::forcing;
 use crate::plan::json::{Mark, Value, canonical_by};
 use crate::plan::meaning::canonical_text;
 use crate::plan::model::{Actions, Change, Mode, ResourceChange};
 use crate::plan::verdict::key::{ApprovalKey, Stamp};
-use crate::plan::verdict::print::{Leaf, Node, Print, Seal, item, member};
+use crate::plan::verdict::print::{Leaf, Node, Print, Seal, member};
 
 /// One resource with something to tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +136,7 @@ impl Entry {
                 Some(importing) => Some(import(seal, importing.raw)?),
                 None => None,
             },
-            forced_by: forced_by(resource, &values)?,
+            forced_by: forced_by(resource)?,
             attributes,
             hidden: Hidden { before: marks(&values.before_sensitive), after: marks(&values.after_sensitive) },
         })
@@ -161,30 +161,11 @@ pub(super) fn is_unknown(importing: &Value<'_>) -> Value<'static> {
     Value::Bool(importing.get("unknown").and_then(Value::as_bool) == Some(true))
 }
 
-/// The paths that force a replacement, cut short at sensitive marks. A step that is neither a name nor a number is a value.
-pub(super) fn forced_by(resource: &ResourceChange<'_>, values: &Values<'_>) -> Result<BTreeSet<String>> {
-    let mut paths = BTreeSet::new();
-    for steps in resource.replace_paths()? {
-        let (mut path, mut marks) =
-            (String::new(), [Mark::of(&values.before_sensitive), Mark::of(&values.after_sensitive)]);
-        for step in &steps {
-            if marks.iter().any(|mark| mark.is_whole()) {
-                break;
-            }
-            match step {
-                Value::String(key) => {
-                    push_key(&mut path, key);
-                    marks = marks.map(|mark| mark.key(key));
-                }
-                Value::Number(number) if number.as_str().parse::<usize>().is_ok() => {
-                    let index = number.as_str().parse().unwrap_or_default();
-                    path = item(&path, index);
-                    marks = marks.map(|mark| mark.index(index));
-                }
-                _ => path.push_str("[*]"),
-            }
-        }
-        paths.insert(path);
+/// The paths that force a replacement, as they are told; where all of the resource is sensitive, only that there are some.
+pub(super) fn forced_by(resource: &ResourceChange<'_>) -> Result<BTreeSet<String>> {
+    let mut paths: BTreeSet<String> = forcing(resource)?.into_iter().collect();
+    if paths.is_empty() && !resource.replace_paths()?.is_empty() {
+        paths.insert(String::new());
     }
     Ok(paths)
 }

@@ -48,7 +48,7 @@ pub(super) fn pair(
     if !acted(approved, now, &values, reasons) {
         return Ok(());
     }
-    forced(approved, now, &values, reasons)?;
+    forced(approved, now, reasons)?;
     Contents { seal, approved, values: &values, address: &now.address }.compare(reasons);
     Ok(())
 }
@@ -162,16 +162,11 @@ fn acted(approved: &Entry, now: &ResourceChange<'_>, values: &Values<'_>, reason
 }
 
 /// Compares what forces a replacement.
-fn forced(
-    approved: &Entry,
-    now: &ResourceChange<'_>,
-    values: &Values<'_>,
-    reasons: &mut Reasons,
-) -> Result<()> {
+fn forced(approved: &Entry, now: &ResourceChange<'_>, reasons: &mut Reasons) -> Result<()> {
     if !now.change.actions.replaces() || !approved.actions.replaces() {
         return Ok(());
     }
-    let paths = forced_by(now, values)?;
+    let paths = forced_by(now)?;
     for path in paths.difference(&approved.forced_by) {
         let what = format!("`{path}` forces its replacement, too");
         reasons.add(Weight::Wider, &now.address, what);
