@@ -10,7 +10,13 @@
 //! | `vault` | secrets in the repo, encrypted with age, and encrypted backups |
 //! | `github` | GitHub's secrets of repositories, environments and organisations |
 //! | `cloudflare` | Cloudflare Worker secrets |
-//! | `aws-ssm`, `aws-secrets-manager` | secrets in Parameter Store and in Secrets Manager; `aws` is both |
+//! | `aws-ssm` | references and secrets in Parameter Store |
+//! | `aws-secrets-manager` | secrets in Secrets Manager |
+//! | `aws-ecr` | images in ECR |
+//! | `aws-s3` | Terraform state, locks and the ledger in S3 and R2 |
+//! | `aws-ecs` | releases on ECS |
+//! | `aws` | everything of AWS |
+//! | `registry` | images in any registry that speaks OCI's protocol |
 //! | `policy` | rules of your own about plans, in Rego |
 //! | `full` | all of them |
 
@@ -57,7 +63,9 @@ pub mod ledger;
 pub mod local;
 #[cfg(feature = "vault")]
 pub mod vault;
-#[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
+#[cfg(feature = "registry")]
+pub mod registry;
+#[cfg(feature = "aws-base")]
 pub mod aws;
 #[cfg(feature = "github")]
 pub mod github;

@@ -1,7 +1,9 @@
 //! One way to reach AWS: region, credentials, endpoint, TLS and time limits, put together once.
 
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
@@ -12,9 +14,11 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::OnceCell;
 
+use crate::aws::endpoint;
+use crate::aws::identity::Identity;
 use crate::env::{
-    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, AWS_IGNORE_CONFIGURED_ENDPOINT_URLS,
-    AWS_PROFILE, AWS_REGION, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, Env,
+    AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_PROFILE, AWS_REGION, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN,
+    Env,
 };
 use crate::error::{Error, Result};
 use crate::names::quoted;
@@ -25,7 +29,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long one request may take, with finding credentials for it.
 const REQUEST: Duration = Duration::from_secs(30);
 
-/// A way to reach AWS in one region, for everything in this room; cheap to clone.
+/// A way to reach AWS in one region, for everything in this room; cheap to clone. Clones share one client a service.
 ///
 /// Credentials are looked for with the first request: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` of the [`Env`],
 /// and without them wherever AWS's own SDK looks: the profiles in `~/.aws` (with `aws sso login` and credential
@@ -44,92 +48,152 @@ const REQUEST: Duration = Duration::from_secs(30);
 /// ```
 #[derive(Clone)]
 pub struct Aws {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    config: OnceCell<SdkConfig>,
+    /// One client for each service that was asked, by its type.
+    clients: Mutex<HashMap<TypeId, Box<dyn Any + Send>>>,
+    identity: OnceCell<Identity>,
+}
+
+#[derive(Clone)]
+struct Settings {
     region: String,
-    env: Arc<Env>,
+    /// Whether somebody named the region, rather than the environment.
+    named: bool,
+    account: Option<String>,
+    env: Env,
     limit: Duration,
-    config: Arc<OnceCell<SdkConfig>>,
 }
 
 impl Aws {
     /// Prepares to reach AWS in `region`, else in that of `AWS_REGION` or `AWS_DEFAULT_REGION`; makes no request.
     ///
-    /// `AWS_ENDPOINT_URL`, and `AWS_ENDPOINT_URL_SSM` and `AWS_ENDPOINT_URL_SECRETS_MANAGER` before it, stand in for
-    /// AWS's own addresses.
+    /// `AWS_ENDPOINT_URL`, and `AWS_ENDPOINT_URL_SSM` and its like before it, stand in for AWS's own addresses.
     ///
     /// # Errors
     /// `Invalid` without a region, or with one that cannot be one.
     pub fn connect(env: &Env, region: Option<&str>) -> Result<Self> {
-        let region = region.or_else(|| env.get(AWS_REGION)).or_else(|| env.get(AWS_DEFAULT_REGION));
-        let Some(region) = region else {
-            return Err(Error::invalid("no region of AWS is chosen")
-                .hint("set AWS_REGION, to `eu-central-1` for example"));
+        let from_env = || env.get(AWS_REGION).or_else(|| env.get(AWS_DEFAULT_REGION));
+        let Some(wanted) = region.or_else(from_env) else {
+            return Err(Error::invalid("no region of AWS is chosen").hint(
+                "set AWS_REGION, to `eu-central-1` for example, or `region` of the environment in infra.toml",
+            ));
         };
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if region.is_empty() || region.len() > 63 || !region.chars().all(allowed) {
-            return Err(Error::invalid(format!("{} is not a region of AWS", quoted(region)))
-                .hint("write it like `eu-central-1`"));
-        }
-        Ok(Aws {
-            region: region.to_owned(),
-            env: Arc::new(env.clone()),
+        Ok(Self::with(Settings {
+            region: checked(wanted)?,
+            named: region.is_some(),
+            account: None,
+            env: env.clone(),
             limit: REQUEST,
-            config: Arc::new(OnceCell::new()),
-        })
+        }))
+    }
+
+    fn with(settings: Settings) -> Self {
+        let (config, identity) = (OnceCell::new(), OnceCell::new());
+        Aws { shared: Arc::new(Shared { settings, config, clients: Mutex::default(), identity }) }
     }
 
     /// Gives up on a request after `limit`; default: 30 seconds.
     #[must_use]
     pub fn with_time_limit(self, limit: Duration) -> Self {
-        Aws { limit, config: Arc::new(OnceCell::new()), ..self }
+        Self::with(Settings { limit, ..self.shared.settings.clone() })
+    }
+
+    /// Writes only to this account: [`before_write`](Aws::before_write) compares it with whose credentials are used.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not an account's 12 digits.
+    pub fn for_account(self, account: &str) -> Result<Self> {
+        if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Error::invalid(format!("{} is not an account of AWS", quoted(account)))
+                .hint("write its 12 digits, as `aws sts get-caller-identity` shows them"));
+        }
+        Ok(Self::with(Settings { account: Some(account.to_owned()), ..self.shared.settings.clone() }))
+    }
+
+    /// The same account and credentials in another region.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be a region.
+    pub fn in_region(&self, region: &str) -> Result<Self> {
+        // What AWS_REGION says is about the first region, not this one.
+        let settings = Settings { region: checked(region)?, named: false, ..self.shared.settings.clone() };
+        Ok(Self::with(settings))
     }
 
     /// The region.
     pub fn region(&self) -> &str {
-        &self.region
+        &self.shared.settings.region
+    }
+
+    /// The account that infra.toml or [`for_account`](Aws::for_account) names.
+    pub fn account(&self) -> Option<&str> {
+        self.shared.settings.account.as_deref()
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        &self.shared.settings.env
+    }
+
+    /// The region somebody named.
+    pub(super) fn named_region(&self) -> Option<&str> {
+        self.shared.settings.named.then(|| self.region())
+    }
+
+    pub(super) fn known_identity(&self) -> &OnceCell<Identity> {
+        &self.shared.identity
     }
 
     /// What tells this place from others: the region, and the host where another address stands in for AWS's own.
     pub(super) fn place(&self, service: &str) -> Result<String> {
-        let Some(url) = self.endpoint(service)? else { return Ok(self.region.clone()) };
+        let Some(url) = self.endpoint(service)? else { return Ok(self.region().to_owned()) };
         let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
         let host = host.split(['/', '?', '#']).next().unwrap_or_default();
-        Ok(format!("{}:{}", host.to_ascii_lowercase(), self.region))
+        Ok(format!("{}:{}", host.to_ascii_lowercase(), self.region()))
     }
 
     /// The address that stands in for a service's own; `service` as it stands at the end of the variable's name.
-    ///
-    /// The order is AWS's: <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>. Addresses in
-    /// AWS's own files come after these, and the SDK reads them.
     pub(super) fn endpoint(&self, service: &str) -> Result<Option<String>> {
-        if self.env.flag(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS) {
-            return Ok(None);
-        }
-        let own = format!("{AWS_ENDPOINT_URL}_{service}");
-        let names = [own.as_str(), AWS_ENDPOINT_URL];
-        let Some((name, url)) = names.iter().find_map(|name| Some((*name, self.env.get(name)?))) else {
-            return Ok(None);
-        };
-        if !is_private(url) {
-            return Err(Error::invalid(format!("the address in {name} is not one to send secrets to"))
-                .with("address", if url.contains('@') { "[hidden]".into() } else { quoted(url) })
-                .hint("write it like `https://host:port`; plain `http` reaches this machine only"));
-        }
-        Ok(Some(url.to_owned()))
+        endpoint::of(self.env(), service)
     }
 
-    /// What clients are made from, put together with the first request.
-    pub(super) async fn config(&self) -> &SdkConfig {
-        self.config.get_or_init(|| self.load()).await
+    /// The client of one service, made with the first request and shared by all that ask for its type. `make` gets what
+    /// clients are made from, and the address that stands in for the service's own.
+    ///
+    /// # Errors
+    /// `Invalid` for an address that nothing secret can be sent to.
+    pub(super) async fn client<C: Clone + Send + 'static>(
+        &self,
+        service: &str,
+        make: impl FnOnce(&SdkConfig, Option<String>) -> C,
+    ) -> Result<C> {
+        let key = TypeId::of::<C>();
+        let known = |clients: &HashMap<TypeId, Box<dyn Any + Send>>| {
+            clients.get(&key).and_then(|client| client.downcast_ref::<C>()).cloned()
+        };
+        let endpoint = self.endpoint(service)?;
+        let config = self.shared.config.get_or_init(|| self.load()).await;
+        let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = known(&clients) {
+            return Ok(client);
+        }
+        let client = make(config, endpoint);
+        clients.insert(key, Box::new(client.clone()));
+        Ok(client)
     }
 
     async fn load(&self) -> SdkConfig {
+        let Settings { region, limit, env, .. } = &self.shared.settings;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
-        let limits =
-            TimeoutConfig::builder().connect_timeout(CONNECT.min(self.limit)).operation_timeout(self.limit);
+        let limits = TimeoutConfig::builder().connect_timeout(CONNECT.min(*limit)).operation_timeout(*limit);
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .region(Region::new(self.region.clone()))
+            .region(Region::new(region.clone()))
             .http_client(http)
             .timeout_config(limits.build())
             .retry_config(RetryConfig::disabled())
@@ -138,7 +202,7 @@ impl Aws {
         if let Ok(name) = AppName::new("infra-sdk") {
             loader = loader.app_name(name);
         }
-        if let Some(profile) = self.env.get(AWS_PROFILE) {
+        if let Some(profile) = env.get(AWS_PROFILE) {
             loader = loader.profile_name(profile);
         }
         if let Some(keys) = self.keys() {
@@ -149,34 +213,28 @@ impl Aws {
 
     /// The credentials that stand in the environment: the first place AWS's SDK looks at, too.
     fn keys(&self) -> Option<Credentials> {
-        let (id, secret) = (self.env.get(AWS_ACCESS_KEY_ID)?, self.env.get(AWS_SECRET_ACCESS_KEY)?);
-        let session = self.env.get(AWS_SESSION_TOKEN).map(str::to_owned);
+        let env = self.env();
+        let (id, secret) = (env.get(AWS_ACCESS_KEY_ID)?, env.get(AWS_SECRET_ACCESS_KEY)?);
+        let session = env.get(AWS_SESSION_TOKEN).map(str::to_owned);
         Some(Credentials::new(id, secret, session, None, "Environment"))
     }
+}
+
+/// A region as AWS writes them.
+fn checked(region: &str) -> Result<String> {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if region.is_empty() || region.len() > 63 || !region.chars().all(allowed) {
+        return Err(Error::invalid(format!("{} is not a region of AWS", quoted(region)))
+            .hint("write it like `eu-central-1`"));
+    }
+    Ok(region.to_owned())
 }
 
 /// Not derived: the environment holds keys.
 impl fmt::Debug for Aws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aws").field("region", &self.region).finish_non_exhaustive()
+        f.debug_struct("Aws").field("region", &self.region()).finish_non_exhaustive()
     }
-}
-
-/// Whether what is sent to `url` can be read on the way by nobody: it is encrypted, or stays on this machine.
-fn is_private(url: &str) -> bool {
-    let (plain, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => (false, rest),
-        (_, Some(rest)) => (true, rest),
-        _ => return false,
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    !host.is_empty() && !authority.contains('@') && (!plain || local)
 }
 
 #[cfg(test)]
@@ -194,37 +252,27 @@ mod tests {
         assert_eq!(connect(&[(AWS_DEFAULT_REGION, "a-1"), (AWS_REGION, "b-2")]).unwrap().region(), "b-2");
         for bad in ["EU", "eu central", "eu.evil.example", "eu\n", &"a".repeat(64)] {
             assert!(connect(&[(AWS_REGION, bad)]).is_err(), "{bad:?}");
+            assert!(connect(&[(AWS_REGION, "a-1")]).unwrap().in_region(bad).is_err(), "{bad:?}");
         }
     }
 
     #[test]
-    fn the_address_of_one_service_goes_before_that_of_all() {
-        let both =
-            [(AWS_REGION, "r"), (AWS_ENDPOINT_URL, "https://all"), ("AWS_ENDPOINT_URL_SSM", "https://ssm")];
-        let aws = connect(&both).unwrap();
-        assert_eq!(aws.endpoint("SSM").unwrap().unwrap(), "https://ssm");
-        assert_eq!(aws.endpoint("SECRETS_MANAGER").unwrap().unwrap(), "https://all");
-        let ignored = [both.as_slice(), &[(AWS_IGNORE_CONFIGURED_ENDPOINT_URLS, "true")]].concat();
-        assert_eq!(connect(&ignored).unwrap().endpoint("SSM").unwrap(), None);
+    fn what_is_not_twelve_digits_is_no_account() {
+        let aws = || connect(&[(AWS_REGION, "a-1")]).unwrap();
+        let named = aws().for_account("123456789012").unwrap();
+        assert_eq!(named.in_region("b-2").unwrap().account(), Some("123456789012"), "it goes along");
+        for bad in ["", "12345678901", "1234567890123", "12345678901a"] {
+            assert!(!aws().for_account(bad).unwrap_err().hints().is_empty(), "{bad}");
+        }
     }
 
-    #[test]
-    fn plain_http_reaches_this_machine_only() {
-        for good in
-            ["http://127.0.0.1:5000", "http://localhost:1/x", "http://[::1]:80", "https://vpce-1.example"]
-        {
-            assert!(is_private(good), "{good}");
-        }
-        let user = "http://canary@127.0.0.1:1";
-        for bad in
-            ["", "http://", "https://", "ftp://localhost", "http://10.0.0.1", "http://localhost.evil", user]
-        {
-            let aws = connect(&[(AWS_REGION, "r"), (AWS_ENDPOINT_URL, bad)]).unwrap();
-            match aws.endpoint("SSM") {
-                Ok(endpoint) => assert!(bad.is_empty() && endpoint.is_none(), "{bad}"),
-                Err(error) => assert!(!format!("{error:?}").contains("canary") && !error.hints().is_empty()),
-            }
-        }
+    #[tokio::test]
+    async fn a_service_has_one_client_for_all_that_ask() {
+        let aws = connect(&[(AWS_REGION, "a-1"), (AWS_ACCESS_KEY_ID, "x"), (AWS_SECRET_ACCESS_KEY, "y")]);
+        let aws = aws.unwrap();
+        let first = aws.client("SSM", |_, _| Arc::new(1)).await.unwrap();
+        let second = aws.clone().client("SSM", |_, _| Arc::new(2)).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &second));
     }
 
     #[test]

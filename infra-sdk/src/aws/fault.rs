@@ -69,7 +69,8 @@ impl Fault {
             (None, None) => without_answer(error),
         };
         Fault {
-            request_id: header("x-amzn-requestid").map(str::to_owned),
+            // The second is S3's.
+            request_id: header("x-amzn-requestid").or_else(|| header("x-amz-request-id")).map(str::to_owned),
             after: seconds.map(Duration::from_secs),
             ..Fault::new(call, why)
         }

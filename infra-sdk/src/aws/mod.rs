@@ -4,8 +4,11 @@
 //! what those cannot show comes from AWS's documentation.
 
 mod connect;
+mod endpoint;
 mod fault;
+mod identity;
 mod meaning;
+#[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod place;
 #[cfg(feature = "aws-secrets-manager")]
 mod secrets_manager;
@@ -19,6 +22,7 @@ mod ssm;
 mod ssm_limits;
 
 pub use connect::Aws;
+pub use identity::Identity;
 #[cfg(feature = "aws-secrets-manager")]
 pub use secrets_manager::SecretsManagerSecrets;
 #[cfg(feature = "aws-ssm")]

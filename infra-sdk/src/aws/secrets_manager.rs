@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretListEntry};
 use aws_sdk_secretsmanager::{Client, operation::batch_get_secret_value::BatchGetSecretValueOutput};
-use tokio::sync::OnceCell;
 
 use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
@@ -52,8 +51,6 @@ pub(super) const CURRENT: &str = "AWSCURRENT";
 #[derive(Clone, Debug)]
 pub struct SecretsManagerSecrets {
     aws: Aws,
-    endpoint: Option<String>,
-    client: Arc<OnceCell<Client>>,
     writer: Arc<Writer>,
     name: String,
     id: String,
@@ -68,26 +65,22 @@ impl SecretsManagerSecrets {
     pub fn new(aws: Aws, prefix: &str, kms_key: Option<String>) -> Result<Self> {
         limits::check_prefix(prefix)?;
         let place = Place::new(prefix, kms_key)?;
-        let endpoint = aws.endpoint("SECRETS_MANAGER")?;
         let name = format!("the secrets {prefix} in Secrets Manager of {}", aws.region());
         let id = format!("secrets-manager:{}:{prefix}", aws.place("SECRETS_MANAGER")?);
-        let (client, writer) = (Arc::new(OnceCell::new()), Arc::new(Writer::new(place)));
-        Ok(SecretsManagerSecrets { aws, endpoint, client, writer, name, id })
+        Ok(SecretsManagerSecrets { aws, writer: Arc::new(Writer::new(place)), name, id })
     }
 
     fn place(&self) -> &Place {
         self.writer.place()
     }
 
-    async fn client(&self) -> &Client {
-        let made = async || {
-            let mut config = aws_sdk_secretsmanager::config::Builder::from(self.aws.config().await);
-            if let Some(endpoint) = &self.endpoint {
-                config = config.endpoint_url(endpoint);
-            }
+    async fn client(&self) -> Result<Client> {
+        let make = |config: &_, endpoint| {
+            let mut config = aws_sdk_secretsmanager::config::Builder::from(config);
+            config.set_endpoint_url(endpoint);
             Client::from_conf(config.build())
         };
-        self.client.get_or_init(made).await
+        self.aws.client("SECRETS_MANAGER", make).await
     }
 
     /// All secrets right below the prefix, without their values; those that wait to be gone only if `waiting`.
@@ -99,7 +92,7 @@ impl SecretsManagerSecrets {
         loop {
             let page = self
                 .client()
-                .await
+                .await?
                 .list_secrets()
                 .filters(below.clone())
                 .include_planned_deletion(waiting)
@@ -121,7 +114,7 @@ impl SecretsManagerSecrets {
     async fn read(&self, names: &[SecretName]) -> Result<BTreeMap<SecretName, SecretValue>> {
         let call = Call { action: "secretsmanager:BatchGetSecretValue", on: &self.place().prefix };
         let ids = names.iter().map(|name| self.place().full(name)).collect();
-        let request = self.client().await.batch_get_secret_value().set_secret_id_list(Some(ids));
+        let request = self.client().await?.batch_get_secret_value().set_secret_id_list(Some(ids));
         let answer = request.send().await.map_err(|error| fault(call, &error))?;
         self.values(answer)
     }
@@ -199,9 +192,11 @@ impl SecretStore for SecretsManagerSecrets {
     async fn write(&self, changes: &[SecretChange]) -> Result<WriteReport> {
         SecretChange::check_batch(changes)?;
         changes.iter().try_for_each(|change| self.check(change))?;
+        self.aws.before_write().await?;
+        let client = self.client().await?;
         let mut written = Vec::new();
         for change in changes {
-            match self.writer.make(self.client().await, change).await {
+            match self.writer.make(&client, change).await {
                 Ok(made) => written.push(made),
                 Err(failure) if written.is_empty() => return Err(failure),
                 Err(failure) => return Ok(WriteReport { written, failure: Some(failure) }),
@@ -220,7 +215,7 @@ impl SecretSource for SecretsManagerSecrets {
     async fn get(&self, secret: &SecretName) -> Result<Option<SecretValue>> {
         let full = self.place().full(secret);
         let call = Call { action: "secretsmanager:GetSecretValue", on: &full };
-        let answer = self.client().await.get_secret_value().secret_id(&full).send().await;
+        let answer = self.client().await?.get_secret_value().secret_id(&full).send().await;
         match answer.map_err(|error| fault(call, &error)) {
             Ok(answer) => text(secret, answer.secret_string).map(Some),
             Err(fault) if fault.is_gone() => Ok(None),

@@ -1,13 +1,11 @@
 //! Secrets as SecureString parameters of AWS Systems Manager, all under one prefix.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{Parameter, ParameterType};
-use tokio::sync::OnceCell;
 
 use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
@@ -44,8 +42,6 @@ use crate::secrets::{
 #[derive(Clone, Debug)]
 pub struct SsmSecrets {
     aws: Aws,
-    endpoint: Option<String>,
-    client: Arc<OnceCell<Client>>,
     place: Place,
     name: String,
     id: String,
@@ -60,10 +56,9 @@ impl SsmSecrets {
     pub fn new(aws: Aws, prefix: &str, kms_key: Option<String>) -> Result<Self> {
         limits::check_prefix(prefix)?;
         let place = Place::new(prefix, kms_key)?;
-        let endpoint = aws.endpoint("SSM")?;
         let name = format!("the parameters {prefix} in {}", aws.region());
         let id = format!("ssm:{}:{prefix}", aws.place("SSM")?);
-        Ok(SsmSecrets { aws, endpoint, client: Arc::new(OnceCell::new()), place, name, id })
+        Ok(SsmSecrets { aws, place, name, id })
     }
 
     /// The values of those of `names` that are there; asks for ten with each request, several requests at a time.
@@ -86,21 +81,10 @@ impl SsmSecrets {
         Ok(values)
     }
 
-    async fn client(&self) -> &Client {
-        let made = async || {
-            let mut config = aws_sdk_ssm::config::Builder::from(self.aws.config().await);
-            if let Some(endpoint) = &self.endpoint {
-                config = config.endpoint_url(endpoint);
-            }
-            Client::from_conf(config.build())
-        };
-        self.client.get_or_init(made).await
-    }
-
     async fn read(&self, names: &[SecretName]) -> Result<BTreeMap<SecretName, SecretValue>> {
         let call = Call { action: "ssm:GetParameters", on: &self.place.prefix };
         let full = names.iter().map(|name| self.place.full(name)).collect();
-        let request = self.client().await.get_parameters().set_names(Some(full)).with_decryption(true);
+        let request = client(&self.aws).await?.get_parameters().set_names(Some(full)).with_decryption(true);
         let answer = request.send().await.map_err(|error| fault(call, &error))?;
         // In any order, and without those that are not there.
         Ok(self.values(answer.parameters.unwrap_or_default()))
@@ -118,9 +102,8 @@ impl SsmSecrets {
         let call = Call { action: "ssm:GetParametersByPath", on: &self.place.prefix };
         let (mut found, mut next) = (Vec::new(), None);
         loop {
-            let page = self
-                .client()
-                .await
+            let page = client(&self.aws)
+                .await?
                 .get_parameters_by_path()
                 .path(self.place.prefix.trim_end_matches('/'))
                 .recursive(false)
@@ -143,9 +126,8 @@ impl SsmSecrets {
         let call = Call { action: "ssm:PutParameter", on: &full };
         // Without a tier the account's default decides, which is Standard unless somebody chose otherwise; naming
         // Standard would fail for parameters that somebody made advanced.
-        let request = self
-            .client()
-            .await
+        let request = client(&self.aws)
+            .await?
             .put_parameter()
             .name(&full)
             .value(value.expose())
@@ -161,7 +143,7 @@ impl SsmSecrets {
     async fn delete(&self, names: &[&SecretName]) -> Result<Vec<Written>> {
         let call = Call { action: "ssm:DeleteParameters", on: &self.place.prefix };
         let full = names.iter().map(|name| self.place.full(name)).collect();
-        let request = self.client().await.delete_parameters().set_names(Some(full));
+        let request = client(&self.aws).await?.delete_parameters().set_names(Some(full));
         let answer = request.send().await.map_err(|error| fault(call, &error))?;
         let gone = [answer.deleted_parameters(), answer.invalid_parameters()].concat();
         if let Some(left) = names.iter().find(|name| !gone.contains(&self.place.full(name))) {
@@ -235,6 +217,7 @@ impl SecretStore for SsmSecrets {
     async fn write(&self, changes: &[SecretChange]) -> Result<WriteReport> {
         SecretChange::check_batch(changes)?;
         changes.iter().try_for_each(|change| self.check(change))?;
+        self.aws.before_write().await?;
         let mut written = Vec::new();
         match self.make(changes, &mut written).await {
             Err(failure) if written.is_empty() => Err(failure),
@@ -258,7 +241,17 @@ impl SecretSource for SsmSecrets {
     }
 }
 
-fn fault<E>(call: Call<'_>, error: &SdkError<E>) -> Fault
+/// The client of Systems Manager, shared by everything that asks it.
+pub(super) async fn client(aws: &Aws) -> Result<Client> {
+    aws.client("SSM", |config, endpoint| {
+        let mut config = aws_sdk_ssm::config::Builder::from(config);
+        config.set_endpoint_url(endpoint);
+        Client::from_conf(config.build())
+    })
+    .await
+}
+
+pub(super) fn fault<E>(call: Call<'_>, error: &SdkError<E>) -> Fault
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

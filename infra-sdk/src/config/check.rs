@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::choose::in_order;
-use crate::config::{Provider, Settings, StateKind, policy};
+use crate::config::{Provider, Settings, check_places, policy};
 use crate::names::{EnvName, Label, nearest, quoted};
 use crate::tree::{Node, Problem, ProblemKind};
 
@@ -33,7 +33,7 @@ impl Check<'_> {
     }
 
     /// Notes a problem at the deepest key that stands in the tree.
-    fn problem(&mut self, keys: &[&str], kind: ProblemKind) {
+    pub(super) fn problem(&mut self, keys: &[&str], kind: ProblemKind) {
         let mut node = self.tree;
         for key in keys {
             match node.get(key) {
@@ -109,15 +109,13 @@ impl Check<'_> {
                     "must be `local`: this environment needs no account",
                 );
             }
-            let Some(state) = &environment.state else { continue };
-            if state.backend != StateKind::Local && state.bucket.is_none() {
-                self.problem(&["env", name.as_str(), "state", "bucket"], ProblemKind::Missing);
-            }
+            check_places::environment(self, name.as_str(), environment);
         }
         for (name, image) in &settings.image {
             if image.files.is_some() == image.dockerfile.is_some() {
                 self.refuse(&["image", name.as_str()], "must have either `files` or `dockerfile`");
             }
+            check_places::platforms(self, name.as_str(), image);
             if image.files.is_some() && image.entrypoint.first().is_none_or(String::is_empty) {
                 self.refuse(&["image", name.as_str(), "entrypoint"], "must name a program");
             }
@@ -139,6 +137,7 @@ impl Check<'_> {
                 );
             }
         }
+        check_places::ecr(self, &settings.ecr);
         let odd = |c: char| c.is_whitespace() || c.is_control();
         // An empty one is for programs without HTTP: healthy when they keep running.
         let health = &settings.deploy.health;

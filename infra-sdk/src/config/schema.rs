@@ -1,15 +1,16 @@
 //! What `infra.toml` may say, as plain data; the reader of these types is also the list of known keys.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::config::costs::Costs;
+use crate::config::deploy::Deploy;
 use crate::config::extends::Extends;
+use crate::config::images::{Ecr, Image};
 use crate::config::policy::Policy;
 use crate::config::stores::{SecretSpec, Store, Vault};
-use crate::config::values::{self, Span};
+use crate::config::values;
 use crate::digest::Digest;
 use crate::names::{EnvName, Label, OrgName, ParamPath, RepoName, SecretName};
 
@@ -45,6 +46,9 @@ pub struct Settings {
     /// The container images, by name.
     #[serde(default)]
     pub image: BTreeMap<Label, Image>,
+    /// How repositories of images are kept in ECR.
+    #[serde(default)]
+    pub ecr: Ecr,
     /// What a plan is judged by.
     #[serde(default)]
     pub policy: Policy,
@@ -111,6 +115,15 @@ pub struct Environment {
     /// The cloud region, for providers that have them.
     #[serde(default, deserialize_with = "values::plain_word")]
     pub region: Option<String>,
+    /// More regions, to which references are published and images copied, too.
+    #[serde(default)]
+    pub regions: Vec<String>,
+    /// The account whose credentials must be used before anything is written: 12 digits of AWS.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// Where images are kept, if not with the provider: a registry as `host[:port][/prefix]`.
+    #[serde(default)]
+    pub registry: Option<String>,
     /// Where Terraform keeps its state; default: with the provider.
     #[serde(default)]
     pub state: Option<State>,
@@ -137,6 +150,19 @@ pub struct State {
     /// The bucket, for `s3` and `r2`.
     #[serde(default, deserialize_with = "values::plain_word")]
     pub bucket: Option<String>,
+    /// The bucket's region; default: the environment's.
+    #[serde(default, deserialize_with = "values::plain_word")]
+    pub region: Option<String>,
+    /// For `r2`: the account's id, 32 hexadecimal digits.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// How keys are made, to adopt what exists: a path with `{owner}`, `{repo}`, `{env}` and `{stack}`; default
+    /// `{owner}/{repo}/{env}/{stack}/terraform.tfstate`.
+    #[serde(default)]
+    pub key: Option<String>,
+    /// For `s3`: the KMS key that encrypts; default: S3's own.
+    #[serde(default)]
+    pub kms_key: Option<String>,
 }
 
 /// The kind of store for Terraform state.
@@ -170,91 +196,6 @@ pub struct Stack {
     /// Stacks that are applied before this one.
     #[serde(default)]
     pub after: Vec<Label>,
-}
-
-/// `[image.NAME]`: one container image, made from files.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Image {
-    /// A folder of this repo whose files become the image, or one file; relative to the repo, which it never leaves.
-    #[serde(default, deserialize_with = "values::maybe_inside_repo")]
-    pub files: Option<String>,
-    /// Instead of files: a Dockerfile, for a container engine to build.
-    #[serde(default, deserialize_with = "values::maybe_inside_repo")]
-    pub dockerfile: Option<String>,
-    /// Where the files stand in the image; default `/app`.
-    #[serde(default = "app_dir")]
-    pub dir: String,
-    /// The program and its arguments; a relative program is looked up under `dir`. A Dockerfile has its own.
-    #[serde(default)]
-    pub entrypoint: Vec<String>,
-    /// Environment variables set in the image; never secrets.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-}
-
-fn app_dir() -> String {
-    "/app".into()
-}
-
-/// `[deploy]`: how the project is rolled out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Deploy {
-    /// Where releases run.
-    #[serde(default)]
-    pub target: Target,
-    /// The image that is rolled out; default: the only one.
-    #[serde(default)]
-    pub image: Option<Label>,
-    /// The port the service listens on, given to it as `PORT`; default: a free one, kept between releases.
-    #[serde(default)]
-    pub port: Option<u16>,
-    /// The path that answers 2xx when the service is healthy; empty: it is healthy when it keeps running.
-    #[serde(default = "health_path")]
-    pub health: String,
-    /// How long a new release may take to become healthy.
-    #[serde(default = "health_wait")]
-    pub wait: Span,
-    /// How many past releases are kept to roll back to.
-    #[serde(default = "keep_releases")]
-    pub keep: u16,
-}
-
-impl Default for Deploy {
-    fn default() -> Self {
-        Deploy {
-            target: Target::default(),
-            image: None,
-            port: None,
-            health: health_path(),
-            wait: health_wait(),
-            keep: keep_releases(),
-        }
-    }
-}
-
-fn health_path() -> String {
-    "/healthz".into()
-}
-
-fn health_wait() -> Span {
-    Span(Duration::from_secs(30))
-}
-
-fn keep_releases() -> u16 {
-    5
-}
-
-/// Where releases run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Target {
-    /// A supervised process on this machine.
-    #[default]
-    Local,
-    /// An ECS service.
-    Ecs,
-    /// A Cloudflare Worker.
-    Worker,
 }
 
 /// `[tools.NAME]`: one program this repo needs.

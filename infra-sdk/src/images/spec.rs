@@ -125,6 +125,8 @@ mod tests {
             let image = Image {
                 files: Some(files.into()),
                 dockerfile: None,
+                context: None,
+                platforms: Vec::new(),
                 dir: "/srv".into(),
                 entrypoint: vec!["server".into()],
                 env: [("A".to_owned(), "1".to_owned())].into(),

@@ -30,6 +30,7 @@ struct Shared {
     config: Config,
     home: Home,
     ports: Ports,
+    clouds: providers::Clouds,
 }
 
 /// What stands behind each port of an environment.
@@ -67,8 +68,11 @@ impl Infra {
     /// compiled in. What else is not compiled in fails with `NotBuilt`, naming the feature, when it is used.
     pub fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
         let home = home_of(env, &config)?;
-        let ports = providers::choose(env, &config, &home)?;
-        Ok(Infra { shared: Arc::new(Shared { env: env.clone(), config, home, ports }), host })
+        let clouds = providers::Clouds::default();
+        let choice = providers::Choice { env, config: &config, home: &home, clouds: &clouds };
+        let ports = providers::choose(&choice)?;
+        let shared = Shared { env: env.clone(), config, home, ports, clouds };
+        Ok(Infra { shared: Arc::new(shared), host })
     }
 
     /// The same environment for another host: another task, with its own lines and end.
@@ -105,6 +109,10 @@ impl Infra {
     /// The ports, for what no flow covers.
     pub fn ports(&self) -> &Ports {
         &self.shared.ports
+    }
+
+    pub(super) fn clouds(&self) -> &providers::Clouds {
+        &self.shared.clouds
     }
 
     /// The folders of the local provider.

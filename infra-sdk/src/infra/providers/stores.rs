@@ -44,14 +44,9 @@ fn github(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
     Err(crate::infra::absent::Absent::new("a store at GitHub", "github", infra.environment()).error())
 }
 
-#[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
-fn aws(infra: &Infra) -> Result<crate::aws::Aws> {
-    crate::aws::Aws::connect(infra.env(), infra.config().section()?.region.as_deref())
-}
-
 #[cfg(feature = "aws-ssm")]
 fn ssm(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
-    Ok(Arc::new(crate::aws::SsmSecrets::new(aws(infra)?, given(&store.prefix), store.kms_key.clone())?))
+    Ok(Arc::new(crate::aws::SsmSecrets::new(infra.aws()?, given(&store.prefix), store.kms_key.clone())?))
 }
 
 #[cfg(not(feature = "aws-ssm"))]
@@ -62,7 +57,7 @@ fn ssm(infra: &Infra, _: &Store) -> Result<Arc<dyn SecretStore>> {
 #[cfg(feature = "aws-secrets-manager")]
 fn secrets_manager(infra: &Infra, store: &Store) -> Result<Arc<dyn SecretStore>> {
     let kms_key = store.kms_key.clone();
-    Ok(Arc::new(crate::aws::SecretsManagerSecrets::new(aws(infra)?, given(&store.prefix), kms_key)?))
+    Ok(Arc::new(crate::aws::SecretsManagerSecrets::new(infra.aws()?, given(&store.prefix), kms_key)?))
 }
 
 #[cfg(not(feature = "aws-secrets-manager"))]

@@ -1,0 +1,81 @@
+//! What `infra.toml` may say about rolling out.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::values::Span;
+use crate::names::Label;
+
+/// `[deploy]`: how the project is rolled out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Deploy {
+    /// Where releases run.
+    #[serde(default)]
+    pub target: Target,
+    /// The image that is rolled out; default: the only one.
+    #[serde(default)]
+    pub image: Option<Label>,
+    /// The port the service listens on, given to it as `PORT`; default: a free one, kept between releases.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// The path that answers 2xx when the service is healthy; empty: it is healthy when it keeps running.
+    #[serde(default = "health_path")]
+    pub health: String,
+    /// For `ecs`: the cluster; default `default`.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// For `ecs`: the service; default: the project's name.
+    #[serde(default)]
+    pub service: Option<String>,
+    /// For `ecs`: the container of the task that gets the image; default: the only one, or the project's name.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// How long a new release may take to become healthy.
+    #[serde(default = "health_wait")]
+    pub wait: Span,
+    /// How many past releases are kept to roll back to.
+    #[serde(default = "keep_releases")]
+    pub keep: u16,
+}
+
+impl Default for Deploy {
+    fn default() -> Self {
+        Deploy {
+            target: Target::default(),
+            image: None,
+            port: None,
+            cluster: None,
+            service: None,
+            container: None,
+            health: health_path(),
+            wait: health_wait(),
+            keep: keep_releases(),
+        }
+    }
+}
+
+fn health_path() -> String {
+    "/healthz".into()
+}
+
+fn health_wait() -> Span {
+    Span(Duration::from_secs(30))
+}
+
+fn keep_releases() -> u16 {
+    5
+}
+
+/// Where releases run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Target {
+    /// A supervised process on this machine.
+    #[default]
+    Local,
+    /// An ECS service.
+    Ecs,
+    /// A Cloudflare Worker.
+    Worker,
+}

@@ -1,0 +1,1 @@
+//! Images in any registry that speaks OCI's distribution protocol.
