@@ -13,6 +13,7 @@ use crate::plan::Plan;
 use crate::plan::cost::{self, CostReport, PriceTable, Usage};
 use crate::plan::impact::{self, Impact, Readers};
 use crate::plan::judge::{Finding, Level};
+use crate::plan::plain::plain;
 
 /// What one or more plans cost together, held against the limit of `[costs]`.
 #[derive(Clone, Debug, Serialize)]
@@ -73,7 +74,7 @@ impl fmt::Display for CheckedCosts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, report) in &self.plans {
             if self.plans.len() > 1 {
-                writeln!(f, "{}:", name.replace(char::is_control, "\u{fffd}"))?;
+                writeln!(f, "{}:", plain(name))?;
             }
             writeln!(f, "{report}")?;
         }

@@ -10,6 +10,7 @@ use crate::file::{self, Access};
 use crate::infra::open::Infra;
 use crate::plan::Plan;
 use crate::plan::drift::{Answer, Answers, Drift, triage};
+use crate::plan::plain::plain;
 use crate::time::Timestamp;
 
 /// The exit code of drift that somebody has to decide on.
@@ -63,7 +64,7 @@ impl fmt::Display for DriftReport {
         }
         for (index, stack) in self.stacks.iter().enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
-            write!(f, "{newline}{}: {}", stack.stack.replace(char::is_control, "\u{fffd}"), stack.drift)?;
+            write!(f, "{newline}{}: {}", plain(&stack.stack), stack.drift)?;
         }
         Ok(())
     }

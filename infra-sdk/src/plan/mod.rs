@@ -43,6 +43,7 @@ pub mod meaning;
 pub mod diff;
 mod veil;
 pub(crate) mod plain;
+mod glob;
 pub mod verdict;
 pub mod judge;
 pub mod cost;

@@ -1,14 +1,10 @@
 //! The members of an object as slices of the file, without trees.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
 use crate::names::quoted;
-use crate::plan::json::Text;
+use crate::plan::json::{self, Text};
 
 /// The members of an object, sorted by key.
 #[derive(Default)]
@@ -28,19 +24,19 @@ impl<'a> Members<'a> {
             return Ok(None);
         }
         // The text was checked when the file was read; what can still be wrong is half of a surrogate pair in a key.
-        let mut members: Members<'a> = serde_json::from_str(text).map_err(|_| {
+        let json::Members(mut members) = serde_json::from_str(text).map_err(|_| {
             Error::invalid("a key in the plan is no text")
                 .hint("make the plan again with `terraform show -json`")
         })?;
-        members.0.sort_by(|a, b| a.0.cmp(&b.0));
-        if let Some(twice) = members.0.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        members.sort_by(|a, b| a.0.cmp(&b.0));
+        if let Some(twice) = members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
             return Err(Error::invalid(format!(
                 "an object in the plan has the key {} twice",
                 quoted(&twice[0].0)
             ))
             .hint("programs do not agree which of the two counts: make the plan again"));
         }
-        Ok(Some(members))
+        Ok(Some(Members(members)))
     }
 
     /// The slice of the member `key`; `null` is none.
@@ -52,26 +48,6 @@ impl<'a> Members<'a> {
     /// The keys, in order.
     pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(key, _)| &**key)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Vec<(Text<'de>, &'de RawValue)>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(All).map(Members)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::parse_toml;
 use crate::day::Day;
 use crate::error::Result;
+use crate::plan::glob::matches;
 use crate::tree::{self, ReadOptions, refused};
 
 /// The answers of one repo, from `infra/drift.toml`.
@@ -81,7 +82,7 @@ impl Answers {
             None => vec![of.to_owned()],
         };
         let candidates = [names(address), names(kind)].concat();
-        self.answers.iter().rev().find(|answer| candidates.iter().any(|name| fits(&answer.what, name)))
+        self.answers.iter().rev().find(|answer| candidates.iter().any(|name| matches(&answer.what, name)))
     }
 }
 
@@ -97,22 +98,6 @@ impl Answer {
             text(&self.reason)
         )
     }
-}
-
-/// Whether `pattern` is all of `text`; `*` stands for any number of characters.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.len() >= last.len() && rest.ends_with(last)
 }
 
 #[cfg(test)]
@@ -139,7 +124,7 @@ mod tests {
             ("a*a", "a", false),
             ("", "", true),
         ] {
-            assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod canonical;
 mod mark;
+mod members;
 mod number;
 mod reader;
 mod text;
@@ -17,3 +18,4 @@ pub use text::Text;
 pub use value::{Object, Value};
 
 pub(in crate::plan) use canonical::{canonical, canonical_by, canonical_document};
+pub(in crate::plan) use members::Members;

@@ -5,7 +5,7 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use serde_json::value::RawValue;
 
 use crate::error::Result;
-use crate::plan::json::{Text, Value};
+use crate::plan::json::{Members, Text, Value};
 use crate::plan::model::format;
 use crate::plan::model::resource::WireChange;
 use crate::plan::model::{Check, OutputChange, ResourceChange};
@@ -269,27 +269,4 @@ fn read<'de, A: MapAccess<'de>>(plan: &mut Plan<'de>, key: &str, map: &mut A) ->
         _ => drop(map.next_value::<IgnoredAny>()?),
     }
     Ok(())
-}
-
-/// The members of an object in the order of the file.
-struct Members<'a, T>(Vec<(Text<'a>, T)>);
-
-impl<'de: 'a, 'a, T: Deserialize<'de>> Deserialize<'de> for Members<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All<T>(std::marker::PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for All<T> {
-            type Value = Vec<(Text<'de>, T)>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(members)
-            }
-        }
-        deserializer.deserialize_map(All(std::marker::PhantomData)).map(Members)
-    }
 }

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::plan::json::Text;
+use crate::plan::json::{Members, Text};
 use crate::plan::model::{Actions, ResourceChange};
 use crate::plan::render::entry::Entry;
 
@@ -43,7 +42,7 @@ fn print(entry: &Entry<'_>, hasher: &RandomState) -> Option<u64> {
     }
     // What becomes unknown was another value at each of them, which a group does not show.
     let unknown = source.change.after_unknown.filter(|mark| mark.get().contains("true"));
-    let unknown = unknown.and_then(|mark| serde_json::from_str::<Members<'_>>(mark.get()).ok());
+    let unknown = unknown.and_then(|mark| serde_json::from_str::<Members<'_, &RawValue>>(mark.get()).ok());
     let unknown = unknown.map_or(Vec::new(), |mark| mark.0);
     let mut state = hasher.build_hasher();
     (&source.kind, &source.change.actions, &entry.reason, &entry.replace_paths).hash(&mut state);
@@ -72,13 +71,12 @@ fn differences(
         return;
     }
     let are_objects = before.starts_with('{') && after.starts_with('{');
-    let read = |text| serde_json::from_str::<Members<'_>>(text).ok().filter(Members::is_sorted);
-    let members = |text| if are_objects { read(text) } else { None };
-    let (Some(old), Some(new)) = (members(before), members(after)) else {
+    let read = |text| if are_objects { members(text) } else { None };
+    let (Some(old), Some(new)) = (read(before), read(after)) else {
         (4_u8, before, after).hash(state);
         return;
     };
-    let (mut old, mut new) = (old.0.iter().peekable(), new.0.iter().peekable());
+    let (mut old, mut new) = (old.iter().peekable(), new.iter().peekable());
     loop {
         match (old.peek(), new.peek()) {
             (Some((key, value)), Some((other, changed))) if key == other => {
@@ -104,33 +102,10 @@ fn differences(
     3_u8.hash(state);
 }
 
-/// The members of an object as slices.
-struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
-
-impl Members<'_> {
-    fn is_sorted(&self) -> bool {
-        self.0.is_sorted_by(|a, b| a.0 < b.0)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(All)
-    }
+/// The members of an object, as slices; `None` where the order of the file is not that of the keys.
+fn members(text: &str) -> Option<Vec<(Text<'_>, &RawValue)>> {
+    let Members(members) = serde_json::from_str(text).ok()?;
+    members.is_sorted_by(|(a, _), (b, _)| a < b).then_some(members)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::plan::plain::plain;
 use crate::plan::verdict::{Verdict, Weight};
 
 /// How many reasons a person is shown.
@@ -77,7 +78,6 @@ impl fmt::Display for Comparison {
         };
         write!(f, "{}: {meaning}", self.verdict)?;
         // Keys in an address are free text and must not break out of their line.
-        let plain = |text: &str| text.replace(char::is_control, "\u{fffd}");
         for reason in self.reasons.iter().take(SHOWN) {
             let weight = if reason.trap { "trap".to_owned() } else { reason.weight.to_string() };
             let address = if reason.address.is_empty() { "the plan" } else { &reason.address };
