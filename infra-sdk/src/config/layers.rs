@@ -16,14 +16,17 @@ target = "local"
 health = "/healthz"
 wait = "30s"
 keep = 5
+[ecr]
+keep = 100
+keep_untagged = "14d"
 [vault]
 dir = "infra/secrets"
 key = "file"
 "#;
 
 /// The top-level tables that `[env.NAME]` may hold as well, for that environment only.
-pub(crate) const OVERRIDES: [&str; 8] =
-    ["costs", "deploy", "image", "refs", "secrets", "stack", "store", "tools"];
+pub(crate) const OVERRIDES: [&str; 9] =
+    ["costs", "deploy", "ecr", "image", "refs", "secrets", "stack", "store", "tools"];
 
 /// The layers of one repo.
 #[derive(Clone, Debug)]
