@@ -48,14 +48,21 @@ impl fmt::Display for Table {
     }
 }
 
-/// Builds the consumer `rounds` times for each row, each time from nothing but downloaded sources.
+/// Builds the consumer `rounds` times for each row, or each of `only`, each time from nothing but downloaded sources.
 ///
 /// # Errors
-/// What cargo fails with; `Io` when a file under `target/bench/build` can not be written.
-pub(crate) async fn measure(cx: &Cx, rounds: u32) -> Result<Table> {
+/// `NotFound` for a feature that is none; what cargo fails with; `Io` when a file under `target/bench/build` can not be written.
+pub(crate) async fn measure(cx: &Cx, rounds: u32, only: &[String]) -> Result<Table> {
     let mut rows = Vec::new();
     let mut names = vec!["reference".to_owned(), "none".to_owned()];
     names.extend(features(cx).await?);
+    if let Some(unknown) = only.iter().find(|name| !names.contains(name)) {
+        return Err(Error::not_found(format!("there is no feature `{unknown}`"))
+            .hint(format!("choose from {}", names.join(", "))));
+    }
+    if !only.is_empty() {
+        names.retain(|name| only.contains(name));
+    }
     for name in &names {
         let consumer = Consumer::write(cx, name)?;
         consumer.cargo(&["fetch", "--quiet"]).run().await?;

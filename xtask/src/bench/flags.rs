@@ -13,6 +13,9 @@ pub(crate) struct Flags {
     /// How many rounds [default: 40 for startup, 2 for build, 7 for plan]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
+    /// For build: only this feature, `none` or `full`; may be given several times
+    #[arg(long, value_name = "FEATURE")]
+    only: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -36,7 +39,7 @@ enum What {
 pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
     match flags.what {
         What::Startup => cx.report(&startup::measure(&cx, flags.rounds.unwrap_or(40)).await?),
-        What::Build => cx.report(&build::measure(&cx, flags.rounds.unwrap_or(2)).await?),
+        What::Build => cx.report(&build::measure(&cx, flags.rounds.unwrap_or(2), &flags.only).await?),
         What::Graph => graph::measure(&cx).await?,
         What::Plan => cx.report(&plan::measure(&cx, flags.rounds.unwrap_or(7)).await?),
         What::Secrets => cx.report(&secrets::measure(&cx).await?),
