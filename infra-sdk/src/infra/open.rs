@@ -11,7 +11,7 @@ use crate::events::EventBus;
 use crate::images::ImageRegistry;
 use crate::infra::home::Home;
 use crate::infra::host::Host;
-use crate::infra::providers;
+use crate::infra::providers::Providers;
 use crate::ledger::Ledger;
 use crate::names::EnvName;
 use crate::refs::ParameterStore;
@@ -29,8 +29,7 @@ struct Shared {
     env: Env,
     config: Config,
     home: Home,
-    ports: Ports,
-    clouds: providers::Clouds,
+    providers: Providers,
 }
 
 /// What stands behind each port of an environment.
@@ -68,10 +67,8 @@ impl Infra {
     /// compiled in. What else is not compiled in fails with `NotBuilt`, naming the feature, when it is used.
     pub fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
         let home = home_of(env, &config)?;
-        let clouds = providers::Clouds::default();
-        let choice = providers::Choice { env, config: &config, home: &home, clouds: &clouds };
-        let ports = providers::choose(&choice)?;
-        let shared = Shared { env: env.clone(), config, home, ports, clouds };
+        let providers = Providers::choose(env, &config, &home)?;
+        let shared = Shared { env: env.clone(), config, home, providers };
         Ok(Infra { shared: Arc::new(shared), host })
     }
 
@@ -108,11 +105,11 @@ impl Infra {
 
     /// The ports, for what no flow covers.
     pub fn ports(&self) -> &Ports {
-        &self.shared.ports
+        &self.providers().ports
     }
 
-    pub(super) fn clouds(&self) -> &providers::Clouds {
-        &self.shared.clouds
+    pub(super) fn providers(&self) -> &Providers {
+        &self.shared.providers
     }
 
     /// The folders of the local provider.

@@ -1,5 +1,16 @@
 //! Which provider stands behind what: the only folder that names one.
 
+#[cfg(feature = "aws-base")]
+#[cfg_attr(
+    not(any(
+        feature = "aws-ssm",
+        feature = "aws-secrets-manager",
+        feature = "aws-ecr",
+        feature = "aws-s3",
+        feature = "aws-ecs"
+    )),
+    expect(dead_code, reason = "nothing that is compiled in reaches AWS")
+)]
 mod clouds;
 mod images;
 mod parameters;
@@ -11,6 +22,5 @@ mod stores;
 mod targets;
 pub(super) mod vault;
 
-pub(super) use clouds::Clouds;
-pub(super) use ports::{Choice, choose};
+pub(super) use ports::Providers;
 pub(super) use stores::open as open_store;

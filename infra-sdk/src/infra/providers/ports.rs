@@ -7,17 +7,30 @@ use crate::env::Env;
 use crate::error::Result;
 use crate::infra::home::Home;
 use crate::infra::open::Ports;
-use crate::infra::providers::{Clouds, images, parameters, records, state, targets, vault};
+#[cfg(feature = "aws-base")]
+use crate::infra::providers::clouds::Clouds;
+use crate::infra::providers::{images, parameters, records, state, targets, vault};
 use crate::local::LocalSecrets;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 
+/// Everything behind one environment.
+pub(in crate::infra) struct Providers {
+    pub(in crate::infra) ports: Ports,
+    #[cfg(feature = "aws-base")]
+    pub(super) clouds: Clouds,
+}
+
 /// What every choice is made from.
-pub(in crate::infra) struct Choice<'a> {
-    pub(in crate::infra) env: &'a Env,
-    pub(in crate::infra) config: &'a Config,
-    pub(in crate::infra) home: &'a Home,
-    /// What is shared by everything that reaches AWS.
-    pub(in crate::infra) clouds: &'a Clouds,
+pub(super) struct Choice<'a> {
+    pub(super) env: &'a Env,
+    pub(super) config: &'a Config,
+    pub(super) home: &'a Home,
+    #[cfg(feature = "aws-base")]
+    #[cfg_attr(
+        not(any(feature = "aws-ssm", feature = "aws-ecr", feature = "aws-s3", feature = "aws-ecs")),
+        expect(dead_code, reason = "no port that is compiled in reaches AWS")
+    )]
+    pub(super) clouds: &'a Clouds,
 }
 
 impl Choice<'_> {
@@ -31,8 +44,28 @@ impl Choice<'_> {
     }
 }
 
-/// The ports of an environment.
-pub(in crate::infra) fn choose(choice: &Choice<'_>) -> Result<Ports> {
+impl Providers {
+    /// The providers of the environment that `config` chose.
+    pub(in crate::infra) fn choose(env: &Env, config: &Config, home: &Home) -> Result<Self> {
+        #[cfg(feature = "aws-base")]
+        let clouds = Clouds::default();
+        let choice = Choice {
+            env,
+            config,
+            home,
+            #[cfg(feature = "aws-base")]
+            clouds: &clouds,
+        };
+        let ports = ports(&choice)?;
+        Ok(Providers {
+            ports,
+            #[cfg(feature = "aws-base")]
+            clouds,
+        })
+    }
+}
+
+fn ports(choice: &Choice<'_>) -> Result<Ports> {
     let values = values(choice)?;
     let images = images::open(choice)?;
     Ok(Ports {
