@@ -194,3 +194,59 @@ fn the_folder_and_the_variables_of_then_are_used() {
     repo.xtask(&["infra:state:rollback", "network"], 0);
     assert_eq!(repo.input_of_kept(), "one");
 }
+
+#[test]
+fn variables_that_git_held_then_and_files_that_archives_leave_out_are_those_of_then() {
+    let repo = Repo::new("roll-back-then");
+    let variables =
+        "variable \"size\" { default = 1 }\nresource \"terraform_data\" \"sized\" { input = var.size }\n";
+    repo.scratch.write("repo/.gitattributes", "*.tf export-ignore\n");
+    repo.scratch.write("repo/terraform/terraform.tfvars", "size = 3\n");
+    repo.commit(&format!("{FIRST}{variables}"));
+    repo.xtask(&["infra:apply"], 0);
+    // From now on the variables are nobody's but this checkout's.
+    repo.scratch.write("repo/.gitignore", "*.tfvars\n");
+    repo.git(&["rm", "--quiet", "--cached", "terraform/terraform.tfvars"]);
+    repo.scratch.write("repo/terraform/terraform.tfvars", "size = 4\n");
+    repo.commit(&format!("{SECOND}{variables}"));
+    repo.xtask(&["infra:apply"], 0);
+    let planned = repo.xtask(&["infra:state:rollback", "network", "--dry-run"], 0).stdout;
+    assert!(planned.contains("1 to add, 2 to change, 1 to destroy"), "{planned}");
+    assert!(!planned.contains("taken along"), "{planned}");
+    repo.xtask(&["infra:state:rollback", "network"], 0);
+    let state = repo.state();
+    let resources = state["resources"].as_array().unwrap();
+    let sized = resources.iter().find(|resource| resource["name"] == "sized").unwrap();
+    assert_eq!(sized["instances"][0]["attributes"]["input"]["value"], 3);
+}
+
+#[test]
+fn code_that_would_destroy_what_was_only_changed_goes_back_only_when_told() {
+    let repo = Repo::new("roll-back-destroys");
+    let with_db =
+        |input: &str| format!("{FIRST}resource \"terraform_data\" \"db\" {{ input = \"{input}\" }}\n");
+    let without = repo.commit(FIRST);
+    repo.xtask(&["infra:apply"], 0);
+    for input in ["1", "2"] {
+        repo.commit(&with_db(input));
+        repo.xtask(&["infra:apply"], 0);
+    }
+    let far = ["infra:state:rollback", "network", "--commit", &without];
+    repo.xtask(&far, 3).says(&["do more than undo", "terraform_data.db (is destroyed", "--with-strays"]);
+    assert!(repo.names().contains(&"db".to_owned()));
+    repo.xtask(&[&far[..], &["--with-strays"]].concat(), 0);
+    assert!(!repo.names().contains(&"db".to_owned()));
+}
+
+#[test]
+fn the_code_that_a_killed_rollback_left_is_removed_by_the_next() {
+    let repo = Repo::new("roll-back-killed");
+    repo.commit(FIRST);
+    repo.xtask(&["infra:apply"], 0);
+    repo.commit(SECOND);
+    repo.xtask(&["infra:apply"], 0);
+    let place = "home/acme/local/terraform/infrastructure/network";
+    repo.scratch.write(&format!("{place}/code-killed/files/x.auto.tfvars"), "secret = 1\n");
+    repo.xtask(&["infra:state:rollback", "network", "--dry-run"], 0);
+    assert!(!repo.scratch.join(place).join("code-killed").exists());
+}

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use infra_sdk::config::{Config, Flags};
+use infra_sdk::infra::{Host, Infra};
+use infra_sdk::{Digest, Env};
 use support::{Finished, Run, Scratch};
 
 /// A repo with one stack and a vault.
@@ -211,4 +214,129 @@ fn a_plan_that_somebody_else_sealed_for_the_same_people_is_refused() {
     stranger.run(&["infra:plan", "--save"], 0);
     std::fs::copy(stranger.saved(), repo.saved()).unwrap();
     repo.run(&["infra:apply", "--saved"], 3).says(&["nobody of this environment saved this plan", "next:"]);
+}
+
+#[test]
+fn a_plan_signed_with_nothing_is_refused_where_there_is_no_key() {
+    let repo = Repo::new("saved-plan-unsigned");
+    repo.code("1", "1", "");
+    repo.run(&["infra:plan", "--save"], 0);
+    let folder = repo.saved().parent().unwrap().to_owned();
+    let home = repo.scratch.join("home");
+    let config_home = repo.scratch.join("config");
+    let vars = [("INFRA_HOME", home.to_str().unwrap()), ("XDG_CONFIG_HOME", config_home.to_str().unwrap())];
+    let env = Env::of(vars, repo.scratch.join("repo"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = runtime.block_on(Config::load(&env, &Flags::default())).unwrap();
+    let infra = Infra::open(&env, config, Host::silent()).unwrap();
+    let sealer = &infra.ports().sealer;
+    let mut package = sealer.unseal(&std::fs::read(repo.saved()).unwrap()).unwrap().expose().to_vec();
+    package[..32].fill(0);
+    std::fs::write(repo.saved(), sealer.seal(&package).unwrap()).unwrap();
+    let folder = folder.to_str().unwrap();
+    for args in [
+        &["infra:apply", "--plans", folder][..],
+        &["--env", "staging", "--yes=infra:apply", "infra:apply", "--plans", folder],
+    ] {
+        repo.run(args, 3).says(&["nobody of this environment saved this plan", "next:"]);
+    }
+}
+
+#[test]
+fn only_the_plan_that_was_saved_last_is_applied() {
+    let repo = Repo::new("saved-plan-replayed");
+    repo.code("1", "1", "");
+    repo.run(&["infra:plan", "--save"], 0);
+    let first = std::fs::read(repo.saved()).unwrap();
+    repo.code("2", "2", "");
+    repo.run(&["infra:plan", "--save"], 0);
+    let second = std::fs::read(repo.saved()).unwrap();
+    std::fs::write(repo.saved(), first).unwrap();
+    repo.run(&["infra:apply", "--saved"], 3).says(&["another plan of this stack was saved", "next:"]);
+    std::fs::write(repo.saved(), second).unwrap();
+    repo.run(&["infra:apply", "--saved"], 0);
+    assert_eq!(repo.inputs(), ["2", "2"]);
+}
+
+#[test]
+fn a_plan_of_another_commit_is_held_against_what_this_one_does() {
+    let repo = Repo::new("saved-plan-commit");
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"];
+        drop(Run::new("git", &repo.scratch.join("repo")).args(who).args(args).finish().expect(0));
+    };
+    git(&["init", "--quiet", "--initial-branch=main"]);
+    let commit = || {
+        git(&["add", "-A"]);
+        git(&["commit", "--quiet", "--allow-empty", "-m", "change"]);
+    };
+    repo.code("1", "1", "");
+    commit();
+    repo.run(&["infra:plan", "--save"], 0);
+    repo.code("1", "2", "");
+    commit();
+    repo.run(&["infra:apply", "--saved"], 2).says(&["is of another commit", "wider", "next:"]);
+    repo.code("1", "1", "# the same\n");
+    commit();
+    let applied = repo.run(&["infra:apply", "--saved"], 0);
+    assert!(
+        applied.stderr.contains("is of another commit") && applied.stderr.contains("equal"),
+        "{}",
+        applied.stderr
+    );
+    assert_eq!(repo.inputs(), ["1", "1"]);
+}
+
+#[test]
+fn a_provisioner_whose_text_the_plan_does_not_tell_dies_with_the_code_of_the_review() {
+    let repo = Repo::new("saved-plan-provisioner");
+    let run = |say: &str| {
+        format!(
+            "resource \"terraform_data\" \"run\" {{\n provisioner \"local-exec\" {{ command = \"echo {say} ${{self.id}}\" }}\n}}\n"
+        )
+    };
+    repo.code("1", "1", "");
+    repo.run(&["infra:apply"], 0);
+    repo.code("1", "1", &run("hello"));
+    repo.run(&["infra:plan", "--save"], 0);
+    // Overtaken, and meanwhile the code says something else.
+    repo.code("1", "2", "");
+    repo.run(&["infra:apply"], 0);
+    repo.code("1", "2", &run("canary"));
+    let refused = repo.run(&["infra:apply", "--saved"], 2);
+    refused.says(&["what would be done now was not approved", "code that was changed", "next:"]);
+    assert!(!refused.stdout.contains("canary"), "it did not run");
+    // The reviewed text beside other code is not the code of the review either.
+    repo.code("1", "2", &run("hello"));
+    repo.run(&["infra:apply", "--saved"], 2).says(&["code that was changed"]);
+    repo.run(&["infra:plan", "--save"], 0);
+    repo.run(&["infra:apply", "--saved"], 0);
+}
+
+#[test]
+fn a_plan_for_a_state_that_was_kept_elsewhere_is_refused() {
+    let repo = Repo::new("saved-plan-moved");
+    repo.code("1", "1", "");
+    let folder = repo.scratch.join("carried");
+    let (folder, staging) = (folder.to_str().unwrap(), ["--env", "staging"]);
+    repo.run(&[&staging[..], &["infra:plan", "--out", folder]].concat(), 0);
+    let apply = [&staging[..], &["--yes=infra:apply", "infra:apply", "--plans", folder]].concat();
+    let moved = repo.command(&apply).env("INFRA_HOME", repo.scratch.join("elsewhere")).finish();
+    moved.expect(4).says(&["kept elsewhere", "plan again"]);
+    repo.run(&apply, 0);
+}
+
+#[test]
+fn a_note_that_anybody_can_write_makes_no_plan_applied() {
+    let repo = Repo::new("saved-plan-noted");
+    let note = repo.saved().with_extension("applied");
+    std::fs::create_dir_all(note.parent().unwrap()).unwrap();
+    std::fs::write(&note, Digest::of(b"").as_str()).unwrap();
+    repo.code("1", "1", "");
+    repo.run(&["infra:apply", "--saved"], 5).says(&["has no saved plan"]);
+    repo.run(&["infra:plan", "--save"], 0);
+    std::fs::write(&note, Digest::of(&std::fs::read(repo.saved()).unwrap()).as_str()).unwrap();
+    let applied = repo.run(&["infra:apply", "--saved"], 0);
+    assert!(applied.stdout.contains("network: 3 added"), "{}", applied.stdout);
+    assert_eq!(repo.inputs(), ["1", "1"]);
 }

@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
+use crate::infra::code::DIRTY;
 use crate::infra::compared::Compared;
 use crate::infra::open::Infra;
+use crate::infra::saved_plans::SavedPlan;
 use crate::ledger::Outcome;
 use crate::names::Label;
 use crate::plan::PlanJson;
 use crate::plan::judge::{Findings, Level};
 use crate::plan::rollback::StateJson;
-use crate::plan::verdict::Verdict;
+use crate::plan::verdict::{Untold, Verdict};
 use crate::terraform::{Applied, PlanFile, Stack};
 use crate::time::Timestamp;
 
@@ -26,22 +29,26 @@ pub(super) const REFUSED: u8 = 10;
 const PLAN_LASTS: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
 
 /// What an apply of all stacks did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct AppliedStacks {
     /// What was applied, in order; stacks without changes are left out.
     pub stacks: Vec<Applied>,
     /// The stacks that were as their code says already.
     pub unchanged: Vec<Label>,
+    /// The stacks whose saved plan an earlier run of the same command has applied.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Label>,
 }
 
 impl fmt::Display for AppliedStacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.stacks.is_empty() && self.unchanged.is_empty() {
+        if self.stacks.is_empty() && self.unchanged.is_empty() && self.earlier.is_empty() {
             return f.write_str("infra.toml has no stacks for this environment");
         }
         let applied = self.stacks.iter().map(ToString::to_string);
         let unchanged = self.unchanged.iter().map(|stack| format!("{stack}: no changes"));
-        let lines: Vec<String> = applied.chain(unchanged).collect();
+        let earlier = self.earlier.iter().map(|stack| format!("{stack}: applied by an earlier run"));
+        let lines: Vec<String> = earlier.chain(applied).chain(unchanged).collect();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -54,7 +61,7 @@ impl Infra {
     /// plan.
     pub async fn apply_stacks(&self) -> Result<AppliedStacks> {
         let terraform = self.terraform().await?;
-        let mut done = AppliedStacks { stacks: Vec::new(), unchanged: Vec::new() };
+        let mut done = AppliedStacks::default();
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
             let stack = self.open_stack(&terraform, name, config).await?;
             match self.carry_out(name, &stack, &()).await? {
@@ -74,36 +81,46 @@ impl Infra {
     /// when the new plan does more; otherwise as [`apply_stacks`](Infra::apply_stacks).
     pub async fn apply_saved(&self, folder: &Path) -> Result<AppliedStacks> {
         let terraform = self.terraform().await?;
-        let mut done = AppliedStacks { stacks: Vec::new(), unchanged: Vec::new() };
+        let mut done = AppliedStacks::default();
         // All are read before the first is applied: none of them may be missing or another one's.
         let mut packages = Vec::new();
         for (name, config) in self.settings().stacks_in_order(self.environment()) {
-            if self.is_applied(name, folder)? {
+            if self.is_applied(name, folder).await? {
                 self.host().tell(&format!("{name}: was applied by an earlier run of this command"));
-                done.unchanged.push(name.clone());
+                done.earlier.push(name.clone());
                 continue;
             }
             packages.push((name, config, self.load_plan(name, folder).await?));
         }
-        for (name, config, package) in packages {
+        for (name, config, SavedPlan { package, file }) in packages {
             let stack = self.open_stack(&terraform, name, config).await?;
             let (time, commit) = (package.time, package.commit.clone());
             let approved = stack.unpack(package).await?;
             let findings = self.tell_plan(name, &approved).await?;
-            let applied = if approved.has_changes() && time.plus(PLAN_LASTS) < Timestamp::now() {
-                self.host().tell(&format!("{name}: the plan is older than seven days, so a new one is made"));
-                self.apply_anew(name, &stack, &approved.json(), &()).await?
-            } else {
-                self.apply_approved(name, &stack, (approved, findings), commit, &()).await?
+            let applied = match self.why_anew(time, commit.as_deref()).await {
+                Some(why) if approved.has_changes() => {
+                    self.host().tell(&format!("{name}: {why}, so a new plan is made"));
+                    self.apply_anew(name, &stack, &Approved::of(&approved, commit), &()).await?
+                }
+                _ => self.apply_approved(name, &stack, (approved, findings), commit, &()).await?,
             };
             match applied {
                 Some(applied) => done.stacks.push(applied),
                 None => done.unchanged.push(name.clone()),
             }
-            self.mark_applied(name, folder)?;
+            self.mark_applied(name, folder, &file).await?;
         }
         self.forget_plans(folder)?;
         Ok(done)
+    }
+
+    /// Why a saved plan is not applied as it is, though Terraform would.
+    async fn why_anew(&self, time: Timestamp, commit: Option<&str>) -> Option<&'static str> {
+        if time.plus(PLAN_LASTS) < Timestamp::now() {
+            return Some("the plan is older than seven days");
+        }
+        let now = self.commit().await.map(|commit| commit.to_string());
+        (now.as_deref() != commit).then_some("the plan is of another commit than this one")
     }
 
     /// Plans and applies one stack with variables of your own: a struct whose fields are the variables.
@@ -146,12 +163,12 @@ impl Infra {
             return Ok(None);
         }
         require_allowed(name, &findings)?;
-        let json = approved.json();
+        let kept = Approved::of(&approved, commit.clone());
         if let Some(applied) = self.apply_recorded(name, stack, approved, of_commit(commit)).await? {
             return Ok(Some(applied));
         }
         self.host().tell(&format!("{name}: the state was changed meanwhile, so a new plan is made"));
-        self.apply_anew(name, stack, &json, variables).await
+        self.apply_anew(name, stack, &kept, variables).await
     }
 
     /// Makes a new plan, and applies it when it does no more than the approved one.
@@ -159,11 +176,11 @@ impl Infra {
         &self,
         name: &Label,
         stack: &Stack,
-        approved: &Arc<PlanJson>,
+        approved: &Approved,
         variables: &V,
     ) -> Result<Option<Applied>> {
         let anew = stack.plan(variables).await?;
-        let compared = Compared::of(&approved.plan()?, &anew.plan()?)?;
+        let compared = Compared::of(&approved.json.plan()?, &anew.plan()?)?;
         compared.to_string().lines().for_each(|line| self.host().tell(line));
         let comparison = compared.comparison();
         if !comparison.allows_apply() {
@@ -176,8 +193,9 @@ impl Infra {
         if !anew.has_changes() {
             return Ok(None);
         }
-        require_allowed(name, &self.tell_plan(name, &anew).await?)?;
         let commit = self.commit().await.map(|commit| commit.to_string());
+        approved.require_same_code(name, &anew, commit.as_deref())?;
+        require_allowed(name, &self.tell_plan(name, &anew).await?)?;
         match self.apply_recorded(name, stack, anew, of_commit(commit)).await? {
             Some(applied) => Ok(Some(applied)),
             None => Err(overtaken(name)),
@@ -204,16 +222,66 @@ impl Infra {
         if applied.as_ref().is_err_and(|error| error.kind() == ErrorKind::Conflict) {
             return Ok(None);
         }
-        // By this a rollback knows whether anybody else has changed the state since.
-        if let Some(state) = self.ports().state.read(&self.state_key(name)).await? {
-            details.push(("serial", StateJson::parse(&state)?.serial.to_string()));
-        }
+        // By this a rollback knows whether anybody else has changed the state since. What was done is recorded also when
+        // the state cannot be read.
+        let serial = self.serial(name).await;
+        details.extend(serial.as_ref().ok().copied().flatten().map(|serial| ("serial", serial.to_string())));
         let outcome = if applied.is_ok() { Outcome::Done } else { Outcome::Failed };
         let recorded = self.record("apply", name.as_str(), outcome, &details).await;
         let applied = applied.context(format!("apply the stack `{name}`"))?;
         recorded?;
+        serial.context(format!("the stack `{name}` is applied, but its state cannot be read"))?;
         self.tell_others(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await?;
         Ok(Some(applied))
+    }
+}
+
+impl Infra {
+    /// How often the state of a stack was written; `None` when there is none.
+    async fn serial(&self, stack: &Label) -> Result<Option<u64>> {
+        let state = self.ports().state.read(&self.state_key(stack)).await?;
+        state.map(|state| Ok(StateJson::parse(&state)?.serial)).transpose()
+    }
+}
+
+/// What a new plan is held against.
+struct Approved {
+    json: Arc<PlanJson>,
+    code: Result<Digest>,
+    commit: Option<String>,
+}
+
+impl Approved {
+    fn of(plan: &PlanFile, commit: Option<String>) -> Self {
+        Approved { json: plan.json(), code: plan.code(), commit }
+    }
+
+    /// Refuses a new plan whose providers or provisioners may do something else although both plans read the same: of
+    /// what is no constant in the code, a plan tells only the names in it.
+    fn require_same_code(&self, name: &Label, anew: &PlanFile, commit: Option<&str>) -> Result<()> {
+        let untold = Untold::of(&self.json.plan()?)?.max(Untold::of(&anew.plan()?)?);
+        let same_texts = matches!((&self.code, anew.code()), (Ok(then), Ok(now)) if *then == now);
+        let same_files =
+            self.commit.as_deref().is_some_and(|then| Some(then) == commit && !then.ends_with(DIRTY));
+        let is_same = match untold {
+            Untold::Nothing => true,
+            Untold::Texts => same_texts,
+            Untold::Files => same_texts && same_files,
+        };
+        if is_same {
+            return Ok(());
+        }
+        let why = match untold {
+            Untold::Files if same_texts => {
+                "a provisioner or provider reads files, and the commit is another one or unknown"
+            }
+            _ => "providers or provisioners are set up by code that was changed",
+        };
+        Err(Error::new(ErrorKind::Denied, "what would be done now was not approved")
+            .with("stack", name)
+            .because(why)
+            .hint("a plan does not show what they do: plan again and have that plan approved")
+            .exit_with(Verdict::Wider.exit_code()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::parse_toml;
 use crate::error::{Error, Result, ResultExt};
-use crate::file::{self, Access};
+use crate::file::{self, Access, FileLock, failed};
 use crate::infra::open::Infra;
 use crate::names::{Label, quoted};
 use crate::process::Cmd;
@@ -30,6 +30,8 @@ impl std::fmt::Display for Commit {
 #[derive(Debug)]
 pub(super) struct Code {
     folder: PathBuf,
+    // Tells others that the folder is in use, also when this process is killed.
+    _lock: FileLock,
     /// The whole id of the commit, whatever name it was asked for by.
     pub(super) id: String,
     /// The folder that stands for the one `infra.toml` is in.
@@ -61,7 +63,32 @@ impl Code {
 impl Drop for Code {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
+        let _ = std::fs::remove_file(lock_of(&self.folder));
     }
+}
+
+/// How the names of such folders begin.
+const CODE: &str = "code-";
+
+fn lock_of(folder: &Path) -> PathBuf {
+    let mut name = folder.as_os_str().to_owned();
+    name.push(".lock");
+    name.into()
+}
+
+/// Removes the folders of runs that were killed: variables that were taken along may be secrets.
+fn sweep(place: &Path) -> Result<()> {
+    let Ok(entries) = std::fs::read_dir(place) else { return Ok(()) };
+    for folder in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()) {
+        let is_code = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with(CODE));
+        // Whoever still works with it holds its lock.
+        if is_code && let Some(_lock) = FileLock::try_acquire(&lock_of(&folder))? {
+            std::fs::remove_dir_all(&folder)
+                .map_err(|error| failed("remove the code of a killed run", &folder, error))?;
+            let _ = std::fs::remove_file(lock_of(&folder));
+        }
+    }
+    Ok(())
 }
 
 impl Infra {
@@ -87,13 +114,19 @@ impl Infra {
         let id = found.stdout.trim();
         let prefix = self.git(&["rev-parse", "--show-prefix"]).read().await?;
         let top = self.git(&["rev-parse", "--show-toplevel"]).read().await?;
-        let push = |tar: &mut Vec<u8>, piece: &[u8]| tar.extend_from_slice(piece);
-        let archive = self.git(&["archive", "--format=tar", id]).dir(&top);
-        let tar = archive.fold(Vec::new(), push).await.context("read the files of a commit")?;
-        let folder = place.join(format!("code-{}", crate::id::short()?));
+        sweep(place)?;
+        let folder = place.join(format!("{CODE}{}", crate::id::short()?));
+        let lock = FileLock::acquire(&lock_of(&folder))?;
         file::make_dir(&folder, Access::Private)?;
-        let code = Code { root: folder.join(prefix.trim()), folder, id: id.to_owned() };
-        tar::Archive::new(&*tar).unpack(&code.folder).context("unpack the files of a commit")?;
+        let files = folder.join("files");
+        let code = Code { root: files.join(prefix.trim()), folder, id: id.to_owned(), _lock: lock };
+        // Not by `git archive`, which leaves out or rewrites what the repo's attributes say.
+        let index = code.folder.join("index");
+        let with_index = |args: &[&str]| self.git(args).dir(&top).env("GIT_INDEX_FILE", &index);
+        with_index(&["read-tree", id]).run().await.context("read the files of a commit")?;
+        let prefix = format!("--prefix={}/", files.display());
+        let written = with_index(&["checkout-index", "--all", "--quiet", &prefix]).run().await;
+        written.context("write the files of a commit")?;
         Ok(code)
     }
 
@@ -111,8 +144,13 @@ impl Infra {
         };
         let mut taken = Vec::new();
         for name in listed.split('\0').filter(is_read) {
+            let then = root.join(dir).join(name);
+            // What git held then is what was applied then.
+            if then.exists() {
+                continue;
+            }
             let content = file::read(&here.join(name), 16_000_000)?.unwrap_or_default();
-            file::write(&root.join(dir).join(name), &content, Access::Private)?;
+            file::write(&then, &content, Access::Private)?;
             taken.push(format!("{dir}/{name}"));
         }
         Ok(taken)

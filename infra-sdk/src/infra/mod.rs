@@ -24,6 +24,7 @@ mod references;
 mod roll_back;
 mod rollout;
 mod rotation;
+mod saved_plans;
 mod scan;
 mod secrets;
 mod stacks;

@@ -3,25 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::digest::Digest;
-use crate::error::{Error, ErrorKind, Result};
-use crate::file::{self, Access};
+use crate::error::{Error, Result};
 use crate::infra::open::Infra;
 use crate::infra::plan_view::{PlanView, PlanViews};
 use crate::names::Label;
 use crate::plan::judge::Findings;
 use crate::plan::rollback::WayBack;
 use crate::plan::{Note, PlanJson};
-use crate::terraform::{PlanFile, PlanPackage};
-
-/// A sealed plan larger than this was not written here.
-const LARGEST: u64 = 1_500_000_000;
-
-/// What the key of an environment is used for here.
-const PURPOSE: &str = "infra-sdk saved plan 1";
-
-/// The end of the name of the note that a plan was applied.
-const APPLIED: &str = "applied";
+use crate::terraform::PlanFile;
 
 /// How to plan.
 #[derive(Clone, Debug, Default)]
@@ -75,8 +64,8 @@ impl Infra {
     pub async fn saved_plans(&self, folder: &Path) -> Result<PlanViews> {
         let mut views = self.no_views();
         for (name, _) in self.settings().stacks_in_order(self.environment()) {
-            let package = self.load_plan(name, folder).await?;
-            let mut view = self.view(name, package.into_json()).await?;
+            let saved = self.load_plan(name, folder).await?;
+            let mut view = self.view(name, saved.package.into_json()).await?;
             view.saved = Some(self.plan_path(name, folder));
             views.stacks.push(view);
         }
@@ -132,89 +121,7 @@ impl Infra {
         self.home().plans()
     }
 
-    fn plan_path(&self, stack: &Label, folder: &Path) -> PathBuf {
-        folder.join(format!("{stack}.plan.age"))
-    }
-
     pub(super) fn no_views(&self) -> PlanViews {
         PlanViews { stacks: Vec::new(), masks: self.host().masks.clone() }
-    }
-
-    /// Keeps a plan, encrypted and under a key of this environment: age alone does not tell who encrypted.
-    async fn save_plan(&self, stack: &Label, plan: &PlanFile, folder: &Path) -> Result<PathBuf> {
-        let commit = self.commit().await.map(|commit| commit.to_string());
-        let package = PlanPackage::of(plan, &self.state_key(stack), commit)?.to_bytes()?;
-        let mac = self.ports().keys.fingerprint_key().await?.mac(PURPOSE, &[&package]);
-        let sealed = self.ports().sealer.seal(&[&mac[..], &package].concat())?;
-        let path = self.plan_path(stack, folder);
-        file::write(&path, &sealed, Access::Private)?;
-        Ok(path)
-    }
-
-    pub(super) async fn load_plan(&self, stack: &Label, folder: &Path) -> Result<PlanPackage> {
-        let path = self.plan_path(stack, folder);
-        let Some(sealed) = file::read(&path, LARGEST)? else {
-            return Err(Error::not_found(format!("the stack `{stack}` has no saved plan"))
-                .with("path", path.display())
-                .hint(
-                    "make one with `cargo xtask infra:plan --save`, or name its folder with `--plans FOLDER`",
-                ));
-        };
-        let bytes =
-            self.ports().sealer.unseal(&sealed).map_err(|error| error.with("path", path.display()))?;
-        let (mac, package) = bytes.expose().split_at_checked(32).unwrap_or_default();
-        let expected = match self.ports().keys.kept_key().await? {
-            Some(key) => key.mac(PURPOSE, &[package]),
-            None => [0; 32],
-        };
-        // Compared without stopping at the first difference.
-        let differs = mac.len() != 32 || mac.iter().zip(expected).fold(0, |all, (x, y)| all | (x ^ y)) != 0;
-        if differs {
-            return Err(Error::new(ErrorKind::Denied, "nobody of this environment saved this plan")
-                .with("path", path.display())
-                .hint("plan again in the environment whose secrets this one has"));
-        }
-        let package = PlanPackage::from_bytes(package)?;
-        let key = self.state_key(stack).to_string();
-        if package.key != key {
-            return Err(Error::invalid("the saved plan is for another state")
-                .with("path", path.display())
-                .with("plan", &package.key)
-                .with("wanted", key)
-                .hint("choose the environment it was made for with `--env`, or plan again"));
-        }
-        Ok(package)
-    }
-
-    /// Notes that a saved plan was applied, so that the same command goes on with the next one after a failure.
-    pub(super) fn mark_applied(&self, stack: &Label, folder: &Path) -> Result<()> {
-        let path = self.plan_path(stack, folder);
-        let sealed = file::read(&path, LARGEST)?.unwrap_or_default();
-        file::write(&path.with_extension(APPLIED), Digest::of(&sealed).as_str().as_bytes(), Access::Private)
-    }
-
-    /// Whether this very plan was applied already.
-    pub(super) fn is_applied(&self, stack: &Label, folder: &Path) -> Result<bool> {
-        let path = self.plan_path(stack, folder);
-        let noted = file::read(&path.with_extension(APPLIED), 100)?;
-        let sealed = file::read(&path, LARGEST)?.unwrap_or_default();
-        Ok(noted.is_some_and(|noted| noted == Digest::of(&sealed).as_str().as_bytes()))
-    }
-
-    /// Removes the saved plans of all stacks: they can be applied only once.
-    pub(super) fn forget_plans(&self, folder: &Path) -> Result<()> {
-        for (name, _) in self.settings().stacks_in_order(self.environment()) {
-            let path = self.plan_path(name, folder);
-            // The note goes last: without its plan it says nothing.
-            for path in [path.clone(), path.with_extension(APPLIED)] {
-                match std::fs::remove_file(&path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(file::failed("remove a saved plan", &path, error));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        Ok(())
     }
 }

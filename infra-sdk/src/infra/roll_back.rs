@@ -144,9 +144,11 @@ impl Infra {
             Some(_) => opened.plan(variables).await?,
             None => opened.plan_destroy(variables).await?,
         };
-        let (findings, strays, veil) = {
+        // Judged as every apply is, with what it costs.
+        let findings = self.view(name, plan.json()).await?.findings;
+        let (strays, veil) = {
             let parsed = plan.plan()?;
-            (self.judge(&parsed).await?, way_back.strays(&parsed), Veil::of(&parsed)?)
+            (way_back.strays(&parsed), Veil::of(&parsed)?)
         };
         let mut planned = PlannedRollback {
             stack: name.clone(),
@@ -177,7 +179,7 @@ impl Infra {
         if !planned.strays.is_empty() && !planned.allows_strays {
             return Err(Error::new(
                 ErrorKind::Denied,
-                "going back would touch what nothing happened to since",
+                "going back would do more than undo what happened since",
             )
             .with("stack", &planned.stack)
             .with("resources", planned.strays.join(", "))
@@ -315,7 +317,7 @@ fn told(planned: &PlannedRollback) -> String {
     text.push_str(&format!("\nwhat Terraform will do: {}", planned.summary));
     if !planned.strays.is_empty() {
         let strays = planned.strays.join(", ").replace(char::is_control, "\u{fffd}");
-        text.push_str(&format!("\nwarning: it also touches what nothing happened to since: {strays}"));
+        text.push_str(&format!("\nwarning: it does more than undo that: {strays}"));
     }
     if !planned.taken_along.is_empty() {
         text.push_str(&format!("\ntaken along from the checkout: {}", planned.taken_along.join(", ")));

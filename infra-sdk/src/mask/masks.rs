@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::nfa::noncontiguous::NFA;
+use aho_corasick::{Anchored, Input};
 
 use crate::mask::{MaskStream, SecretSet, patterns};
 use crate::secret::SecretValue;
@@ -116,7 +118,7 @@ impl fmt::Debug for Masks {
 /// Finds all patterns of a list of values in one pass.
 pub(super) struct Matcher {
     // `None` when there is nothing to look for.
-    automaton: Option<AhoCorasick>,
+    automaton: Option<NFA>,
     // Sorted, for the question whether a text could still become a match.
     patterns: Vec<String>,
     first_bytes: [bool; 256],
@@ -133,29 +135,22 @@ impl Matcher {
         }
         // This kind is the quickest to build, which each new value asks for. It is
         // only refused for more states than a u32 counts: more than fits a run.
-        let automaton = if all.is_empty() {
-            None
-        } else {
-            AhoCorasick::builder().kind(Some(AhoCorasickKind::NoncontiguousNFA)).build(&all).ok()
-        };
+        let automaton = if all.is_empty() { None } else { NFA::new(&all).ok() };
         let longest = all.iter().map(String::len).max().unwrap_or(0);
         Matcher { automaton, patterns: all, first_bytes, longest }
     }
 
     fn is_match(&self, text: &[u8]) -> bool {
-        self.automaton.as_ref().is_some_and(|automaton| automaton.is_match(text))
+        let first = |automaton: &NFA| automaton.try_find(&Input::new(text).earliest(true));
+        self.automaton.as_ref().is_some_and(|automaton| first(automaton).is_ok_and(|found| found.is_some()))
     }
 
     /// Every stretch of `text` that belongs to a match, in order and merged. Two
     /// values that overlap are both covered whole, where the leftmost match
     /// alone would leave the end of the second one to be read.
     pub(super) fn find(&self, text: &[u8]) -> Vec<(usize, usize)> {
-        let mut found: Vec<(usize, usize)> = match &self.automaton {
-            Some(automaton) => {
-                automaton.find_overlapping_iter(text).map(|found| (found.start(), found.end())).collect()
-            }
-            None => return Vec::new(),
-        };
+        let mut found =
+            self.automaton.as_ref().map_or_else(Vec::new, |automaton| longest_at(automaton, text));
         found.sort_unstable();
         let mut merged: Vec<(usize, usize)> = Vec::with_capacity(found.len());
         for (start, end) in found {
@@ -181,6 +176,22 @@ impl Matcher {
         let next = self.patterns.partition_point(|pattern| pattern.as_bytes() <= end);
         self.patterns.get(next).is_some_and(|pattern| pattern.as_bytes().starts_with(end))
     }
+}
+
+/// The longest match that ends at each place where one does: those it covers need no mask of their own, and listing them
+/// all would take as long as the text times the patterns.
+fn longest_at(automaton: &NFA, text: &[u8]) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    let Ok(mut state) = automaton.start_state(Anchored::No) else { return found };
+    for (at, byte) in text.iter().enumerate() {
+        state = automaton.next_state(Anchored::No, state, *byte);
+        if automaton.is_match(state) {
+            // The pattern that leads to a state comes before those that are its end.
+            let longest = automaton.pattern_len(automaton.match_pattern(state, 0));
+            found.push((at + 1 - longest, at + 1));
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -210,6 +221,16 @@ mod tests {
     #[test]
     fn a_value_inside_a_longer_one_does_not_shorten_its_mask() {
         assert_eq!(masks(&["pass", "password-of-mine"]).apply("is password-of-mine!"), "is ***!");
+    }
+
+    #[test]
+    fn values_that_are_each_other_s_ends_take_one_pass_and_the_longest_counts() {
+        let nested: Vec<String> = (4..500).map(|length| "a".repeat(length)).collect();
+        let nested: Vec<&str> = nested.iter().map(String::as_str).collect();
+        let text = format!("<{}>", "a".repeat(200_000));
+        assert_eq!(masks(&nested).apply(&text), "<***>");
+        assert_eq!(masks(&["2345", "012345", "45678"]).apply("<01234567>"), "<***67>");
+        assert_eq!(masks(&["2345", "012345", "45678"]).apply("<012345678>"), "<***>");
     }
 
     #[test]

@@ -85,6 +85,10 @@ impl Patterns {
         // Python writes JSON in ASCII, and shows a text with its backslashes doubled.
         self.add(Spelling::Escaped, &in_ascii(escaped));
         self.add(Spelling::Escaped, &text.replace('\\', "\\\\"));
+        // In the keys of instances, as in its code, Terraform doubles what would begin a template.
+        for form in [text, escaped] {
+            self.add(Spelling::Escaped, &form.replace("${", "$${").replace("%{", "%%{"));
+        }
         for hex in [b"0123456789ABCDEF", b"0123456789abcdef"] {
             // Which characters stay as they are depends on the encoder: strictly none, `/` for a path, and what may
             // stand in a whole URL.
@@ -185,6 +189,11 @@ mod tests {
         {
             assert!(found.iter().any(|pattern| pattern == form), "{form} is not among {found:#?}");
         }
+    }
+
+    #[test]
+    fn what_would_begin_a_template_is_found_doubled() {
+        assert!(of("pa${ss}word\"%{x}").iter().any(|form| form == "pa$${ss}word\\\"%%{x}"));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! but `.terraform.lock.hcl` is written into the repo: `tree` says how the backend gets into code that has none.
 
 mod backend;
+mod code;
 mod failure;
 mod find;
 mod outputs;

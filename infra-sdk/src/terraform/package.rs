@@ -8,14 +8,15 @@ use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::plan::PlanJson;
-use crate::state::StateKey;
+use crate::state::{BackendSettings, StateKey};
 use crate::terraform::plan_file::PlanFile;
 use crate::time::Timestamp;
 
 /// The first line of a package.
-const MAGIC: &[u8] = b"infra-sdk plan 1\n";
+const MAGIC: &[u8] = b"infra-sdk plan 2\n";
 
 /// A plan that another process can apply exactly as it is, on another machine too.
 ///
@@ -23,6 +24,8 @@ const MAGIC: &[u8] = b"infra-sdk plan 1\n";
 pub struct PlanPackage {
     /// The state it is for.
     pub key: String,
+    /// A digest of where that state is kept, as infra.toml had it.
+    pub place: Digest,
     /// When it was made.
     pub time: Timestamp,
     /// The commit of the code, where it is known.
@@ -34,6 +37,7 @@ pub struct PlanPackage {
 #[derive(Serialize, Deserialize)]
 struct Head {
     key: String,
+    place: Digest,
     time: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     commit: Option<String>,
@@ -42,13 +46,28 @@ struct Head {
 }
 
 impl PlanPackage {
-    /// Packs a plan of the state `key`.
+    /// Packs a plan of the state `key`, which is kept where `backend` says.
     ///
     /// # Errors
     /// `Io` when the saved plan cannot be read.
-    pub fn of(plan: &PlanFile, key: &StateKey, commit: Option<String>) -> Result<Self> {
+    pub fn of(
+        plan: &PlanFile,
+        key: &StateKey,
+        backend: &BackendSettings,
+        commit: Option<String>,
+    ) -> Result<Self> {
         let saved = std::fs::read(plan.path()).context("read a saved plan")?;
-        Ok(PlanPackage { key: key.to_string(), time: Timestamp::now(), commit, saved, json: plan.json() })
+        let (key, place, json) = (key.to_string(), place_of(backend)?, plan.json());
+        Ok(PlanPackage { key, place, time: Timestamp::now(), commit, saved, json })
+    }
+
+    /// Whether the state it is for is kept where `backend` says: Terraform applies a plan to the place it was made for,
+    /// whatever is set now.
+    ///
+    /// # Errors
+    /// `Bug` when the settings cannot be written.
+    pub fn is_for(&self, backend: &BackendSettings) -> Result<bool> {
+        Ok(self.place == place_of(backend)?)
     }
 
     /// What the plan does.
@@ -63,6 +82,7 @@ impl PlanPackage {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let head = Head {
             key: self.key.clone(),
+            place: self.place.clone(),
             time: self.time,
             commit: self.commit.clone(),
             saved: self.saved.len(),
@@ -97,8 +117,14 @@ impl PlanPackage {
         // A plan larger than is read anywhere else is refused before it fills the memory.
         DeflateDecoder::new(packed).take((1 << 30) + 1).read_to_end(&mut json).map_err(|_| foreign())?;
         let json = Arc::new(PlanJson::new(json)?);
-        Ok(PlanPackage { key: head.key, time: head.time, commit: head.commit, saved: saved.to_vec(), json })
+        let Head { key, place, time, commit, .. } = head;
+        Ok(PlanPackage { key, place, time, commit, saved: saved.to_vec(), json })
     }
+}
+
+fn place_of(backend: &BackendSettings) -> Result<Digest> {
+    let bug = |_| Error::new(ErrorKind::Bug, "pack a plan").hint("please report this");
+    Ok(Digest::of(&serde_json::to_vec(backend).map_err(bug)?))
 }
 
 impl std::fmt::Debug for PlanPackage {
@@ -117,6 +143,7 @@ mod tests {
     fn package() -> PlanPackage {
         PlanPackage {
             key: "acme/shop/local/network/terraform.tfstate".into(),
+            place: Digest::of(b"a place"),
             time: Timestamp::now(),
             commit: Some("1f0e140".into()),
             saved: b"PK\x03\x04\nsaved".to_vec(),

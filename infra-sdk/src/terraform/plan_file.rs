@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::digest::Digest;
 use crate::error::Result;
 use crate::file;
 use crate::plan::{Plan, PlanJson, Summary, Veil};
 use crate::secret::SecretValue;
+use crate::terraform::code;
 use crate::terraform::stack::Opened;
 
 /// A plan that [`Stack::apply`](super::Stack::apply) carries out exactly as it is.
@@ -78,6 +80,14 @@ impl PlanFile {
     /// Where the saved plan is; never publish it.
     pub fn path(&self) -> &Path {
         &self.saved.path
+    }
+
+    /// A digest of the code it was made from, modules included; not of files beside the code that it reads.
+    ///
+    /// # Errors
+    /// `Invalid` when it cannot be told, such as of a plan that OpenTofu has encrypted; `Io`.
+    pub fn code(&self) -> Result<Digest> {
+        code::digest(&self.saved.path)
     }
 
     /// The secrets among its variables, to be masked in what Terraform prints.

@@ -11,3 +11,4 @@ pub use check::{Standing, ToolStatus, ToolsReport, check};
 pub use find::{Found, find};
 pub use install::{InstallPlan, InstallStep, Installed, apply, plan};
 pub use release::platform;
+pub(crate) use unzip::{names as zip_names, unpack as unzip};

@@ -37,7 +37,7 @@ struct Member {
 /// # Errors
 /// `Invalid` when this is no plain zip archive, when the member is missing, larger than `limit` or
 /// damaged; `Io` when reading or writing fails.
-pub(super) fn unpack(path: &Path, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64> {
+pub(crate) fn unpack(path: &Path, name: &str, limit: u64, out: &mut dyn Write) -> Result<u64> {
     let mut file = File::open(path).context(format!("open {}", path.display()))?;
     let member = find(&mut file, name)?;
     if member.flags & 1 != 0 {
@@ -79,31 +79,54 @@ fn copy_checked(reader: &mut dyn Read, member: &Member, name: &str, out: &mut dy
     Ok(length)
 }
 
-fn find(file: &mut File, name: &str) -> Result<Member> {
-    let directory = read_directory(file)?;
-    let mut rest = directory.as_slice();
-    let mut found = None;
+/// The names of all members, in the order of the archive's directory.
+///
+/// # Errors
+/// `Invalid` when this is no plain zip archive, or a name is not UTF-8; `Io` when reading fails.
+pub(crate) fn names(path: &Path) -> Result<Vec<String>> {
+    let mut file = File::open(path).context(format!("open {}", path.display()))?;
+    let mut names = Vec::new();
+    each_member(&read_directory(&mut file)?, |name, _| {
+        names.push(String::from_utf8(name.to_vec()).map_err(|_| no_zip())?);
+        Ok(())
+    })?;
+    Ok(names)
+}
+
+/// Goes over the directory: names, and the heads of their entries.
+fn each_member(directory: &[u8], mut each: impl FnMut(&[u8], &[u8]) -> Result<()>) -> Result<()> {
+    let mut rest = directory;
     while !rest.is_empty() {
         let (head, tail) =
             rest.split_at_checked(46).filter(|(head, _)| head.starts_with(ENTRY)).ok_or_else(no_zip)?;
         let length = usize::from(u16_at(head, 28));
         let skip = length + usize::from(u16_at(head, 30)) + usize::from(u16_at(head, 32));
         let (variable, next) = tail.split_at_checked(skip).ok_or_else(no_zip)?;
-        if &variable[..length] == name.as_bytes() {
-            let member = Member {
-                flags: u16_at(head, 8),
-                method: u16_at(head, 10),
-                crc: u32_at(head, 16),
-                packed: u32_at(head, 20),
-                size: u32_at(head, 24),
-                offset: u32_at(head, 42),
-            };
-            if found.replace(member).is_some() {
-                return Err(broken(format!("{} occurs twice", quoted(name))));
-            }
-        }
+        each(&variable[..length], head)?;
         rest = next;
     }
+    Ok(())
+}
+
+fn find(file: &mut File, name: &str) -> Result<Member> {
+    let mut found = None;
+    each_member(&read_directory(file)?, |member, head| {
+        if member != name.as_bytes() {
+            return Ok(());
+        }
+        let member = Member {
+            flags: u16_at(head, 8),
+            method: u16_at(head, 10),
+            crc: u32_at(head, 16),
+            packed: u32_at(head, 20),
+            size: u32_at(head, 24),
+            offset: u32_at(head, 42),
+        };
+        if found.replace(member).is_some() {
+            return Err(broken(format!("{} occurs twice", quoted(name))));
+        }
+        Ok(())
+    })?;
     let member = found.ok_or_else(|| broken(format!("{} is not in it", quoted(name))))?;
     if [member.packed, member.size, member.offset].contains(&u32::MAX) {
         return Err(broken("it uses zip64".into()));

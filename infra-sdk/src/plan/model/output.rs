@@ -21,7 +21,19 @@ impl OutputChange<'_> {
     /// # Errors
     /// As [`Value::of`].
     pub fn is_sensitive(&self) -> Result<bool> {
-        let any = |raw: Option<&RawValue>| Value::of_part(raw).map(|value| Mark::of(&value).is_any());
-        Ok(any(self.change.before_sensitive)? || any(self.change.after_sensitive)?)
+        Ok(is_marked(self.change.before_sensitive)? || self.stays_sensitive()?)
     }
+
+    /// Whether it is marked as sensitive after the apply. Terraform marks both sides where one is, so that a mark which is
+    /// taken off shows only in files that say it by themselves.
+    ///
+    /// # Errors
+    /// As [`Value::of`].
+    pub fn stays_sensitive(&self) -> Result<bool> {
+        is_marked(self.change.after_sensitive)
+    }
+}
+
+fn is_marked(raw: Option<&RawValue>) -> Result<bool> {
+    Ok(Mark::of(&Value::of_part(raw)?).is_any())
 }

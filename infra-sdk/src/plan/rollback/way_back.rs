@@ -111,14 +111,31 @@ impl WayBack {
         self.steps.is_empty()
     }
 
-    /// The resources that `plan` touches although nothing has to be undone there. A plan that goes the way back has none.
+    /// What `plan` does beyond going the way back, a resource each: it touches one where nothing has to be undone, or
+    /// destroys or forgets one that was only changed. A plan that goes the way back has none.
     pub fn strays(&self, plan: &Plan<'_>) -> Vec<String> {
-        let steps: BTreeSet<&str> = self.steps.iter().map(|step| step.address.as_str()).collect();
-        plan.news()
-            .filter(|resource| resource.mode == Mode::Managed && !resource.change.actions.is_no_op())
-            .filter(|resource| !steps.contains(&*resource.address))
-            .map(|resource| resource.address.to_string())
-            .collect()
+        let strays = plan.news().filter(|resource| resource.mode == Mode::Managed);
+        strays.filter_map(|resource| self.stray(resource)).collect()
+    }
+
+    fn stray(&self, resource: &ResourceChange<'_>) -> Option<String> {
+        let (address, actions) = (&*resource.address, &resource.change.actions);
+        if actions.is_no_op() {
+            return None;
+        }
+        let undone: Vec<&Undo> =
+            self.steps.iter().filter(|step| step.address == address).map(|step| &step.undo).collect();
+        if undone.is_empty() {
+            return Some(address.to_owned());
+        }
+        let any = |wanted: fn(&Undo) -> bool| undone.iter().any(|undo| wanted(undo));
+        let (what, is_meant) = match (actions.deletes(), actions.creates()) {
+            (true, true) => ("replaced", any(|undo| matches!(undo, Undo::Replace))),
+            (true, false) => ("destroyed", any(|undo| matches!(undo, Undo::Destroy))),
+            _ if matches!(actions, Actions::Create | Actions::Update | Actions::Read) => return None,
+            _ => ("forgotten", any(|undo| matches!(undo, Undo::Forget))),
+        };
+        (!is_meant).then(|| format!("{address} (is {what}, which undoes nothing)"))
     }
 }
 
@@ -265,5 +282,19 @@ mod tests {
         let plan = br#"{"format_version":"1.2","resource_changes":[
             {"address":"a.n","change":{"actions":["update"]}},{"address":"a.same","change":{"actions":["delete"]}}]}"#;
         assert_eq!(back.strays(&Plan::parse(plan).unwrap()), ["a.same"]);
+        let undoes_nothing = br#"{"format_version":"1.2","resource_changes":[
+            {"address":"a.n","change":{"actions":["delete"]}},{"address":"a.n","change":{"actions":["delete","create"]}},
+            {"address":"a.made","change":{"actions":["forget"]}},{"address":"a.made","change":{"actions":["delete"]}},
+            {"address":"a.r","change":{"actions":["create","delete"]}},{"address":"a.r","change":{"actions":["update"]}},
+            {"address":"a.gone","change":{"actions":["create"]}}]}"#;
+        let strays = back.strays(&Plan::parse(undoes_nothing).unwrap());
+        assert_eq!(
+            strays,
+            [
+                "a.n (is destroyed, which undoes nothing)",
+                "a.n (is replaced, which undoes nothing)",
+                "a.made (is forgotten, which undoes nothing)"
+            ]
+        );
     }
 }

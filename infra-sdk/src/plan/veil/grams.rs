@@ -44,9 +44,10 @@ impl Grams {
         }
         // Whatever may be escaped is read from every place, because a place alone does not tell where a secret begins.
         let mut from = 0;
-        for (at, _) in text.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\\' | b'%' | b'+')) {
+        for (at, _) in text.iter().enumerate().filter(|(_, byte)| matches!(byte, b'\\' | b'%' | b'+' | b'$'))
+        {
             for start in from.max((at + 1).saturating_sub(LENGTH))..=at {
-                for step in [in_json, in_url] {
+                for step in [in_json, in_url, in_template] {
                     if let Some(gram) = read(text, start, step) {
                         self.meant.set(blank(gram));
                     }
@@ -170,6 +171,14 @@ fn in_url(rest: &[u8]) -> (usize, [u8; 4], usize) {
             _ => as_it_is(b'%'),
         },
         _ => as_it_is(rest[0]),
+    }
+}
+
+/// In the keys of instances Terraform doubles what would begin a template, and escapes the rest as JSON does.
+fn in_template(rest: &[u8]) -> (usize, [u8; 4], usize) {
+    match rest {
+        [b'$', b'$', b'{', ..] | [b'%', b'%', b'{', ..] => (2, [rest[0], 0, 0, 0], 1),
+        _ => in_json(rest),
     }
 }
 

@@ -65,9 +65,24 @@ fn walk(value: &Value<'_>, mark: Mark<'_>, found: &mut impl FnMut(SecretValue)) 
         Value::Array(items) => {
             items.iter().enumerate().for_each(|(index, item)| walk(item, mark.index(index), found));
         }
-        Value::Object(object) => object.iter().for_each(|(key, value)| walk(value, mark.key(key), found)),
+        Value::Object(object) => {
+            for (key, value) in object.iter() {
+                // Most keys are names; one like a token is what somebody hid by marking the map.
+                if mark.is_whole() && is_like_a_token(key) {
+                    found(SecretValue::new(key));
+                }
+                walk(value, mark.key(key), found);
+            }
+        }
         Value::String(text) if mark.is_whole() => found(SecretValue::new(text.as_ref())),
         Value::Number(number) if mark.is_whole() => found(SecretValue::new(number.as_str())),
         _ => {}
     }
+}
+
+/// Whether a key is one that nobody would choose as a name: long, and of letters and digits.
+fn is_like_a_token(key: &str) -> bool {
+    key.len() >= 16
+        && key.bytes().any(|byte| byte.is_ascii_digit())
+        && key.bytes().any(|byte| byte.is_ascii_alphabetic())
 }

@@ -121,6 +121,30 @@ fn a_secret_that_is_escaped_more_than_once_takes_the_text_with_it() {
         veil.cover(&mut all.each_mut());
         assert_eq!(all, [shown, "nothing".to_owned()]);
     }
+    // Also inside of what is no document itself.
+    let script = format!("#!/bin/sh\necho '{}' > cfg\n", json(&once));
+    let shown = veil.apply(&script).into_owned();
+    assert!(!shown.contains("wom") && !shown.contains("tail"), "{shown}");
+    // Nor can it hide among more texts than anybody reads.
+    let crowd: Vec<String> = (0..20_001).map(|number| format!("text {number}")).collect();
+    let crowded = json(&json(&serde_json::json!({ "p": once, "crowd": crowd }).to_string()));
+    let shown = veil.apply(&crowded).into_owned();
+    assert!(!shown.contains("wom") && !shown.contains("tail"), "shown");
     let harmless = json("{\"a\":\"{\\\"b\\\":1}\"}");
     assert_eq!(veil.apply(&harmless), harmless);
+}
+
+#[test]
+fn a_key_like_a_token_in_a_hidden_map_is_hidden_and_a_name_is_not() {
+    let json = br#"{"format_version": "1.2", "output_changes": {"keys": {"actions": ["create"],
+        "after": {"AKIA0EXAMPLE0KEY0ID": "value-of-it", "username": "somebody"}, "after_sensitive": true}}}"#;
+    let veil = Veil::of(&Plan::parse(json).unwrap()).unwrap();
+    assert_eq!(veil.apply("AKIA0EXAMPLE0KEY0ID of somebody, username"), "*** of ***, username");
+}
+
+#[test]
+fn a_secret_in_an_address_is_found_as_terraform_writes_it_there() {
+    let mut veil = Veil::default();
+    veil.add(&SecretValue::new("pa${ss}word-hunter"));
+    assert_eq!(veil.apply("a[\"pa$${ss}word-hunter\"]"), "a[\"***\"]");
 }

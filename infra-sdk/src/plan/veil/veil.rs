@@ -6,6 +6,7 @@ use std::fmt;
 use crate::error::Result;
 use crate::mask::{Masks, SecretSet, patterns};
 use crate::plan::model::Plan;
+use crate::plan::veil::decoded::unescaped;
 use crate::plan::veil::grams::Grams;
 use crate::plan::veil::learn;
 use crate::secret::SecretValue;
@@ -32,6 +33,9 @@ use crate::secret::SecretValue;
 pub struct Veil {
     secrets: SecretSet,
 }
+
+/// What is shorter is not hidden, and holds nothing that is.
+const SHORTEST: usize = 4;
 
 /// How many texts inside of one are looked at.
 const MOST_INNER: usize = 20_000;
@@ -64,7 +68,7 @@ impl Veil {
         // A JSON text may hold texts that are JSON again, or base64 of it: each is shorter than what it comes out of.
         let mut waiting = vec![secret.clone()];
         while let Some(secret) = waiting.pop() {
-            if secret.expose().trim().len() >= 4 && self.secrets.insert(secret.clone()) {
+            if secret.expose().trim().len() >= SHORTEST && self.secrets.insert(secret.clone()) {
                 learn::inside(secret.expose(), &mut |inner| waiting.push(inner));
             }
         }
@@ -80,9 +84,10 @@ impl Veil {
         if self.secrets.len() == 0 {
             return Cow::Borrowed(text);
         }
-        let inner = nested(text);
-        match self.masks_for([text].into_iter().chain(inner.iter().map(String::as_str))) {
-            Some(masks) => hidden_deep(&masks, text, !inner.is_empty()),
+        let inner = Nested::of(text);
+        match self.masks_for([text].into_iter().chain(inner.texts.iter().map(String::as_str))) {
+            Some(masks) => hidden_deep(&masks, text, &inner),
+            None if inner.is_cut => Cow::Owned(HIDDEN.to_owned()),
             None => Cow::Borrowed(text),
         }
     }
@@ -109,17 +114,20 @@ impl Veil {
             let length = rest.iter().take_while(|text| within(text)).count().max(1);
             let (batch, later) = rest.split_at_mut(length);
             // What stands in documents inside of texts is looked for, too; without secrets nobody has to look.
-            let inner: Vec<Vec<String>> = match self.secrets.len() {
+            let inner: Vec<Nested> = match self.secrets.len() {
                 0 => return,
-                _ => batch.iter().map(|text| nested(text)).collect(),
+                _ => batch.iter().map(|text| Nested::of(text)).collect(),
             };
-            let all =
-                batch.iter().map(|text| text.as_str()).chain(inner.iter().flatten().map(String::as_str));
-            if let Some(masks) = self.masks_for(all) {
-                for (text, inner) in batch.iter_mut().zip(&inner) {
-                    if let Cow::Owned(hidden) = hidden_deep(&masks, text, !inner.is_empty()) {
-                        **text = hidden;
-                    }
+            let deeper = inner.iter().flat_map(|inner| &inner.texts).map(String::as_str);
+            let masks = self.masks_for(batch.iter().map(|text| text.as_str()).chain(deeper));
+            for (text, inner) in batch.iter_mut().zip(&inner) {
+                let hidden = match &masks {
+                    Some(masks) => hidden_deep(masks, text, inner),
+                    None if inner.is_cut => Cow::Owned(HIDDEN.to_owned()),
+                    None => continue,
+                };
+                if let Cow::Owned(hidden) = hidden {
+                    **text = hidden;
                 }
             }
             rest = later;
@@ -139,26 +147,60 @@ impl Veil {
     }
 }
 
-/// The texts in a text that is a document or base64, and in those; a secret in them is escaped more than once.
-fn nested(text: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    learn::inside(text, &mut |inner| found.push(inner.expose().to_owned()));
-    let mut at = 0;
-    // Each is shorter than what it comes out of, so this ends; nobody reads a document of more texts than these.
-    while at < found.len() && found.len() < MOST_INNER {
-        let text = found[at].clone();
-        learn::inside(&text, &mut |inner| found.push(inner.expose().to_owned()));
-        at += 1;
-    }
-    found
+/// What stands for a text that is hidden whole.
+const HIDDEN: &str = "***";
+
+/// The texts inside of a text: those in it if it is a document or base64, itself without a layer of escapes, and those
+/// in these. A secret in them is escaped more than once.
+struct Nested {
+    texts: Vec<String>,
+    /// Whether there are more of them than are looked at.
+    is_cut: bool,
 }
 
-/// The text without secrets. One that stays in a text inside of it takes the whole text with it.
-fn hidden_deep<'t>(masks: &Masks, text: &'t str, is_document: bool) -> Cow<'t, str> {
+impl Nested {
+    fn of(text: &str) -> Self {
+        let mut texts = Vec::new();
+        inside(text, &mut texts);
+        let mut at = 0;
+        // Each is shorter than what it comes out of, so this ends.
+        while at < texts.len() {
+            if texts.len() >= MOST_INNER {
+                return Nested { texts, is_cut: true };
+            }
+            let text = texts[at].clone();
+            inside(&text, &mut texts);
+            at += 1;
+        }
+        Nested { texts, is_cut: false }
+    }
+}
+
+fn inside(text: &str, found: &mut Vec<String>) {
+    let before = found.len();
+    let mut keep = |inner: &str| {
+        // Shorter than any secret that is hidden.
+        if inner.len() >= SHORTEST {
+            found.push(inner.to_owned());
+        }
+    };
+    learn::inside(text, &mut |inner| keep(inner.expose()));
+    // A document gives its texts without their escapes; another text, such as a script, may hold one that does not.
+    if found.len() == before {
+        found.extend(unescaped(text));
+    }
+}
+
+/// The text without a secret in it. One that stays in a text inside of it takes the whole text with it, and so do more
+/// texts inside than anybody looks at: nobody reads a document of so many.
+fn hidden_deep<'t>(masks: &Masks, text: &'t str, inner: &Nested) -> Cow<'t, str> {
+    if inner.is_cut {
+        return Cow::Owned(HIDDEN.to_owned());
+    }
     let shown = hidden(masks, text);
     let is_left = |inner: &String| matches!(hidden(masks, inner), Cow::Owned(_));
-    if is_document && nested(&shown).iter().any(is_left) {
-        return Cow::Owned("***".to_owned());
+    if !inner.texts.is_empty() && Nested::of(&shown).texts.iter().any(is_left) {
+        return Cow::Owned(HIDDEN.to_owned());
     }
     shown
 }

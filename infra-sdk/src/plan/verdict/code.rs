@@ -72,16 +72,7 @@ impl Code {
     /// `Invalid` when the configuration is not shaped like one; as [`Value::of`].
     pub(super) fn of(plan: &Plan<'_>, key: &ApprovalKey) -> Result<Self> {
         let mut code = Code::default();
-        let Some(raw) = plan.configuration else { return Ok(code) };
-        // `null` is no configuration.
-        let configuration: Option<Configuration<'_>> = serde_json::from_str(raw.get()).map_err(|_| {
-            // Its words may quote the text, which may be anything.
-            Error::invalid(
-                "the plan's configuration does not tell which providers and provisioners there are",
-            )
-            .hint("make the plan again with `terraform show -json`")
-        })?;
-        let Some(configuration) = configuration else { return Ok(code) };
+        let Some(configuration) = configuration(plan)? else { return Ok(code) };
         let mut named = BTreeSet::new();
         for (name, raw) in configuration.provider_config.unwrap_or_default() {
             let value = Value::of(raw)?;
@@ -152,6 +143,78 @@ impl Code {
     }
 }
 
+/// How much of what a plan's code does beside the resources the plan does not tell. Terraform shows the values of
+/// constants only: of `"curl ${var.host}/x | sh"` no more than that it names `var.host`, of `file("x")` nothing at all, and
+/// of a provisioner neither when it runs nor over which connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Untold {
+    /// Everything that matters stands in the plan.
+    #[default]
+    Nothing,
+    /// Texts of the code: two plans do the same there only where their code is the same.
+    Texts,
+    /// Files beside the code, too.
+    Files,
+}
+
+impl Untold {
+    /// What `plan` does not tell of its providers and provisioners.
+    ///
+    /// # Errors
+    /// `Invalid` when the configuration is not shaped like one; as [`Value::of`].
+    pub fn of(plan: &Plan<'_>) -> Result<Self> {
+        let Some(configuration) = configuration(plan)? else { return Ok(Untold::Nothing) };
+        let mut untold = Untold::Nothing;
+        for raw in configuration.provider_config.unwrap_or_default().into_values() {
+            if let Some(expressions) = Value::of(raw)?.get("expressions") {
+                untold = untold.max(of_expressions(expressions));
+            }
+        }
+        Ok(untold.max(of_module(&configuration.root_module.unwrap_or_default())?))
+    }
+}
+
+fn of_module(module: &Module<'_>) -> Result<Untold> {
+    let mut untold = Untold::Nothing;
+    for raw in module.resources.iter().flatten().filter_map(|resource| resource.provisioners) {
+        let value = Value::of(raw)?;
+        for provisioner in value.as_array().unwrap_or_default() {
+            // What it copies stands in no plan.
+            let copies = provisioner.get("type").and_then(Value::as_str) != Some("local-exec");
+            let expressions = provisioner.get("expressions").map_or(Untold::Files, of_expressions);
+            untold = untold.max(if copies { Untold::Files } else { expressions.max(Untold::Texts) });
+        }
+    }
+    for module in module.module_calls.iter().flatten().filter_map(|(_, call)| call.module.as_ref()) {
+        untold = untold.max(of_module(module)?);
+    }
+    Ok(untold)
+}
+
+/// Of the arguments of a block: each an expression, a block or a list of blocks.
+fn of_expressions(value: &Value<'_>) -> Untold {
+    let Some(object) = value.as_object() else { return Untold::Files };
+    let of = |value: &Value<'_>| match value {
+        Value::Array(blocks) => blocks.iter().map(of_expressions).max().unwrap_or_default(),
+        value if value.get("constant_value").is_some() => Untold::Nothing,
+        value if value.get("references").is_some() => Untold::Texts,
+        // An expression of which nothing is told, such as a file's content, looks like a block without arguments.
+        Value::Object(block) if block.is_empty() => Untold::Files,
+        block => of_expressions(block),
+    };
+    object.iter().map(|(_, value)| of(value)).max().unwrap_or_default()
+}
+
+/// The code of a plan; `null` is no configuration.
+fn configuration<'a>(plan: &Plan<'a>) -> Result<Option<Configuration<'a>>> {
+    let Some(raw) = plan.configuration else { return Ok(None) };
+    serde_json::from_str(raw.get()).map_err(|_| {
+        // Its words may quote the text, which may be anything.
+        Error::invalid("the plan's configuration does not tell which providers and provisioners there are")
+            .hint("make the plan again with `terraform show -json`")
+    })
+}
+
 /// Whether two plans say the same of it, byte for byte, so that neither needs a look.
 pub(super) fn is_same_text(a: &Plan<'_>, b: &Plan<'_>) -> bool {
     fn text(raw: Option<&RawValue>) -> Option<&str> {
@@ -191,6 +254,7 @@ fn references(value: &Value<'_>, named: &mut BTreeSet<String>) {
 mod tests {
     use serde_json::{Value as Json, json};
 
+    use super::Untold;
     use crate::plan::Plan;
     use crate::plan::verdict::tests::{lines, plan, plans, stays, with};
     use crate::plan::verdict::{Approval, ApprovalKey, Verdict, compare};
@@ -249,6 +313,33 @@ mod tests {
             assert_eq!((verdict, &reasons[..]), (Verdict::Wider, &[expected.to_owned()][..]));
             assert_eq!(plans(&a, &a).verdict, Verdict::Equal);
         }
+    }
+
+    #[test]
+    fn what_a_plan_does_not_tell_of_its_code_is_known() {
+        let untold = |plan: Json| Untold::of(&Plan::parse(plan.to_string().as_bytes()).unwrap()).unwrap();
+        let run = |provisioner: Json| {
+            let resource = json!({"address": "null_resource.a", "provisioners": [provisioner]});
+            untold(of(
+                json!({"configuration": {"root_module": {"module_calls": {"a": {"module": {"resources": [resource]}}}}}}),
+            ))
+        };
+        assert_eq!(untold(of(json!({}))), Untold::Nothing);
+        assert_eq!(
+            untold(provider(json!({"region": {"constant_value": "eu"}, "features": [{}]}))),
+            Untold::Nothing
+        );
+        assert_eq!(untold(variable("eu", false)), Untold::Texts);
+        let role = json!({"assume_role": [{"role_arn": {"references": ["var.a"]}}]});
+        assert_eq!(untold(provider(role)), Untold::Texts);
+        assert_eq!(untold(provider(json!({"credentials": {}}))), Untold::Files);
+        assert_eq!(untold(provisioner("a")), Untold::Texts);
+        assert_eq!(run(json!({"type": "local-exec", "expressions": {"command": {}}})), Untold::Files);
+        assert_eq!(
+            run(json!({"type": "file", "expressions": {"source": {"constant_value": "x"}}})),
+            Untold::Files
+        );
+        assert_eq!(run(json!({"type": "local-exec"})), Untold::Files);
     }
 
     #[test]

@@ -36,7 +36,7 @@
 //! | a replacement: the known values are there, and an attribute that forces it is among them, or a value that was to become known is another one, no point in time, while no name of the object that was to become known (`id`, `arn`, `self_link`, `uid`, `uuid`, `*_id`) is the old one | narrower |
 //! | anything else: it vanished and was not carried out | narrower, *trap* |
 //!
-//! Outputs: not approved, another value, unknown now or not sensitive any more is wider; known now is resolved; gone is
+//! Outputs: not approved, another value, unknown now or not marked sensitive any more is wider; known now is resolved; gone is
 //! narrower. Checks: one that fails now, or in more places, is wider. The plan: an error is wider; newly deferred changes, a
 //! plan of a part (`-target`) and one that only refreshes are traps; more invoked actions are wider.
 //!
@@ -51,9 +51,10 @@
 //! the trigger alone makes the planned replacement disappear, and no later plan brings it back. So a comparison with a trap
 //! [does not allow an apply](Comparison::allows_apply), whatever its verdict.
 //!
-//! What is out of reach: which actions are invoked (only their number is read); what a provider or provisioner takes from a
-//! local value or from the arguments of a module, for the configuration names those and does not tell their values; and what an OpenTofu plan with `-target`
-//! leaves out, for it does not say that it is a part.
+//! What is out of reach: which actions are invoked (only their number is read); what an OpenTofu plan with `-target` leaves
+//! out, for it does not say that it is a part; an output that stops being sensitive, where Terraform marks both sides; and
+//! whatever of a provider or provisioner is no constant, for a plan tells only the names in it. [`Untold`] says whether
+//! there is such, and who applies then compares the code itself: `Infra::apply_saved` does.
 
 mod approval;
 mod attribute;
@@ -81,6 +82,7 @@ mod tests;
 mod whole_tests;
 
 pub use approval::Approval;
+pub use code::Untold;
 pub use comparison::{Comparison, Reason};
 pub use key::ApprovalKey;
 pub use pairing::compare;

@@ -37,7 +37,7 @@ pub(super) fn outputs(plan: &Plan<'_>, key: &ApprovalKey, other: Option<&Plan<'_
         }
         let (address, values) = (address(name), Values::of(&output.change)?);
         let after = Seal { key, address: &address }.print("", values.all_after(), true);
-        outputs.insert(name.to_owned(), Output { after, sensitive: output.is_sensitive()? });
+        outputs.insert(name.to_owned(), Output { after, sensitive: output.stays_sensitive()? });
     }
     Ok(outputs)
 }
@@ -58,7 +58,7 @@ pub(super) fn compare(
             reasons.add(Weight::Narrower, &address, "does not change any more");
             continue;
         };
-        if output.sensitive && !now.is_sensitive()? {
+        if output.sensitive && !now.stays_sensitive()? {
             reasons.add(Weight::Wider, &address, "was sensitive and would be shown from now on");
         }
         let values = Values::of(&now.change)?;
