@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -119,6 +119,10 @@ impl<'a> Ask<'a> {
             for (name, value) in &self.headers {
                 request = request.header(name, value);
             }
+            // Not every client's library says that it sends nothing, and not every registry takes silence for it.
+            if self.is_empty() && !matches!(self.method, Method::GET | Method::HEAD) {
+                request = request.header(CONTENT_LENGTH, "0");
+            }
             let said = header.as_ref().filter(|_| own);
             if let Some(said) = said {
                 request = request.header(AUTHORIZATION, said);
@@ -176,12 +180,15 @@ impl<'a> Ask<'a> {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        matches!(self.sent, Sent::Nothing | Sent::Blob { length: 0, .. })
+    }
+
     async fn once(&self, request: reqwest::RequestBuilder) -> Result<Response> {
         let moved = Arc::new(AtomicU64::new(0));
         let request = match self.sent {
-            Sent::Nothing => request,
+            Sent::Nothing | Sent::Blob { length: 0, .. } => request,
             Sent::Bytes(bytes) => request.body(bytes.to_vec()),
-            Sent::Blob { length: 0, .. } => request.body(Vec::new()),
             Sent::Blob { source, from, length } => {
                 let body = BlobBody::new(source.open_at(from)?, length, moved.clone());
                 request.body(reqwest::Body::wrap(body))
