@@ -231,7 +231,7 @@ async fn an_upload_that_goes_on_elsewhere_is_not_told_who_asks() {
     assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("not safe"), "{error:?}");
 }
 
-/// Stands before a registry and breaks each connection that has carried so many bytes, the first three times.
+/// Stands before a registry and breaks each connection that has carried so many bytes, the first two times.
 pub(crate) struct Breaking {
     address: SocketAddr,
     breaks: Arc<AtomicUsize>,
@@ -254,7 +254,7 @@ impl Breaking {
                     let mut piece = vec![0; 16 << 10];
                     while let Ok(read @ 1..) = client.read(&mut piece) {
                         passed += read as u64;
-                        if passed > bytes && count.load(Ordering::SeqCst) < 3 {
+                        if passed > bytes && count.load(Ordering::SeqCst) < 2 {
                             count.fetch_add(1, Ordering::SeqCst);
                             break;
                         }

@@ -17,6 +17,9 @@ use crate::registry::refused;
 /// More redirections than this lead nowhere.
 const HOPS: usize = 5;
 
+/// Who is refused more often, with something new each time, is refused for good.
+const REFUSALS: u8 = 2;
+
 /// What is sent with a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Sent<'a> {
@@ -111,8 +114,8 @@ impl<'a> Ask<'a> {
     pub(super) async fn attempt(&self, good: &[StatusCode]) -> Result<Response> {
         let mut url = self.url.clone();
         let mut hops = 0;
-        let mut fresh = false;
-        let mut header = self.registry.auth.header(&self.scope, false).await?;
+        let mut refusals = 0;
+        let mut header = self.registry.auth.header(&self.scope, None).await?;
         loop {
             let own = self.registry.place.is_own(&url);
             let mut request = self.registry.client.request(self.method.clone(), url.clone());
@@ -131,14 +134,9 @@ impl<'a> Ask<'a> {
             let status = response.status();
             if status == StatusCode::UNAUTHORIZED && own {
                 self.registry.auth.learn(&self.registry.place, response.headers())?;
-                let next = match said {
-                    Some(_) if fresh => None,
-                    said => {
-                        fresh = said.is_some();
-                        self.registry.auth.header(&self.scope, fresh).await?
-                    }
-                };
-                if next.is_none() {
+                let next = self.registry.auth.header(&self.scope, said).await?;
+                refusals += u8::from(said.is_some());
+                if next.is_none() || next == header || refusals > REFUSALS {
                     return Err(self.refused(response).await);
                 }
                 header = next;
