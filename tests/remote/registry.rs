@@ -135,6 +135,19 @@ async fn an_image_is_promoted_by_its_digest_from_one_docker_registry_to_another(
 }
 
 #[tokio::test]
+async fn docker_registry_is_only_asked_about_an_unchanged_image() {
+    let (docker, scratch) = (DockerRegistry::start(), Scratch::new("unchanged"));
+    let (image, registry) = (image(&scratch, 5_000_000).await, open(&docker.place()));
+    let tags = ["v1".parse().unwrap()];
+    images::push(&registry, &image, &tags).await.unwrap();
+    let first = docker.requests().len();
+    let report = images::push(&registry, &image, &tags).await.unwrap();
+    let again = docker.requests().split_off(first);
+    assert_eq!((report.uploaded, report.skipped), (0, 2));
+    assert!(again.len() == 4 && again.iter().all(|request| request.starts_with("HEAD ")), "{again:?}");
+}
+
+#[tokio::test]
 async fn docker_registry_gets_a_blob_whole_though_connections_break() {
     let (docker, scratch) = (DockerRegistry::start(), Scratch::new("broken"));
     let image = image(&scratch, 3_000_000).await;

@@ -1,5 +1,6 @@
 //! Docker's own registry in a process of its own, on a free port and an empty folder, ended with its value.
 
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -42,18 +43,19 @@ impl DockerRegistry {
         let port = port.expect("the loopback interface has a free port").port();
         let storage = scratch.join("storage");
         let config = format!(
-            "version: 0.1\nlog:\n  level: error\n  accesslog:\n    disabled: true\n\
+            "version: 0.1\nlog:\n  level: error\n\
              storage:\n  filesystem:\n    rootdirectory: {}\n\
              http:\n  addr: 127.0.0.1:{port}\n  secret: not-a-secret\n{}",
             storage.display(),
             more(&scratch)
         );
         let config = scratch.write("config.yml", config);
+        let log = std::fs::File::create(scratch.join("log")).expect("the scratch folder is writable");
         let mut child = std::process::Command::new("docker-registry")
             .arg("serve")
             .arg(&config)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log)
             .stderr(Stdio::null())
             .spawn()
             .expect("docker-registry starts; it is the Debian package `docker-registry`");
@@ -75,9 +77,27 @@ impl DockerRegistry {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Where it keeps what it has.
-    pub fn storage(&self) -> std::path::PathBuf {
-        self.scratch.join("storage")
+    /// The requests so far, each as `METHOD /path`, in the order they were answered.
+    pub fn requests(&self) -> Vec<String> {
+        // A last request of our own: what came before it is in the log when it is.
+        let mark = format!("/v2/?mark={}", infra_sdk::id::short().expect("the system has randomness"));
+        let ask = || -> std::io::Result<()> {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            write!(stream, "GET {mark} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+            std::io::copy(&mut stream, &mut std::io::sink()).map(drop)
+        };
+        ask().expect("the registry answers");
+        let begin = Instant::now();
+        loop {
+            let log = std::fs::read_to_string(self.scratch.join("log")).expect("it is ours");
+            if log.contains(&mark) {
+                let asked = log.lines().filter_map(|line| line.split('"').nth(1));
+                let asked = asked.filter(|request| !request.contains("?mark=") && request.contains(" /v2/"));
+                return asked.map(|request| request.trim_end_matches(" HTTP/1.1").to_owned()).collect();
+            }
+            assert!(begin.elapsed() < Duration::from_secs(30), "the registry does not write its log");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
 
