@@ -1,11 +1,13 @@
 //! What the test tiers share: the checkout, scratch folders, running programs to their end, and stand-ins for services.
 
 mod checkout;
+mod docker_registry;
 pub mod github;
 mod moto;
 mod nacl;
 mod prism;
 mod recorder;
+pub mod registry;
 mod run;
 mod scratch;
 pub mod service;
@@ -13,6 +15,7 @@ mod tools;
 mod worker_api;
 
 pub use checkout::{files, repo, sources};
+pub use docker_registry::{DockerRegistry, PASSWORD, USER};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};
 pub use prism::Prism;

@@ -12,9 +12,12 @@
 //! ```
 
 mod build;
+mod built;
+mod copy;
 mod extract;
 mod fetch;
 mod files;
+mod index;
 mod inside;
 mod layer;
 mod layout;
@@ -22,12 +25,18 @@ pub mod oci;
 mod push;
 mod registry;
 mod spec;
+mod together;
+mod transfer;
 mod unpack;
 
-pub use build::{BuildPlan, BuiltImage, build, plan};
+pub use build::{BuildPlan, build, plan};
+pub use built::{BuiltImage, PlatformImage};
+pub use copy::{CopyPlan, CopyReport, copy, plan_copy};
+pub use index::{IndexPlan, build_all, plan_index};
 pub use layout::Layout;
 pub use oci::Platform;
 pub use push::{PushPlan, PushReport, plan_push, push};
-pub use registry::{BlobSource, ImageRegistry, Reference, StoredManifest};
+pub use registry::{BlobSource, ImageRegistry, OnRead, Reference, StoredManifest};
 pub use spec::ImageSpec;
-pub use unpack::{ImageInfo, UnpackedImage, inspect, pull};
+pub use transfer::{Progress, TransferOptions};
+pub use unpack::{ImageInfo, UnpackedImage, inspect, inspect_for, platforms, pull, pull_for};

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::file::{self, FileLock, failed};
+use crate::images::oci::Descriptor;
 use crate::images::{BlobSource, ImageRegistry, Layout, Reference, StoredManifest};
 use crate::names::{ImageName, Tag};
 
@@ -60,6 +61,14 @@ impl LocalRegistry {
         Layout::create(layout.folder())
     }
 
+    /// What the image's index says of a manifest.
+    fn listed(&self, image: &ImageName, at: &Reference) -> Result<Option<Descriptor>> {
+        Ok(self.layout(image).index()?.manifests.into_iter().find(|manifest| match at {
+            Reference::Tag(tag) => manifest.tag() == Some(tag.as_str()),
+            Reference::Digest(digest) => manifest.digest == *digest,
+        }))
+    }
+
     /// Changes of one image happen one after the other, also between processes.
     fn lock(&self, image: &ImageName) -> Result<FileLock> {
         let lock = FileLock::acquire(&self.root.join(format!(".{}.lock", folder_name(image))))?;
@@ -78,6 +87,11 @@ impl ImageRegistry for LocalRegistry {
         &self.name
     }
 
+    /// The layout folder, which other tools read under this path.
+    fn address(&self, image: &ImageName) -> String {
+        self.layout(image).folder().display().to_string()
+    }
+
     async fn has_blob(&self, image: &ImageName, digest: &Digest) -> Result<bool> {
         Ok(self.layout(image).has_blob(digest))
     }
@@ -85,6 +99,17 @@ impl ImageRegistry for LocalRegistry {
     async fn put_blob(&self, image: &ImageName, digest: &Digest, content: BlobSource<'_>) -> Result<()> {
         // Blobs need no lock: each is written beside its place, and its place says its content.
         self.layout_to_write(image)?.put_blob(digest, content)
+    }
+
+    /// Mounts from folders of the same root only.
+    async fn mount_blob(&self, image: &ImageName, digest: &Digest, from: &str) -> Result<bool> {
+        let source = Layout::at(from);
+        if source.folder().parent() != Some(&self.root) || !source.has_blob(digest) {
+            return Ok(false);
+        }
+        let path = source.blob_path(digest);
+        self.layout_to_write(image)?.put_blob(digest, BlobSource::File(&path))?;
+        Ok(true)
     }
 
     async fn get_blob(
@@ -117,14 +142,15 @@ impl ImageRegistry for LocalRegistry {
     }
 
     async fn get_manifest(&self, image: &ImageName, at: &Reference) -> Result<Option<StoredManifest>> {
-        let layout = self.layout(image);
-        let listed = layout.index()?.manifests.into_iter().find(|manifest| match at {
-            Reference::Tag(tag) => manifest.tag() == Some(tag.as_str()),
-            Reference::Digest(digest) => manifest.digest == *digest,
-        });
-        let Some(listed) = listed else { return Ok(None) };
-        let content = file::read(&layout.blob_path(&listed.digest), MANIFEST_LIMIT)?;
+        let Some(listed) = self.listed(image, at)? else { return Ok(None) };
+        let content = file::read(&self.layout(image).blob_path(&listed.digest), MANIFEST_LIMIT)?;
         Ok(content.map(|content| StoredManifest { content, media_type: listed.media_type }))
+    }
+
+    async fn head_manifest(&self, image: &ImageName, at: &Reference) -> Result<Option<Digest>> {
+        let layout = self.layout(image);
+        let listed = self.listed(image, at)?.map(|listed| listed.digest);
+        Ok(listed.filter(|digest| layout.has_blob(digest)))
     }
 
     async fn tags(&self, image: &ImageName) -> Result<Vec<Tag>> {
@@ -145,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::ErrorKind;
-    use crate::images::oci::{self, Config, Descriptor, Manifest, RootFs, RunConfig};
+    use crate::images::oci::{self, Config, Manifest, RootFs, RunConfig};
     use crate::images::{self, BuiltImage, ImageSpec, Platform};
 
     fn scratch() -> PathBuf {
@@ -278,6 +304,36 @@ mod tests {
         for gone in ["a/old", "b/x", "b/.wh..wh..opq", "a/.wh.old"] {
             assert!(!into.join(gone).exists(), "{gone} is there");
         }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_image_is_copied_by_its_digest_with_all_its_platforms() {
+        let root = scratch();
+        executable(&root.join("dist/bin/server"));
+        let specs = ["arm64", "amd64"].map(|machine| {
+            let spec = ImageSpec::new("shop-api/app".parse().unwrap(), root.join("dist"), ["bin/server"]);
+            spec.platform(Platform::linux(machine))
+        });
+        let image = images::build_all(&specs, &root.join("out")).await.unwrap();
+        let (one, two) = (LocalRegistry::new(root.join("one")), LocalRegistry::new(root.join("two")));
+        images::push(&one, &image, &[]).await.unwrap();
+        let tags = ["live".parse().unwrap()];
+        let report = images::copy(&one, &two, &image.name, image.digest(), &tags).await.unwrap();
+        // Both platforms have the same files, and so one layer.
+        assert_eq!((report.sent, report.mounted, report.skipped), (3, 0, 0));
+        let again = images::copy(&one, &two, &image.name, image.digest(), &tags).await.unwrap();
+        assert_eq!((again.sent, again.skipped, again.tags.len()), (0, 3, 0));
+        let arm = Platform::linux("arm64");
+        let info = images::inspect_for(&two, &image.name, image.digest(), &arm).await.unwrap();
+        assert_eq!(info.platform, arm);
+
+        let layer = one.layout(&image.name).blob_path(image.layers().next().unwrap());
+        fs::write(layer, "damaged").unwrap();
+        let three = LocalRegistry::new(root.join("three"));
+        let error = images::copy(&one, &three, &image.name, image.digest(), &tags).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+        assert!(three.tags(&image.name).await.unwrap().is_empty());
         fs::remove_dir_all(root).unwrap();
     }
 
