@@ -15,19 +15,27 @@ mod build;
 mod extract;
 mod fetch;
 mod files;
+mod findings;
 mod inside;
 mod layer;
 mod layout;
 pub mod oci;
 mod push;
 mod registry;
+mod repository;
+mod scan;
 mod spec;
 mod unpack;
 
 pub use build::{BuildPlan, BuiltImage, build, plan};
+pub use findings::{Finding, Findings, ScanReport, Severity};
 pub use layout::Layout;
 pub use oci::Platform;
 pub use push::{PushPlan, PushReport, plan_push, push};
 pub use registry::{BlobSource, ImageRegistry, Reference, StoredManifest};
+pub use repository::{
+    Repositories, RepositoriesReport, RepositoryChange, RepositoryPlan, RepositorySpec,
+};
+pub use scan::{ImageScanner, ScanStart, ScanState, ScanWait, scan};
 pub use spec::ImageSpec;
 pub use unpack::{ImageInfo, UnpackedImage, inspect, pull};
