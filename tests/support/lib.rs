@@ -1,5 +1,6 @@
 //! What the test tiers share: the checkout, scratch folders, running programs to their end, and stand-ins for services.
 
+mod aws_fake;
 mod checkout;
 pub mod github;
 mod moto;
@@ -12,6 +13,7 @@ pub mod service;
 mod tools;
 mod worker_api;
 
+pub use aws_fake::{AwsFake, Step};
 pub use checkout::{files, repo, sources};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};

@@ -27,7 +27,7 @@ mod ssm_limits;
 
 pub use connect::Aws;
 #[cfg(feature = "aws-ecr")]
-pub use ecr::Ecr;
+pub use ecr::{Ecr, EcrRegistry};
 pub use identity::Identity;
 #[cfg(feature = "aws-secrets-manager")]
 pub use secrets_manager::SecretsManagerSecrets;

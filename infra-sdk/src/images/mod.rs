@@ -11,7 +11,10 @@
 //! # }
 //! ```
 
+mod archive;
 mod build;
+mod dockerfile;
+mod engine;
 mod extract;
 mod fetch;
 mod files;
@@ -28,6 +31,8 @@ mod spec;
 mod unpack;
 
 pub use build::{BuildPlan, BuiltImage, build, plan};
+pub use dockerfile::{DockerfilePlan, DockerfileSpec, plan_dockerfile};
+pub use engine::{Command, Engine};
 pub use findings::{Finding, Findings, ScanReport, Severity};
 pub use layout::Layout;
 pub use oci::Platform;

@@ -39,6 +39,16 @@ impl EcrHost {
         })
     }
 
+    /// The registry of an account, in the partition of its region.
+    pub(super) fn usual(account: &str, region: &str) -> Self {
+        let suffix = match region.split('-').next() {
+            Some("cn") => "amazonaws.com.cn",
+            Some("eusc") => "amazonaws.eu",
+            _ => "amazonaws.com",
+        };
+        EcrHost { account: account.into(), region: region.into(), service: "dkr.ecr", suffix }
+    }
+
     /// The registry that a token's `proxyEndpoint` names.
     pub(super) fn of_endpoint(endpoint: &str, region: &str) -> Result<Self> {
         let host = endpoint.strip_prefix("https://").map(|host| host.trim_end_matches('/'));

@@ -5,10 +5,10 @@ mod host;
 mod lifecycle;
 mod place;
 mod pull;
-// mod registry;
+mod registry;
 mod repository;
 mod scan;
 mod token;
 
 pub use place::Ecr;
-// pub use registry::EcrRegistry;
+pub use registry::EcrRegistry;

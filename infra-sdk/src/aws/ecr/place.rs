@@ -38,6 +38,11 @@ impl Ecr {
         Self::made(aws, None, None)
     }
 
+    /// Whether `place`, as `host` or `host/prefix`, is a registry of ECR.
+    pub fn is_place(place: &str) -> bool {
+        EcrHost::parse(place.split('/').next().unwrap_or(place)).is_some()
+    }
+
     /// The registry that `place` names as `host` or `host/prefix`; `None` when it is not one of ECR.
     ///
     /// # Errors

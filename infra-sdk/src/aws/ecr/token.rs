@@ -20,7 +20,7 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 
 /// What a registry of ECR is spoken to with.
 #[derive(Clone, Debug)]
-pub(super) struct Login {
+pub(super) struct EcrLogin {
     pub(super) user: String,
     pub(super) password: SecretValue,
     /// The registry as `https://host`.
@@ -36,7 +36,7 @@ pub(super) struct Login {
 #[derive(Debug)]
 pub(super) struct Tokens {
     ecr: Ecr,
-    kept: Mutex<Option<Login>>,
+    kept: Mutex<Option<EcrLogin>>,
 }
 
 impl Tokens {
@@ -46,7 +46,7 @@ impl Tokens {
 
     /// The token that is kept, or a new one: if that one expires soon, or if it must be `fresh`, because the registry did
     /// not take it.
-    pub(super) async fn login(&self, fresh: bool) -> Result<Login> {
+    pub(super) async fn login(&self, fresh: bool) -> Result<EcrLogin> {
         // Those that come meanwhile wait for the one answer.
         let mut kept = self.kept.lock().await;
         if let Some(login) = kept.as_ref().filter(|login| !fresh && login.lasts(SystemTime::now())) {
@@ -57,7 +57,7 @@ impl Tokens {
         Ok(login)
     }
 
-    async fn ask(&self) -> Result<Login> {
+    async fn ask(&self) -> Result<EcrLogin> {
         let call = Call { action: "ecr:GetAuthorizationToken", on: &self.ecr.name };
         let answer = client(&self.ecr.aws).await?.get_authorization_token().send().await;
         let answer = answer.map_err(|error| fault(call, &error))?;
@@ -87,14 +87,14 @@ impl Tokens {
     }
 }
 
-impl Login {
+impl EcrLogin {
     fn lasts(&self, now: SystemTime) -> bool {
         self.expires.duration_since(now).is_ok_and(|left| left > MARGIN)
     }
 }
 
 /// Reads `base64(user:password)`.
-fn decoded(data: &AuthorizationData) -> Option<Login> {
+fn decoded(data: &AuthorizationData) -> Option<EcrLogin> {
     let text = STANDARD.decode(data.authorization_token()?).ok()?;
     let text = String::from_utf8(text).ok()?;
     let (user, password) = text.split_once(':')?;
@@ -103,7 +103,7 @@ fn decoded(data: &AuthorizationData) -> Option<Login> {
     }
     // Without an end it is used once.
     let expires = data.expires_at.and_then(|time| time.try_into().ok()).unwrap_or(SystemTime::UNIX_EPOCH);
-    Some(Login {
+    Some(EcrLogin {
         user: user.to_owned(),
         password: SecretValue::new(password),
         registry: data.proxy_endpoint()?.to_owned(),

@@ -12,5 +12,8 @@ mod targets;
 pub(super) mod vault;
 
 pub(super) use clouds::Clouds;
+pub(super) use images::{
+    copies as image_copies, repositories as image_repositories, scanner as image_scanner,
+};
 pub(super) use ports::{Choice, choose};
 pub(super) use stores::open as open_store;
