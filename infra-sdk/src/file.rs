@@ -144,6 +144,11 @@ impl Temporary {
         Ok(Temporary { file, path: temporary, done: false })
     }
 
+    /// Where it stands until then.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Moves the file to its place, replacing what stands there.
     ///
     /// # Errors

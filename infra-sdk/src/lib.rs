@@ -36,10 +36,14 @@ pub mod mask;
 pub mod process;
 pub mod retry;
 pub mod tree;
-#[cfg(any(feature = "github", feature = "cloudflare"))]
+#[cfg(any(feature = "github", feature = "cloudflare", feature = "registry"))]
 #[cfg_attr(
-    not(any(test, all(feature = "github", feature = "cloudflare"))),
-    expect(dead_code, reason = "each of the two needs a part of it")
+    not(any(test, all(feature = "github", feature = "cloudflare", feature = "registry"))),
+    expect(dead_code, reason = "each of the three needs a part of it")
+)]
+#[cfg_attr(
+    not(any(test, feature = "github", feature = "cloudflare")),
+    expect(unused_imports, reason = "a registry speaks no plain JSON")
 )]
 pub(crate) mod http;
 

@@ -108,7 +108,7 @@ async fn or_cancelled<T>(cancel: &CancelToken, work: impl Future<Output = T>) ->
 }
 
 /// A random part of a pause; all of it when the system has no randomness to give.
-fn part_of(delay: Duration) -> Duration {
+pub(crate) fn part_of(delay: Duration) -> Duration {
     match crate::id::random::<4>() {
         Ok(bytes) => delay.mul_f64(f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)),
         Err(_) => delay,

@@ -118,7 +118,7 @@ impl Answer {
 }
 
 /// Text of others, made fit for a message: on one line, without control characters, not too long.
-pub(super) fn one_line(text: &str, most: usize) -> String {
+pub(crate) fn one_line(text: &str, most: usize) -> String {
     let shown = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     let mut line: String = shown.clone().take(most).collect();
     if shown.count() > most {

@@ -1,12 +1,12 @@
 //! One service: where it is, who asks, and what every request carries.
 
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::base::Base;
+use crate::http::tls::install_tls;
 use crate::http::{Call, Method, Path};
 use crate::mask::Masks;
 use crate::secret::SecretValue;
@@ -92,14 +92,6 @@ impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Api").field("service", &self.service).field("base", &self.base.authority()).finish()
     }
-}
-
-/// rustls wants its cryptography chosen once in a process; who chose before, chose well.
-fn install_tls() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 fn default_headers(

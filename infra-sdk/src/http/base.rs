@@ -5,11 +5,11 @@ use crate::names::quoted;
 
 /// A checked address that ends with a slash.
 #[derive(Clone, Debug)]
-pub(super) struct Base(reqwest::Url);
+pub(crate) struct Base(reqwest::Url);
 
 impl Base {
     /// Checks `text`: `https`, or `http` to this machine; no user, query or fragment.
-    pub(super) fn parse(service: &str, text: &str) -> Result<Self> {
+    pub(crate) fn parse(service: &str, text: &str) -> Result<Self> {
         let refuse = |why: &str| {
             Err(Error::invalid(format!("the address of {service} {why}"))
                 .with("address", quoted(text))
@@ -37,12 +37,17 @@ impl Base {
     }
 
     /// Whether requests stay on this machine.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         is_loopback(&self.0)
     }
 
+    /// The address itself.
+    pub(crate) fn url(&self) -> &reqwest::Url {
+        &self.0
+    }
+
     /// Host, and the port where it is not the usual one.
-    pub(super) fn authority(&self) -> String {
+    pub(crate) fn authority(&self) -> String {
         let host = self.0.host_str().unwrap_or_default();
         match self.0.port() {
             Some(port) => format!("{host}:{port}"),
@@ -51,7 +56,7 @@ impl Base {
     }
 
     /// The address of `path` below this one; `None` if it would lie elsewhere.
-    pub(super) fn below(&self, path: &str, query: &str) -> Option<reqwest::Url> {
+    pub(crate) fn below(&self, path: &str, query: &str) -> Option<reqwest::Url> {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path()));
         url.set_query(Some(query).filter(|query| !query.is_empty()));
@@ -59,7 +64,8 @@ impl Base {
     }
 }
 
-fn is_loopback(url: &reqwest::Url) -> bool {
+/// Whether an address is on this machine.
+pub(crate) fn is_loopback(url: &reqwest::Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     address.is_ok_and(|address| address.is_loopback()) || host == "localhost"

@@ -1,13 +1,14 @@
-//! Talking to JSON services over HTTP: one client, one request at a time, one way to fail.
+//! Talking to services over HTTP: one client for those that speak JSON, one request at a time, one way to fail.
 
-mod answer;
+pub(crate) mod answer;
 mod api;
-mod base;
+pub(crate) mod base;
 mod call;
-mod path;
+pub(crate) mod path;
 mod refused;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tls;
 
 pub(crate) use answer::Answer;
 pub(crate) use api::{Api, Auth};

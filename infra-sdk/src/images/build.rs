@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::images::built::{BuiltImage, PlatformImage};
 use crate::images::files::{self, Entry, EntryKind};
 use crate::images::layer;
 use crate::images::layout::{Layout, to_json};
@@ -38,12 +38,8 @@ pub struct BuildPlan {
 
 impl fmt::Display for BuildPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Platform { os, architecture } = &self.platform;
-        write!(
-            f,
-            "image {} for {os}/{architecture}: {} files, {} bytes, ",
-            self.name, self.files, self.bytes
-        )?;
+        let (platform, files, bytes) = (&self.platform, self.files, self.bytes);
+        write!(f, "image {} for {platform}: {files} files, {bytes} bytes, ", self.name)?;
         write!(f, "runs `{}`", self.entrypoint.join(" "))
     }
 }
@@ -103,7 +99,15 @@ impl BuildPlan {
     /// `Conflict` when a file changed since the plan; `Denied` or `Io`, with the path.
     pub fn apply(&self, out: &Path) -> Result<BuiltImage> {
         let layout = Layout::create(out)?;
-        let layer = layer::write(&self.entries, &layout)?;
+        let image = self.write(&layout)?;
+        let descriptor = image.descriptor.clone();
+        layout.set_only(descriptor.clone())?;
+        Ok(BuiltImage { name: self.name.clone(), descriptor, images: vec![image], layout })
+    }
+
+    /// Writes layer, configuration and manifest, without listing them.
+    pub(super) fn write(&self, layout: &Layout) -> Result<PlatformImage> {
+        let layer = layer::write(&self.entries, layout)?;
         let config = Config {
             created: Some(CREATED.into()),
             architecture: self.platform.architecture.clone(),
@@ -123,8 +127,7 @@ impl BuildPlan {
         let content = to_json(&manifest)?;
         let digest = layout.put_bytes(&content)?;
         let descriptor = Descriptor::new(oci::MANIFEST, digest, content.len() as u64);
-        layout.set_only(descriptor.clone())?;
-        Ok(BuiltImage { name: self.name.clone(), descriptor, manifest, layout })
+        Ok(PlatformImage { platform: self.platform.clone(), descriptor, manifest })
     }
 }
 
@@ -136,59 +139,6 @@ pub async fn build(spec: &ImageSpec, out: &Path) -> Result<BuiltImage> {
     let (spec, out) = (spec.clone(), out.to_owned());
     let work = tokio::task::spawn_blocking(move || plan(&spec)?.apply(&out));
     work.await.map_err(|error| Error::new(ErrorKind::Bug, "build an image").because(error))?
-}
-
-/// An image that was built, as a layout folder on disk.
-#[derive(Clone, Debug)]
-pub struct BuiltImage {
-    /// Its name.
-    pub name: ImageName,
-    /// Where its manifest stands.
-    pub descriptor: Descriptor,
-    /// Its parts.
-    pub manifest: Manifest,
-    /// The folder that holds it.
-    pub layout: Layout,
-}
-
-impl BuiltImage {
-    /// The digest that names exactly this image.
-    pub fn digest(&self) -> &Digest {
-        &self.descriptor.digest
-    }
-
-    /// The size of its configuration and layers as they are stored, in bytes.
-    pub fn size(&self) -> u64 {
-        self.blobs().map(|blob| blob.size).sum()
-    }
-
-    /// The digests of its layers, lowest first.
-    pub fn layers(&self) -> impl Iterator<Item = &Digest> {
-        self.manifest.layers.iter().map(|layer| &layer.digest)
-    }
-
-    /// Layers and configuration: everything a registry needs before the manifest.
-    pub(super) fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        self.manifest.layers.iter().chain(std::iter::once(&self.manifest.config))
-    }
-}
-
-impl Serialize for BuiltImage {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        use serde::ser::SerializeStruct;
-        let mut fields = serializer.serialize_struct("BuiltImage", 4)?;
-        fields.serialize_field("name", &self.name)?;
-        fields.serialize_field("digest", self.digest())?;
-        fields.serialize_field("size", &self.size())?;
-        fields.serialize_field("layers", &self.layers().collect::<Vec<_>>())?;
-        fields.end()
-    }
-}
-
-impl fmt::Display for BuiltImage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "image {} {} ({} bytes)", self.name, self.digest(), self.size())
-    }
 }
 
 #[cfg(all(test, unix))]
@@ -239,7 +189,7 @@ mod tests {
         assert_eq!(first.digest(), second.digest());
         assert_eq!(build(&one, "out-1").digest(), first.digest());
         // The layer before compression is pinned, so that no upgrade of a crate changes it unseen.
-        let config = fs::read(first.layout.blob_path(&first.manifest.config.digest)).unwrap();
+        let config = fs::read(first.layout.blob_path(&first.images[0].manifest.config.digest)).unwrap();
         let config: Config = serde_json::from_slice(&config).unwrap();
         assert_eq!(config.rootfs.diff_ids[0].short(), "1a255456bc66");
         fs::remove_dir_all(root).unwrap();

@@ -7,19 +7,19 @@ use serde::de::DeserializeOwned;
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::images::layout::wrong_digest;
-use crate::images::oci::{self, Config, Descriptor, Manifest};
-use crate::images::registry::{ImageRegistry, Reference};
+use crate::images::oci::{self, Config, Descriptor, Index, Manifest, Platform};
+use crate::images::registry::{ImageRegistry, Reference, StoredManifest};
 use crate::names::ImageName;
 
 /// The largest configuration that is read.
 const CONFIG_LIMIT: u64 = 8 << 20;
 
-/// The manifest `digest` of an image for one platform.
-pub(super) async fn manifest(
+/// What `digest` names: a manifest or an index, checked.
+pub(super) async fn stored(
     registry: &dyn ImageRegistry,
     image: &ImageName,
     digest: &Digest,
-) -> Result<Manifest> {
+) -> Result<StoredManifest> {
     let at = Reference::Digest(digest.clone());
     let Some(stored) = registry.get_manifest(image, &at).await? else {
         return Err(Error::not_found(format!("image {image} is not in {}", registry.name()))
@@ -31,14 +31,51 @@ pub(super) async fn manifest(
         return Err(wrong_digest(digest, &found));
     }
     match stored.media_type.as_str() {
-        oci::MANIFEST | oci::DOCKER_MANIFEST => parse(&stored.content, "manifest", digest),
-        oci::INDEX => Err(Error::invalid("this digest names a list of images for several platforms")
-            .with("digest", digest)
-            .hint("give the digest of the image for your platform")),
+        oci::MANIFEST | oci::DOCKER_MANIFEST | oci::INDEX | oci::DOCKER_LIST => Ok(stored),
         other => Err(Error::invalid("this digest does not name an image")
             .with("media type", crate::names::quoted(other))
             .hint("give the digest that the build printed")),
     }
+}
+
+/// The manifest `digest` of an image; out of an index, the one for `platform`.
+pub(super) async fn manifest(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    digest: &Digest,
+    platform: &Platform,
+) -> Result<Manifest> {
+    let stored = stored(registry, image, digest).await?;
+    if !oci::is_index(&stored.media_type) {
+        return parse(&stored.content, "manifest", digest);
+    }
+    let index: Index = parse(&stored.content, "index", digest)?;
+    let fits = |listed: &&Descriptor| listed.platform.as_ref() == Some(platform);
+    let Some(listed) = index.manifests.iter().find(fits) else {
+        let error =
+            Error::not_found(format!("image {image} is not there for {platform}")).with("digest", digest);
+        let there: Vec<String> = real_platforms(&index).map(ToString::to_string).collect();
+        return Err(error.hint(format!(
+            "add the platform to `platforms` of the image in infra.toml; it is there for {}",
+            there.join(", ")
+        )));
+    };
+    let child = self::stored(registry, image, &listed.digest).await?;
+    if oci::is_index(&child.media_type) {
+        return Err(Error::invalid("an index of images names another index")
+            .with("digest", digest)
+            .hint("give the digest of the image for your platform"));
+    }
+    parse(&child.content, "manifest", &listed.digest)
+}
+
+/// The platforms of an index; what is for none, such as a signature, is left out.
+pub(super) fn real_platforms(index: &Index) -> impl Iterator<Item = &Platform> {
+    index
+        .manifests
+        .iter()
+        .filter_map(|listed| listed.platform.as_ref())
+        .filter(|platform| platform.os != "unknown")
 }
 
 /// The configuration that a manifest names.
@@ -77,7 +114,7 @@ pub(super) async fn blob(
     Ok(())
 }
 
-fn parse<T: DeserializeOwned>(content: &[u8], what: &str, digest: &Digest) -> Result<T> {
+pub(super) fn parse<T: DeserializeOwned>(content: &[u8], what: &str, digest: &Digest) -> Result<T> {
     serde_json::from_slice(content).map_err(|error| {
         Error::invalid(format!("the image's {what} cannot be read"))
             .with("digest", digest)

@@ -143,6 +143,28 @@ impl Layout {
         }
     }
 
+    /// The bytes of a manifest, checked.
+    pub(crate) fn manifest(&self, digest: &Digest) -> Result<Vec<u8>> {
+        let path = self.blob_path(digest);
+        let content = file::read(&path, MANIFEST_LIMIT)?.ok_or_else(|| {
+            Error::not_found("the built image is gone")
+                .with("path", path.display())
+                .hint("build the image again")
+        })?;
+        let found = Digest::of(&content);
+        if found == *digest { Ok(content) } else { Err(wrong_digest(digest, &found)) }
+    }
+
+    /// A manifest, an index or a configuration, checked.
+    pub(crate) fn read<T: serde::de::DeserializeOwned>(&self, digest: &Digest) -> Result<T> {
+        serde_json::from_slice(&self.manifest(digest)?).map_err(|error| {
+            Error::invalid("a document of the built image cannot be read")
+                .with("path", self.blob_path(digest).display())
+                .because(error)
+                .hint("build the image again")
+        })
+    }
+
     /// The list of images; empty when the folder is not there.
     ///
     /// # Errors
@@ -207,7 +229,9 @@ fn blobs_of(content: &[u8], media_type: &str) -> Result<Vec<Descriptor>> {
             let manifest: Manifest = serde_json::from_slice(content).map_err(damaged)?;
             Ok(std::iter::once(manifest.config).chain(manifest.layers).collect())
         }
-        oci::INDEX => Ok(serde_json::from_slice::<Index>(content).map_err(damaged)?.manifests),
+        oci::INDEX | oci::DOCKER_LIST => {
+            Ok(serde_json::from_slice::<Index>(content).map_err(damaged)?.manifests)
+        }
         other => Err(Error::invalid("this is not a manifest")
             .with("media type", crate::names::quoted(other))
             .hint(format!("use `{}` or `{}`", oci::MANIFEST, oci::INDEX))),

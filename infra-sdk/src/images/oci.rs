@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::names::quoted;
 
 /// The media type of one image for one platform.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -21,10 +23,17 @@ pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 pub const LAYER_TAR: &str = "application/vnd.oci.image.layer.v1.tar";
 /// The media type that Docker gives to what is [`MANIFEST`] in OCI.
 pub const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+/// The media type that Docker gives to what is [`INDEX`] in OCI.
+pub const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 /// The media type that Docker gives to what is [`LAYER_GZIP`] in OCI.
 pub const DOCKER_LAYER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
 /// The annotation that holds a tag in the index of a layout folder.
 pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// Whether a media type is that of a list of images.
+pub(crate) fn is_index(media_type: &str) -> bool {
+    matches!(media_type, INDEX | DOCKER_LIST)
+}
 
 /// Where some bytes stand: their digest, their size, and what they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +117,7 @@ pub struct LayoutFile {
 }
 
 /// The machine an image is for, as OCI names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Platform {
     /// `amd64`, `arm64`, …
     pub architecture: String,
@@ -135,6 +144,27 @@ impl Platform {
     /// Linux on an architecture as OCI names it: `amd64` or `arm64`.
     pub fn linux(architecture: &str) -> Self {
         Platform { architecture: architecture.into(), os: "linux".into() }
+    }
+}
+
+impl std::fmt::Display for Platform {
+    /// As infra.toml has it: `linux/arm64`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)
+    }
+}
+
+impl std::str::FromStr for Platform {
+    type Err = Error;
+    fn from_str(text: &str) -> Result<Self> {
+        let part = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        match text.split_once('/') {
+            Some((os, machine)) if part(os) && part(machine) => {
+                Ok(Platform { architecture: machine.into(), os: os.into() })
+            }
+            _ => Err(Error::invalid(format!("{} is not a platform", quoted(text)))
+                .hint("write it like `linux/arm64`")),
+        }
     }
 }
 

@@ -5,12 +5,13 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::error::{Error, Result, ResultExt};
-use crate::file;
-use crate::images::build::BuiltImage;
-use crate::images::layout::MANIFEST_LIMIT;
+use crate::error::{Result, ResultExt};
+use crate::images::built::BuiltImage;
+use crate::images::layout::wrong_digest;
 use crate::images::oci::Descriptor;
-use crate::images::registry::{BlobSource, ImageRegistry, Reference};
+use crate::images::registry::{ImageRegistry, Reference};
+use crate::images::together::together;
+use crate::images::transfer::{self, Moved, TransferOptions, refused};
 use crate::names::{ImageName, Tag};
 
 /// What a push will send.
@@ -24,6 +25,8 @@ pub struct PushPlan {
     pub upload: Vec<Descriptor>,
     /// The blobs it has.
     pub present: Vec<Descriptor>,
+    /// The images for single platforms that the registry does not have.
+    pub platforms: Vec<Descriptor>,
     /// The tags that do not point at this image yet.
     pub tags: Vec<Tag>,
     /// Whether the manifest itself has to be sent.
@@ -58,6 +61,8 @@ pub struct PushReport {
     pub uploaded: usize,
     /// How many bytes they have.
     pub uploaded_bytes: u64,
+    /// How many blobs were taken from another image of the same registry, without sending them.
+    pub mounted: usize,
     /// How many blobs were there already.
     pub skipped: usize,
     /// The tags that were set or moved.
@@ -67,11 +72,11 @@ pub struct PushReport {
 impl fmt::Display for PushReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}: ", self.image, self.digest)?;
-        write!(
-            f,
-            "{} blobs sent ({} bytes), {} there already",
-            self.uploaded, self.uploaded_bytes, self.skipped
-        )?;
+        write!(f, "{} blobs sent ({} bytes), ", self.uploaded, self.uploaded_bytes)?;
+        if self.mounted > 0 {
+            write!(f, "{} mounted, ", self.mounted)?;
+        }
+        write!(f, "{} there already", self.skipped)?;
         match self.tags.as_slice() {
             [] => Ok(()),
             tags => write!(f, ", tagged {}", join(tags)),
@@ -79,67 +84,135 @@ impl fmt::Display for PushReport {
     }
 }
 
-fn join(tags: &[Tag]) -> String {
+pub(super) fn join(tags: &[Tag]) -> String {
     tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Asks the registry what it has of an image.
+/// Asks the registry what it has of an image, without fetching any of it.
 ///
 /// # Errors
 /// What the registry fails with.
 pub async fn plan_push(registry: &dyn ImageRegistry, image: &BuiltImage, tags: &[Tag]) -> Result<PushPlan> {
-    let (mut upload, mut present): (Vec<Descriptor>, Vec<Descriptor>) = Default::default();
-    for blob in image.blobs() {
-        let known = upload.iter().chain(&present).any(|other| other.digest == blob.digest);
-        if !known {
-            let there = registry.has_blob(&image.name, &blob.digest).await?;
-            if there { &mut present } else { &mut upload }.push(blob.clone());
+    let (upload, present) = missing(registry, &image.name, image.blobs()).await?;
+    let mut platforms = Vec::new();
+    for child in image.children() {
+        let at = Reference::Digest(child.descriptor.digest.clone());
+        if registry.head_manifest(&image.name, &at).await?.is_none() {
+            platforms.push(child.descriptor.clone());
         }
     }
+    let tags = tags_to_set(registry, &image.name, image.digest(), tags).await?;
+    let exact = Reference::Digest(image.digest().clone());
+    let manifest = registry.head_manifest(&image.name, &exact).await?.is_none();
+    let digest = image.digest().clone();
+    Ok(PushPlan { image: image.name.clone(), digest, upload, present, platforms, tags, manifest })
+}
+
+/// Which of these blobs the registry lacks, and which it has; each once.
+pub(super) async fn missing<'a>(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    blobs: impl Iterator<Item = &'a Descriptor>,
+) -> Result<(Vec<Descriptor>, Vec<Descriptor>)> {
+    let mut wanted: Vec<&Descriptor> = Vec::new();
+    for blob in blobs {
+        if !wanted.iter().any(|other| other.digest == blob.digest) {
+            wanted.push(blob);
+        }
+    }
+    let ask = wanted.iter().map(|blob| registry.has_blob(image, &blob.digest));
+    let there = together(TransferOptions::new().at_once, ask).await?;
+    let pairs = wanted.into_iter().cloned().zip(there);
+    let (present, upload): (Vec<_>, Vec<_>) = pairs.partition(|(_, there)| *there);
+    let blobs = |pairs: Vec<(Descriptor, bool)>| pairs.into_iter().map(|(blob, _)| blob).collect();
+    Ok((blobs(upload), blobs(present)))
+}
+
+/// Which of these tags do not point at the manifest yet; each once.
+pub(super) async fn tags_to_set(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    digest: &Digest,
+    tags: &[Tag],
+) -> Result<Vec<Tag>> {
     let mut to_set = Vec::new();
     for tag in tags {
-        let current = registry.get_manifest(&image.name, &Reference::Tag(tag.clone())).await?;
+        let current = registry.head_manifest(image, &Reference::Tag(tag.clone())).await?;
         // A registry whose tags cannot move also refuses to set one to what it says already.
-        if current.is_none_or(|manifest| manifest.digest() != *image.digest()) && !to_set.contains(tag) {
+        if current.as_ref() != Some(digest) && !to_set.contains(tag) {
             to_set.push(tag.clone());
         }
     }
-    let exact = Reference::Digest(image.digest().clone());
-    let manifest = to_set.is_empty() && registry.get_manifest(&image.name, &exact).await?.is_none();
-    let digest = image.digest().clone();
-    Ok(PushPlan { image: image.name.clone(), digest, upload, present, tags: to_set, manifest })
+    Ok(to_set)
 }
 
-/// Sends an image: the blobs that are missing, then the manifest, then the tags.
+impl PushPlan {
+    /// Sends what is missing of `image`, the one that was planned: blobs, then manifests, then tags.
+    ///
+    /// A push that was interrupted can simply be planned and done again.
+    ///
+    /// # Errors
+    /// `Invalid` when the built image was damaged, or when the registry keeps something else than what was sent: no tag
+    /// then points at it. What the registry fails with.
+    pub async fn apply(
+        &self,
+        registry: &dyn ImageRegistry,
+        image: &BuiltImage,
+        options: &TransferOptions,
+    ) -> Result<PushReport> {
+        let move_one = async |blob: &Descriptor| {
+            if transfer::mount(registry, &self.image, blob, &options.mount_from).await? {
+                return Ok(Moved::Mounted);
+            }
+            let path = image.layout.blob_path(&blob.digest);
+            transfer::send(registry, &self.image, blob, &path, options).await?;
+            Ok(Moved::Sent)
+        };
+        let moved = together(options.at_once, self.upload.iter().map(move_one)).await?;
+        for child in &self.platforms {
+            let content = image.layout.manifest(&child.digest)?;
+            put_manifest(registry, &self.image, &content, child, None).await?;
+        }
+        let content = image.layout.manifest(&self.digest)?;
+        // First without a tag: should the registry make something else of it, no tag points at that.
+        if self.manifest {
+            put_manifest(registry, &self.image, &content, &image.descriptor, None).await?;
+        }
+        for tag in &self.tags {
+            put_manifest(registry, &self.image, &content, &image.descriptor, Some(tag)).await?;
+        }
+        let sent = || self.upload.iter().zip(&moved).filter(|(_, moved)| **moved == Moved::Sent);
+        Ok(PushReport {
+            image: self.image.clone(),
+            digest: self.digest.clone(),
+            uploaded: sent().count(),
+            uploaded_bytes: sent().map(|(blob, _)| blob.size).sum(),
+            mounted: moved.len() - sent().count(),
+            skipped: self.present.len(),
+            tags: self.tags.clone(),
+        })
+    }
+}
+
+/// Stores a manifest, and makes sure that the registry has it under the digest it has here.
+pub(super) async fn put_manifest(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    content: &[u8],
+    described: &Descriptor,
+    tag: Option<&Tag>,
+) -> Result<()> {
+    let put = registry.put_manifest(image, content, &described.media_type, tag).await;
+    let found = put.context(refused(registry, image))?;
+    if found == described.digest { Ok(()) } else { Err(wrong_digest(&described.digest, &found)) }
+}
+
+/// Sends an image: the blobs that are missing, then the manifests, then the tags.
 ///
-/// A push that was interrupted can simply be done again.
+/// A push that was interrupted can simply be done again. For progress and mounting, see [`PushPlan::apply`].
 ///
 /// # Errors
-/// `Invalid` when the built image was damaged; what the registry fails with.
+/// As [`plan_push`] and [`PushPlan::apply`].
 pub async fn push(registry: &dyn ImageRegistry, image: &BuiltImage, tags: &[Tag]) -> Result<PushReport> {
-    let plan = plan_push(registry, image, tags).await?;
-    let refused = || format!("push {} to {}", image.name, registry.name());
-    for blob in &plan.upload {
-        let path = image.layout.blob_path(&blob.digest);
-        registry.put_blob(&image.name, &blob.digest, BlobSource::File(&path)).await.context(refused())?;
-    }
-    let path = image.layout.blob_path(image.digest());
-    let content = file::read(&path, MANIFEST_LIMIT)?.ok_or_else(|| {
-        Error::not_found("the built image is gone").with("path", path.display()).hint("build the image again")
-    })?;
-    let media_type = &image.descriptor.media_type;
-    if plan.manifest {
-        registry.put_manifest(&image.name, &content, media_type, None).await.context(refused())?;
-    }
-    for tag in &plan.tags {
-        registry.put_manifest(&image.name, &content, media_type, Some(tag)).await.context(refused())?;
-    }
-    Ok(PushReport {
-        image: image.name.clone(),
-        digest: plan.digest,
-        uploaded: plan.upload.len(),
-        uploaded_bytes: plan.upload.iter().map(|blob| blob.size).sum(),
-        skipped: plan.present.len(),
-        tags: plan.tags,
-    })
+    plan_push(registry, image, tags).await?.apply(registry, image, &TransferOptions::new()).await
 }

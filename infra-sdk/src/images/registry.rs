@@ -1,8 +1,9 @@
 //! The port to a registry of images: blobs and manifests by digest, tags that point at them.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -30,10 +31,16 @@ use crate::names::{ImageName, Tag};
 ///    manifest can still be had by digest.
 /// 9. `tags` gives each tag once, sorted.
 /// 10. Names do not see each other's blobs, manifests and tags.
+/// 11. `mount_blob` that gives `true` left the blob there, whole; `false` means that it has to be put, whatever the reason.
+/// 12. `head_manifest` gives the digest of what `get_manifest` gives, without the content.
 #[async_trait]
 pub trait ImageRegistry: Send + Sync {
     /// How messages call this registry.
     fn name(&self) -> &str;
+
+    /// Where an image stands, as container engines write it, such as `registry.example.com/acme/shop-api/app`; behind an
+    /// `@` with a digest, or a `:` with a tag, it can be pulled by them.
+    fn address(&self, image: &ImageName) -> String;
 
     /// Whether a blob is there.
     ///
@@ -46,6 +53,13 @@ pub trait ImageRegistry: Send + Sync {
     /// # Errors
     /// `Invalid` when the content has another digest; `Denied`, `Unavailable` or `Io`.
     async fn put_blob(&self, image: &ImageName, digest: &Digest, content: BlobSource<'_>) -> Result<()>;
+
+    /// Lets a blob of the image at the [address](ImageRegistry::address) `from` be one of `image` too, without sending it.
+    /// `false` when that cannot be, because `from` is elsewhere or does not have it: the blob must then be put.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable` or `Io`.
+    async fn mount_blob(&self, image: &ImageName, digest: &Digest, from: &str) -> Result<bool>;
 
     /// Writes a blob piece by piece into `to`; `false` when it is not there.
     ///
@@ -71,6 +85,12 @@ pub trait ImageRegistry: Send + Sync {
     /// # Errors
     /// `Denied`, `Unavailable` or `Io`.
     async fn get_manifest(&self, image: &ImageName, at: &Reference) -> Result<Option<StoredManifest>>;
+
+    /// The digest of a manifest; `None` when it is not there.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable` or `Io`.
+    async fn head_manifest(&self, image: &ImageName, at: &Reference) -> Result<Option<Digest>>;
 
     /// All tags of an image, sorted.
     ///
@@ -125,16 +145,21 @@ impl StoredManifest {
     }
 }
 
+/// Called with the number of bytes that were read of a blob so far; smaller than before when it is sent again.
+pub type OnRead = dyn Fn(u64) + Send + Sync;
+
 /// Where the bytes of a blob come from: layers are files, so that they need not fit in memory.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum BlobSource<'a> {
     /// Bytes in memory.
     Bytes(&'a [u8]),
     /// A file.
     File(&'a Path),
+    /// A file, and who is told of its bytes as they are read.
+    Watched(&'a Path, &'a Arc<OnRead>),
 }
 
-impl<'a> BlobSource<'a> {
+impl BlobSource<'_> {
     /// How many bytes there are.
     ///
     /// # Errors
@@ -142,7 +167,7 @@ impl<'a> BlobSource<'a> {
     pub fn len(&self) -> Result<u64> {
         match self {
             BlobSource::Bytes(bytes) => Ok(bytes.len() as u64),
-            BlobSource::File(path) => match path.metadata() {
+            BlobSource::File(path) | BlobSource::Watched(path, _) => match path.metadata() {
                 Ok(meta) => Ok(meta.len()),
                 Err(error) => Err(failed("read a blob", path, error)),
             },
@@ -157,17 +182,57 @@ impl<'a> BlobSource<'a> {
         self.len().map(|length| length == 0)
     }
 
-    /// Reads from the start.
+    /// Reads from the start. What is given owns all it needs, so that it can be read on another thread.
     ///
     /// # Errors
     /// `NotFound`, `Denied` or `Io`, with the path.
-    pub fn open(&self) -> Result<Box<dyn Read + Send + 'a>> {
-        match *self {
-            BlobSource::Bytes(bytes) => Ok(Box::new(bytes)),
-            BlobSource::File(path) => match File::open(path) {
-                Ok(file) => Ok(Box::new(file)),
-                Err(error) => Err(failed("read a blob", path, error)),
-            },
+    pub fn open(&self) -> Result<Box<dyn Read + Send>> {
+        self.open_at(0)
+    }
+
+    /// Reads from `offset` bytes after the start; as [`open`](BlobSource::open).
+    ///
+    /// # Errors
+    /// As [`open`](BlobSource::open).
+    pub fn open_at(&self, offset: u64) -> Result<Box<dyn Read + Send>> {
+        let file = |path: &Path| {
+            let open = File::open(path).and_then(|mut file| file.seek(SeekFrom::Start(offset)).map(|_| file));
+            open.map_err(|error| failed("read a blob", path, error))
+        };
+        Ok(match *self {
+            BlobSource::Bytes(bytes) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+                Box::new(Cursor::new(bytes[start..].to_vec()))
+            }
+            BlobSource::File(path) => Box::new(file(path)?),
+            BlobSource::Watched(path, told) => {
+                Box::new(Watched { from: file(path)?, read: offset, told: told.clone() })
+            }
+        })
+    }
+}
+
+impl std::fmt::Debug for BlobSource<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BlobSource::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            BlobSource::File(path) | BlobSource::Watched(path, _) => path.fmt(f),
         }
+    }
+}
+
+/// Tells how far a file was read.
+struct Watched {
+    from: File,
+    read: u64,
+    told: Arc<OnRead>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.from.read(buffer)?;
+        self.read += count as u64;
+        (self.told)(self.read);
+        Ok(count)
     }
 }

@@ -82,6 +82,25 @@ impl ImageSpec {
         Ok(spec)
     }
 
+    /// What `[image.NAME]` says, once for each of its platforms; `{os}` and `{arch}` in `files` are then the platform's.
+    /// Without platforms it is one, for this machine.
+    ///
+    /// # Errors
+    /// As [`of_config`](ImageSpec::of_config); `Invalid` for a platform that is not written like `linux/arm64`.
+    pub fn all_of_config(name: ImageName, image: &Image, repo: &Path) -> Result<Vec<Self>> {
+        let one = |platform: Platform| {
+            let placed = |files: &String| {
+                files.replace("{os}", &platform.os).replace("{arch}", &platform.architecture)
+            };
+            let image = Image { files: image.files.as_ref().map(placed), ..image.clone() };
+            Ok(Self::of_config(name.clone(), &image, repo)?.platform(platform))
+        };
+        if image.platforms.is_empty() {
+            return Ok(vec![one(Platform::host())?]);
+        }
+        image.platforms.iter().map(|platform| one(platform.parse()?)).collect()
+    }
+
     /// Notes the version (`org.opencontainers.image.version`).
     #[must_use]
     pub fn version(self, version: impl Into<String>) -> Self {
@@ -136,6 +155,23 @@ mod tests {
         for files in ["", "..", "/etc", "a/../.."] {
             assert!(spec(files).unwrap_err().hints()[0].contains("relative to the repo"), "{files:?}");
         }
+        let mut image = Image {
+            files: Some("dist/{os}-{arch}/app".into()),
+            dockerfile: None,
+            context: None,
+            platforms: vec!["linux/arm64".into(), "linux/amd64".into()],
+            dir: "/srv".into(),
+            entrypoint: vec!["app".into()],
+            env: BTreeMap::new(),
+        };
+        let all = ImageSpec::all_of_config("app".parse().unwrap(), &image, Path::new("/repo")).unwrap();
+        assert_eq!(all[0].files, Path::new("/repo/dist/linux-arm64/app"));
+        assert_eq!((all.len(), all[1].platform.to_string().as_str()), (2, "linux/amd64"));
+        image.platforms.clear();
+        let all = ImageSpec::all_of_config("app".parse().unwrap(), &image, Path::new("/repo")).unwrap();
+        assert_eq!((all.len(), &all[0].platform), (1, &Platform::host()));
+        image.platforms.push("arm".into());
+        assert!(ImageSpec::all_of_config("app".parse().unwrap(), &image, Path::new("/repo")).is_err());
         let good = spec("dist/app").unwrap();
         assert_eq!((good.files.as_path(), good.dir.as_str()), (Path::new("/repo/dist/app"), "/srv"));
         assert_eq!((good.entrypoint.as_slice(), good.env.len()), (&["server".to_owned()][..], 1));

@@ -10,7 +10,7 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access, failed};
 use crate::images::inside::follow;
-use crate::images::oci::{Config, Manifest, Platform};
+use crate::images::oci::{self, Config, Index, Manifest, Platform};
 use crate::images::registry::ImageRegistry;
 use crate::images::{extract, fetch};
 use crate::names::{ImageName, quoted};
@@ -77,14 +77,51 @@ impl UnpackedImage {
     }
 }
 
-/// Reads what an image runs, without its layers.
+/// Reads what an image runs on this machine, without its layers; see [`inspect_for`].
 ///
 /// # Errors
-/// `NotFound` when the image is not there; `Invalid` when it is damaged; what the registry fails with.
+/// As [`inspect_for`].
 pub async fn inspect(registry: &dyn ImageRegistry, image: &ImageName, digest: &Digest) -> Result<ImageInfo> {
-    let manifest = fetch::manifest(registry, image, digest).await?;
+    inspect_for(registry, image, digest, &Platform::host()).await
+}
+
+/// Reads what an image runs, without its layers; out of an index, the image for `platform`. What is no index is read
+/// whatever machine it is for.
+///
+/// # Errors
+/// `NotFound` when the image is not there, or not for the platform; `Invalid` when it is damaged; what the registry fails
+/// with.
+pub async fn inspect_for(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    digest: &Digest,
+    platform: &Platform,
+) -> Result<ImageInfo> {
+    let manifest = fetch::manifest(registry, image, digest, platform).await?;
     let config = fetch::config(registry, image, &manifest).await?;
     Ok(info(image, digest, config))
+}
+
+/// The machines that an image is for, sorted.
+///
+/// # Errors
+/// As [`inspect_for`].
+pub async fn platforms(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    digest: &Digest,
+) -> Result<Vec<Platform>> {
+    let stored = fetch::stored(registry, image, digest).await?;
+    if !oci::is_index(&stored.media_type) {
+        let manifest: Manifest = fetch::parse(&stored.content, "manifest", digest)?;
+        let Config { architecture, os, .. } = fetch::config(registry, image, &manifest).await?;
+        return Ok(vec![Platform { architecture, os }]);
+    }
+    let index: Index = fetch::parse(&stored.content, "index", digest)?;
+    let mut platforms: Vec<Platform> = fetch::real_platforms(&index).cloned().collect();
+    platforms.sort();
+    platforms.dedup();
+    Ok(platforms)
 }
 
 fn info(image: &ImageName, digest: &Digest, config: Config) -> ImageInfo {
@@ -102,18 +139,33 @@ fn info(image: &ImageName, digest: &Digest, config: Config) -> ImageInfo {
     }
 }
 
-/// Fetches an image and unpacks its layers into `into`, which must not be there yet.
+/// Fetches an image for this machine and unpacks it; see [`pull_for`].
+///
+/// # Errors
+/// As [`pull_for`].
+pub async fn pull(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    digest: &Digest,
+    into: &Path,
+) -> Result<UnpackedImage> {
+    pull_for(registry, image, digest, &Platform::host(), into).await
+}
+
+/// Fetches an image and unpacks its layers into `into`, which must not be there yet; out of an index, the image for
+/// `platform`. What is no index is unpacked whatever machine it is for.
 ///
 /// Every byte is checked against `digest`; the work is done in a folder beside
 /// `into`, which gets its name at the very end.
 ///
 /// # Errors
-/// `NotFound` when the image is not there; `Conflict` when `into` is; `Invalid` when the image is damaged or
+/// `NotFound` when the image is not there, or not for the platform; `Conflict` when `into` is; `Invalid` when the image is damaged or
 /// would write outside of `into`; what the registry fails with; `Denied` or `Io`, with the path.
-pub async fn pull(
+pub async fn pull_for(
     registry: &dyn ImageRegistry,
     image: &ImageName,
     digest: &Digest,
+    platform: &Platform,
     into: &Path,
 ) -> Result<UnpackedImage> {
     if fs::symlink_metadata(into).is_ok() {
@@ -121,7 +173,7 @@ pub async fn pull(
             .with("path", into.display())
             .hint("remove it, or unpack to another place"));
     }
-    let manifest = fetch::manifest(registry, image, digest).await?;
+    let manifest = fetch::manifest(registry, image, digest, platform).await?;
     let config = fetch::config(registry, image, &manifest).await?;
     let scratch = Scratch::beside(into)?;
     let layers = pair_layers(&manifest, &config)?;

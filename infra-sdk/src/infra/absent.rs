@@ -142,11 +142,19 @@ impl ImageRegistry for Absent {
         &self.wanted
     }
 
+    fn address(&self, image: &ImageName) -> String {
+        image.to_string()
+    }
+
     async fn has_blob(&self, _: &ImageName, _: &Digest) -> Result<bool> {
         Err(self.error())
     }
 
     async fn put_blob(&self, _: &ImageName, _: &Digest, _: BlobSource<'_>) -> Result<()> {
+        Err(self.error())
+    }
+
+    async fn mount_blob(&self, _: &ImageName, _: &Digest, _: &str) -> Result<bool> {
         Err(self.error())
     }
 
@@ -159,6 +167,10 @@ impl ImageRegistry for Absent {
     }
 
     async fn get_manifest(&self, _: &ImageName, _: &Reference) -> Result<Option<StoredManifest>> {
+        Err(self.error())
+    }
+
+    async fn head_manifest(&self, _: &ImageName, _: &Reference) -> Result<Option<Digest>> {
         Err(self.error())
     }
 

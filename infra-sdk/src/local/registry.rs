@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::file::{self, FileLock, failed};
+use crate::images::oci::Descriptor;
 use crate::images::{BlobSource, ImageRegistry, Layout, Reference, StoredManifest};
 use crate::names::{ImageName, Tag};
 
@@ -60,6 +61,14 @@ impl LocalRegistry {
         Layout::create(layout.folder())
     }
 
+    /// What the image's index says of a manifest.
+    fn listed(&self, image: &ImageName, at: &Reference) -> Result<Option<Descriptor>> {
+        Ok(self.layout(image).index()?.manifests.into_iter().find(|manifest| match at {
+            Reference::Tag(tag) => manifest.tag() == Some(tag.as_str()),
+            Reference::Digest(digest) => manifest.digest == *digest,
+        }))
+    }
+
     /// Changes of one image happen one after the other, also between processes.
     fn lock(&self, image: &ImageName) -> Result<FileLock> {
         let lock = FileLock::acquire(&self.root.join(format!(".{}.lock", folder_name(image))))?;
@@ -78,6 +87,11 @@ impl ImageRegistry for LocalRegistry {
         &self.name
     }
 
+    /// The layout folder, which other tools read under this path.
+    fn address(&self, image: &ImageName) -> String {
+        self.layout(image).folder().display().to_string()
+    }
+
     async fn has_blob(&self, image: &ImageName, digest: &Digest) -> Result<bool> {
         Ok(self.layout(image).has_blob(digest))
     }
@@ -85,6 +99,17 @@ impl ImageRegistry for LocalRegistry {
     async fn put_blob(&self, image: &ImageName, digest: &Digest, content: BlobSource<'_>) -> Result<()> {
         // Blobs need no lock: each is written beside its place, and its place says its content.
         self.layout_to_write(image)?.put_blob(digest, content)
+    }
+
+    /// Mounts from folders of the same root only.
+    async fn mount_blob(&self, image: &ImageName, digest: &Digest, from: &str) -> Result<bool> {
+        let source = Layout::at(from);
+        if source.folder().parent() != Some(&self.root) || !source.has_blob(digest) {
+            return Ok(false);
+        }
+        let path = source.blob_path(digest);
+        self.layout_to_write(image)?.put_blob(digest, BlobSource::File(&path))?;
+        Ok(true)
     }
 
     async fn get_blob(
@@ -117,14 +142,15 @@ impl ImageRegistry for LocalRegistry {
     }
 
     async fn get_manifest(&self, image: &ImageName, at: &Reference) -> Result<Option<StoredManifest>> {
-        let layout = self.layout(image);
-        let listed = layout.index()?.manifests.into_iter().find(|manifest| match at {
-            Reference::Tag(tag) => manifest.tag() == Some(tag.as_str()),
-            Reference::Digest(digest) => manifest.digest == *digest,
-        });
-        let Some(listed) = listed else { return Ok(None) };
-        let content = file::read(&layout.blob_path(&listed.digest), MANIFEST_LIMIT)?;
+        let Some(listed) = self.listed(image, at)? else { return Ok(None) };
+        let content = file::read(&self.layout(image).blob_path(&listed.digest), MANIFEST_LIMIT)?;
         Ok(content.map(|content| StoredManifest { content, media_type: listed.media_type }))
+    }
+
+    async fn head_manifest(&self, image: &ImageName, at: &Reference) -> Result<Option<Digest>> {
+        let layout = self.layout(image);
+        let listed = self.listed(image, at)?.map(|listed| listed.digest);
+        Ok(listed.filter(|digest| layout.has_blob(digest)))
     }
 
     async fn tags(&self, image: &ImageName) -> Result<Vec<Tag>> {
@@ -145,7 +171,7 @@ mod tests {
 
     use super::*;
     use crate::ErrorKind;
-    use crate::images::oci::{self, Config, Descriptor, Manifest, RootFs, RunConfig};
+    use crate::images::oci::{self, Config, Manifest, RootFs, RunConfig};
     use crate::images::{self, BuiltImage, ImageSpec, Platform};
 
     fn scratch() -> PathBuf {
