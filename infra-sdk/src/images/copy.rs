@@ -180,7 +180,8 @@ impl CopyPlan {
             transfer::send(to, &self.image, blob, file.path(), options).await?;
             Ok(Moved::Sent)
         };
-        let moved = together(options.at_once, self.blobs.iter().map(move_one)).await?;
+        let moves: Vec<_> = self.blobs.iter().map(move_one).collect();
+        let moved = together(options.at_once, moves).await?;
         for (described, bytes) in &self.content {
             if self.platforms.iter().any(|child| child.digest == described.digest)
                 || (self.manifest && described.digest == self.digest)

@@ -120,7 +120,8 @@ pub(super) async fn missing<'a>(
             wanted.push(blob);
         }
     }
-    let ask = wanted.iter().map(|blob| registry.has_blob(image, &blob.digest));
+    // Made before they are waited for: an iterator that is held across an await keeps the whole future from being sent.
+    let ask: Vec<_> = wanted.iter().map(|blob| registry.has_blob(image, &blob.digest)).collect();
     let there = together(TransferOptions::new().at_once, ask).await?;
     let pairs = wanted.into_iter().cloned().zip(there);
     let (present, upload): (Vec<_>, Vec<_>) = pairs.partition(|(_, there)| *there);
@@ -168,7 +169,8 @@ impl PushPlan {
             transfer::send(registry, &self.image, blob, &path, options).await?;
             Ok(Moved::Sent)
         };
-        let moved = together(options.at_once, self.upload.iter().map(move_one)).await?;
+        let moves: Vec<_> = self.upload.iter().map(move_one).collect();
+        let moved = together(options.at_once, moves).await?;
         for child in &self.platforms {
             let content = image.layout.manifest(&child.digest)?;
             put_manifest(registry, &self.image, &content, child, None).await?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::deploy::ReleaseSpec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{
-    self, BuiltImage, DockerfilePlan, DockerfileSpec, ImageSpec, IndexPlan, plan_dockerfile, plan_index,
+    BuiltImage, DockerfilePlan, DockerfileSpec, ImageSpec, IndexPlan, plan_dockerfile, plan_index,
 };
 use crate::infra::open::Infra;
 use crate::names::Tag;
