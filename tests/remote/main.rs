@@ -5,10 +5,15 @@ mod dotenv_readers;
 mod secrets;
 
 mod aws;
+mod aws_ecr;
+mod aws_ecr_refusals;
 mod aws_refusals;
 mod backup;
 mod cloudflare;
+mod dockerfiles;
 mod github;
+mod image_shop;
+mod image_tasks;
 mod journey;
 mod plans;
 mod shared;

@@ -144,3 +144,17 @@ fn identity() -> Answer {
                 <ResponseMetadata><RequestId>request-1</RequestId></ResponseMetadata></GetCallerIdentityResponse>";
     Answer::Whole(200, vec![("content-type", "text/xml".to_owned())], body.to_owned())
 }
+
+/// A text in base64, as ECR gives its tokens.
+pub fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut encoded = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(three.get(at).copied().unwrap_or(0)));
+        for at in 0..4 {
+            let digit = DIGITS[(bits >> (18 - 6 * at) & 63) as usize];
+            encoded.push(if at <= three.len() { char::from(digit) } else { '=' });
+        }
+    }
+    encoded
+}

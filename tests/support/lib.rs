@@ -13,7 +13,7 @@ pub mod service;
 mod tools;
 mod worker_api;
 
-pub use aws_fake::{AwsFake, Step};
+pub use aws_fake::{AwsFake, Step, base64};
 pub use checkout::{files, repo, sources};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};

@@ -28,7 +28,8 @@ pub(super) fn of(env: &Env, service: &str) -> Result<Option<String>> {
 /// Whether what is sent to `url` can be read on the way by nobody: it is encrypted, or stays on this machine.
 pub(super) fn is_private(url: &str) -> bool {
     let authority = authority(url);
-    let encrypted = url.starts_with("https://") && authority.is_some_and(|authority| !host(authority).is_empty());
+    let encrypted =
+        url.starts_with("https://") && authority.is_some_and(|authority| !host(authority).is_empty());
     (encrypted || is_loopback(url)) && authority.is_some_and(|authority| !authority.contains('@'))
 }
 

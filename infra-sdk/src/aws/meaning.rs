@@ -111,9 +111,10 @@ pub(super) fn refused(
             refuse(ErrorKind::Conflict, "somebody else made it meanwhile: run this again")
         }
         "ImageNotFoundException" => refuse(ErrorKind::NotFound, "push the image first, or name another one"),
-        "ImageTagAlreadyExistsException" => {
-            refuse(ErrorKind::Conflict, "tags cannot be moved here: choose a new tag, or name the image by digest")
-        }
+        "ImageTagAlreadyExistsException" => refuse(
+            ErrorKind::Conflict,
+            "tags cannot be moved here: choose a new tag, or name the image by digest",
+        ),
         _ if status == 429 || status >= 500 => no_proper_answer(action, status, after),
         // Nothing that ECR is sent is secret.
         _ if action.starts_with("ecr:") => {

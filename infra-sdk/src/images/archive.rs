@@ -67,7 +67,8 @@ fn place(name: &Path) -> Option<PathBuf> {
 fn check(path: &Path) -> Result<()> {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let wanted: Digest = format!("sha256:{name}").parse()?;
-    let (found, _) = Digest::of_reader(File::open(path).map_err(|error| failed("read an image", path, error))?)?;
+    let (found, _) =
+        Digest::of_reader(File::open(path).map_err(|error| failed("read an image", path, error))?)?;
     if found == wanted { Ok(()) } else { Err(wrong_digest(&wanted, &found)) }
 }
 

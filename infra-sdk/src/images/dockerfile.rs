@@ -92,9 +92,12 @@ pub async fn plan_dockerfile(
             .hint("correct `dockerfile` of the image in infra.toml, relative to the repo"));
     }
     if !spec.context.is_dir() {
-        return Err(Error::not_found(format!("the folder that image {} is built in is not there", spec.name))
-            .with("path", spec.context.display())
-            .hint("correct `context` of the image in infra.toml, relative to the repo"));
+        return Err(Error::not_found(format!(
+            "the folder that image {} is built in is not there",
+            spec.name
+        ))
+        .with("path", spec.context.display())
+        .hint("correct `context` of the image in infra.toml, relative to the repo"));
     }
     let engine = Engine::find(env, command).await?;
     let exports = engine == Engine::Docker && exports(command).await;
@@ -207,7 +210,8 @@ impl DockerfilePlan {
     }
 
     fn described(&self, build: Cmd, platforms: &[String]) -> Cmd {
-        let labels = self.spec.labels.iter().flat_map(|(key, value)| ["--label".into(), format!("{key}={value}")]);
+        let labels =
+            self.spec.labels.iter().flat_map(|(key, value)| ["--label".into(), format!("{key}={value}")]);
         build
             .args(platforms)
             .args(labels)

@@ -66,8 +66,11 @@ impl Engine {
                 Ok(answer) if answer.success() && !answer.stdout.trim().is_empty() => return Ok(engine),
                 Ok(answer) => {
                     let said = answer.stderr.lines().chain(answer.stdout.lines()).map(str::trim);
-                    let said = said.filter(|line| !line.is_empty()).last().unwrap_or("it says nothing");
-                    why.push(format!("{program} does not work: {}", said.chars().take(200).collect::<String>()));
+                    let said = said.filter(|line| !line.is_empty()).next_back().unwrap_or("it says nothing");
+                    why.push(format!(
+                        "{program} does not work: {}",
+                        said.chars().take(200).collect::<String>()
+                    ));
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                 Err(error) => why.push(format!("{program} does not work: {error}")),

@@ -145,12 +145,14 @@ impl Findings {
         self.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.name.cmp(&b.name)));
     }
 
-    /// How many are as bad as `threshold` or worse.
+    /// How many are as bad as `threshold` or worse. A registry that counts fewer than it lists is not believed.
     pub fn at_least(&self, threshold: Severity) -> u64 {
-        let counted = self.counts.range(threshold..).map(|(_, count)| count).sum();
-        let listed = self.findings.iter().filter(|finding| finding.severity >= threshold).count() as u64;
-        // A registry that counts fewer than it lists is not believed.
-        listed.max(counted)
+        let worse = Severity::ALL.into_iter().filter(|severity| *severity >= threshold);
+        let each = worse.map(|severity| {
+            let listed = self.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
+            listed.max(self.counts.get(&severity).copied().unwrap_or_default())
+        });
+        each.sum()
     }
 }
 

@@ -163,11 +163,16 @@ impl RepositoriesReport {
             self.repositories.iter().filter(|plan| !plan.fixed.is_empty()).collect();
         let Some(first) = fixed.first() else { return Ok(()) };
         let names: Vec<&str> = fixed.iter().map(|plan| plan.repository.as_str()).collect();
-        Err(Error::new(ErrorKind::Conflict, "a repository is not as wanted, and this cannot be changed any more")
-            .with("repositories", names.join(", "))
-            .with("why", &first.fixed[0])
-            .hint("set `kms_key` of `[ecr]` to what the repository has")
-            .hint("or give the image another name, push there, and delete the old repository when nothing uses it"))
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "a repository is not as wanted, and this cannot be changed any more",
+        )
+        .with("repositories", names.join(", "))
+        .with("why", &first.fixed[0])
+        .hint("set `kms_key` of `[ecr]` to what the repository has")
+        .hint(
+            "or give the image another name, push there, and delete the old repository when nothing uses it",
+        ))
     }
 }
 

@@ -130,7 +130,13 @@ impl Infra {
         self.record(action, image.as_str(), Outcome::Done, &details).await
     }
 
-    async fn is_image_noted(&self, action: &str, image: &ImageName, digest: &Digest, registry: &str) -> Result<bool> {
+    async fn is_image_noted(
+        &self,
+        action: &str,
+        image: &ImageName,
+        digest: &Digest,
+        registry: &str,
+    ) -> Result<bool> {
         let filter = Filter {
             env: Some(self.environment().clone()),
             project: Some(self.settings().project.name.clone()),

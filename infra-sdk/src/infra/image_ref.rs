@@ -81,7 +81,11 @@ impl Infra {
 }
 
 /// The digest that a tag stands for in a registry, or the digest that was named, if it is there.
-pub(super) async fn resolve(registry: &dyn ImageRegistry, image: &ImageName, at: &Reference) -> Result<Digest> {
+pub(super) async fn resolve(
+    registry: &dyn ImageRegistry,
+    image: &ImageName,
+    at: &Reference,
+) -> Result<Digest> {
     if let Some(digest) = registry.head_manifest(image, at).await? {
         return Ok(digest);
     }

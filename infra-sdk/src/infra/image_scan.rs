@@ -58,9 +58,12 @@ impl Infra {
             return Ok(vec![digest.clone()]);
         };
         let index: Index = serde_json::from_slice(&stored.content).map_err(|error| {
-            Error::invalid("the index of an image cannot be read").because(error).hint("push this image again")
+            Error::invalid("the index of an image cannot be read")
+                .because(error)
+                .hint("push this image again")
         })?;
-        let real = |platform: Option<&oci::Platform>| platform.is_none_or(|platform| platform.os != "unknown");
+        let real =
+            |platform: Option<&oci::Platform>| platform.is_none_or(|platform| platform.os != "unknown");
         let parts: Vec<Digest> = index
             .manifests
             .into_iter()

@@ -48,7 +48,8 @@ impl Ecr {
     /// # Errors
     /// `Invalid` for a prefix that cannot be one; as [`new`](Ecr::new).
     pub fn at(aws: &Aws, place: &str) -> Result<Option<Self>> {
-        let (host, prefix) = place.split_once('/').map_or((place, None), |(host, prefix)| (host, Some(prefix)));
+        let (host, prefix) =
+            place.split_once('/').map_or((place, None), |(host, prefix)| (host, Some(prefix)));
         let Some(host) = EcrHost::parse(host) else { return Ok(None) };
         let prefix = prefix.map(ImageName::new).transpose()?;
         let aws = if aws.region() == host.region { aws.clone() } else { aws.in_region(&host.region)? };

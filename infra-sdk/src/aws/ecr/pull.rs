@@ -49,14 +49,17 @@ pub(super) fn allows(policy: Option<&Value>, accounts: &[String]) -> bool {
             let wanted: BTreeSet<String> = accounts.iter().cloned().collect();
             let actions: BTreeSet<String> = ACTIONS.iter().map(ToString::to_string).collect();
             let known = ["Sid", "Effect", "Principal", "Action"];
-            let more = ours.as_object().is_none_or(|members| members.keys().any(|key| !known.contains(&key.as_str())));
+            let more = ours
+                .as_object()
+                .is_none_or(|members| members.keys().any(|key| !known.contains(&key.as_str())));
             let principals = ours["Principal"].as_object();
             let only_accounts = principals.is_some_and(|kinds| kinds.len() == 1);
             !more
                 && !wanted.is_empty()
                 && ours["Effect"] == "Allow"
                 && only_accounts
-                && texts(&ours["Principal"]["AWS"]).map(|names| names.iter().map(|name| account(name)).collect())
+                && texts(&ours["Principal"]["AWS"])
+                    .map(|names| names.iter().map(|name| account(name)).collect())
                     == Some(wanted)
                 && texts(&ours["Action"]) == Some(actions)
         }
@@ -91,7 +94,8 @@ fn texts(value: &Value) -> Option<BTreeSet<String>> {
 
 /// An account is named by its digits, or as its root; AWS gives back either.
 fn account(principal: &str) -> String {
-    let digits = principal.strip_suffix(":root").and_then(|arn| arn.rsplit_once("iam::")).map(|(_, account)| account);
+    let digits =
+        principal.strip_suffix(":root").and_then(|arn| arn.rsplit_once("iam::")).map(|(_, account)| account);
     digits.unwrap_or(principal).to_owned()
 }
 
@@ -121,7 +125,8 @@ mod tests {
         let ours = with_pull(None, &wanted, REGION).unwrap();
         assert!(allows(Some(&ours), &wanted));
         let mut rewritten = ours.clone();
-        rewritten["Statement"][0]["Principal"]["AWS"] = json!(["111122223333", "arn:aws:iam::210987654321:root"]);
+        rewritten["Statement"][0]["Principal"]["AWS"] =
+            json!(["111122223333", "arn:aws:iam::210987654321:root"]);
         rewritten["Statement"][0]["Action"].as_array_mut().unwrap().reverse();
         rewritten["Statement"] = rewritten["Statement"][0].take();
         assert!(allows(Some(&rewritten), &wanted));
@@ -151,7 +156,10 @@ mod tests {
         let policy = json!({ "Version": "2008-10-17", "Statement": theirs });
         let wanted = accounts(&["210987654321"]);
         let both = with_pull(Some(&policy), &wanted, "cn-north-1").unwrap();
-        assert_eq!((both["Statement"][0].clone(), both["Version"].clone()), (theirs.clone(), json!("2008-10-17")));
+        assert_eq!(
+            (both["Statement"][0].clone(), both["Version"].clone()),
+            (theirs.clone(), json!("2008-10-17"))
+        );
         assert_eq!(both["Statement"][1]["Principal"]["AWS"][0], "arn:aws-cn:iam::210987654321:root");
         assert_eq!(count_others(Some(&both)), 1);
         let back = with_pull(Some(&both), &[], REGION).unwrap();

@@ -60,7 +60,10 @@ impl Ecr {
                 Some(ScanStatus::Complete | ScanStatus::Active) => {}
                 other => return Ok(unfinished(other, why)),
             }
-            read(&mut found, page.image_scan_findings.unwrap_or_else(|| ImageScanFindings::builder().build()));
+            read(
+                &mut found,
+                page.image_scan_findings.unwrap_or_else(|| ImageScanFindings::builder().build()),
+            );
             next = next_page(next.as_deref(), page.next_token)?;
             if next.is_none() {
                 found.sort();
@@ -98,9 +101,9 @@ fn unfinished(status: Option<&ScanStatus>, why: String) -> ScanState {
     let told = if why.is_empty() { word.to_owned() } else { format!("{word}: {why}") };
     match status {
         Some(ScanStatus::InProgress | ScanStatus::Pending) => ScanState::Running,
-        Some(ScanStatus::UnsupportedImage | ScanStatus::ScanEligibilityExpired | ScanStatus::ImageArchived) => {
-            ScanState::Impossible(told)
-        }
+        Some(
+            ScanStatus::UnsupportedImage | ScanStatus::ScanEligibilityExpired | ScanStatus::ImageArchived,
+        ) => ScanState::Impossible(told),
         _ => ScanState::Failed(told),
     }
 }
@@ -113,7 +116,8 @@ fn read(found: &mut Findings, page: ImageScanFindings) {
         *sum += u64::try_from(count).unwrap_or_default();
     }
     found.findings.extend(page.findings.into_iter().flatten().map(basic));
-    let open = |finding: &EnhancedImageScanFinding| !matches!(finding.status(), Some("SUPPRESSED" | "CLOSED"));
+    let open =
+        |finding: &EnhancedImageScanFinding| !matches!(finding.status(), Some("SUPPRESSED" | "CLOSED"));
     found.findings.extend(page.enhanced_findings.into_iter().flatten().filter(open).map(enhanced));
 }
 

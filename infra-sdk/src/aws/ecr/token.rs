@@ -1,5 +1,6 @@
 //! The token that ECR's registries take for a password: asked for, decoded, kept until shortly before it expires.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_ecr::types::AuthorizationData;
@@ -37,22 +38,27 @@ pub(super) struct EcrLogin {
 pub(super) struct Tokens {
     ecr: Ecr,
     kept: Mutex<Option<EcrLogin>>,
+    /// How many were asked for so far.
+    asked: AtomicU64,
 }
 
 impl Tokens {
     pub(super) fn new(ecr: Ecr) -> Self {
-        Tokens { ecr, kept: Mutex::new(None) }
+        Tokens { ecr, kept: Mutex::new(None), asked: AtomicU64::new(0) }
     }
 
     /// The token that is kept, or a new one: if that one expires soon, or if it must be `fresh`, because the registry did
     /// not take it.
     pub(super) async fn login(&self, fresh: bool) -> Result<EcrLogin> {
-        // Those that come meanwhile wait for the one answer.
+        let before = self.asked.load(Ordering::SeqCst);
+        // Those that come meanwhile wait for the one answer: also those whose old token was refused at the same time.
         let mut kept = self.kept.lock().await;
+        let fresh = fresh && before == self.asked.load(Ordering::SeqCst);
         if let Some(login) = kept.as_ref().filter(|login| !fresh && login.lasts(SystemTime::now())) {
             return Ok(login.clone());
         }
         let login = repeated(async |_| self.ask().await).await?;
+        self.asked.fetch_add(1, Ordering::SeqCst);
         *kept = login.lasts(SystemTime::now()).then(|| login.clone());
         Ok(login)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::images::{ImageRegistry, ImageScanner, Repositories};
 use crate::infra::absent::Absent;
 use crate::infra::open::Infra;
@@ -80,7 +80,9 @@ pub(in crate::infra) fn repositories(infra: &Infra) -> Result<Vec<Arc<dyn Reposi
 pub(in crate::infra) fn scanner(infra: &Infra) -> Result<Arc<dyn ImageScanner>> {
     match ecr::of(infra)? {
         Some(ecr) => Ok(Arc::new(ecr)),
-        None => Err(elsewhere(infra, "scan images there with the registry's own means, or a scanner of your own")),
+        None => {
+            Err(elsewhere(infra, "scan images there with the registry's own means, or a scanner of your own"))
+        }
     }
 }
 
@@ -91,8 +93,8 @@ pub(in crate::infra) fn scanner(infra: &Infra) -> Result<Arc<dyn ImageScanner>> 
 
 /// An environment whose images are not in ECR.
 #[cfg(feature = "aws-ecr")]
-fn elsewhere(infra: &Infra, then: &str) -> Error {
-    Error::invalid("the images of this environment are not in ECR")
+fn elsewhere(infra: &Infra, then: &str) -> crate::Error {
+    crate::Error::invalid("the images of this environment are not in ECR")
         .with("environment", infra.environment())
         .with("registry", infra.ports().images.name())
         .hint("choose an environment with `provider = \"aws\"` by `--env`")
