@@ -51,6 +51,8 @@ pub const CLOUDFLARE_API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
 pub const CLOUDFLARE_ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
 /// Where Cloudflare's API is; default `https://api.cloudflare.com/client/v4`.
 pub const CLOUDFLARE_API_BASE_URL: &str = "CLOUDFLARE_API_BASE_URL";
+/// The folder of Docker's settings, with the passwords of registries; default: `.docker` in the home folder.
+pub const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// Any non-empty value switches colour off (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// The region of AWS to work in, such as `eu-central-1`, unless a setting names one.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use infra_sdk::images::oci::{self, Descriptor, Manifest};
-use infra_sdk::images::{BlobSource, ImageRegistry, Reference};
+use infra_sdk::images::{BlobSource, ImageRegistry, Platform, Reference};
 use infra_sdk::names::{ImageName, Tag};
 use infra_sdk::{Digest, ErrorKind, id};
 
@@ -20,6 +20,9 @@ pub(crate) async fn holds(registry: &dyn ImageRegistry) {
     a_tag_moves_and_the_old_manifest_stays(registry, &fresh()).await;
     tags_are_sorted_and_listed_once(registry, &fresh()).await;
     names_do_not_see_each_other(registry, &fresh(), &fresh()).await;
+    a_mounted_blob_is_there_and_another_has_to_be_put(registry, &fresh(), &fresh()).await;
+    a_digest_is_had_without_its_manifest(registry, &fresh()).await;
+    an_index_needs_its_images(registry, &fresh()).await;
 }
 
 async fn an_unknown_name_is_an_empty_image(registry: &dyn ImageRegistry, image: &ImageName) {
@@ -156,6 +159,54 @@ async fn names_do_not_see_each_other(registry: &dyn ImageRegistry, one: &ImageNa
     }
     put(registry, &inner, b"inside").await;
     assert_eq!(registry.tags(one).await.unwrap(), [tag("v1")]);
+}
+
+async fn a_mounted_blob_is_there_and_another_has_to_be_put(
+    registry: &dyn ImageRegistry,
+    one: &ImageName,
+    two: &ImageName,
+) {
+    let digest = put(registry, one, b"shared").await;
+    let from = registry.address(one);
+    if !registry.mount_blob(two, &digest, &from).await.unwrap() {
+        put(registry, two, b"shared").await;
+    }
+    assert_eq!(blob(registry, two, &digest).await.unwrap(), b"shared");
+    let absent = Digest::of(b"in neither");
+    for from in [from.as_str(), "elsewhere.example.com/shop-api/app", &registry.address(two)] {
+        assert!(!registry.mount_blob(two, &absent, from).await.unwrap(), "{from}");
+        assert!(!registry.has_blob(two, &absent).await.unwrap(), "{from}");
+    }
+    put(registry, two, b"in neither").await;
+    assert!(registry.has_blob(two, &absent).await.unwrap());
+}
+
+async fn a_digest_is_had_without_its_manifest(registry: &dyn ImageRegistry, image: &ImageName) {
+    let content = manifest(registry, image, "asked").await;
+    let absent = Digest::of(&content);
+    assert_eq!(registry.head_manifest(image, &absent.clone().into()).await.unwrap(), None);
+    assert_eq!(registry.head_manifest(image, &tag("v1").into()).await.unwrap(), None);
+    let digest = registry.put_manifest(image, &content, oci::MANIFEST, Some(&tag("v1"))).await.unwrap();
+    for at in [Reference::Tag(tag("v1")), Reference::Digest(digest.clone())] {
+        assert_eq!(registry.head_manifest(image, &at).await.unwrap(), Some(digest.clone()));
+    }
+}
+
+async fn an_index_needs_its_images(registry: &dyn ImageRegistry, image: &ImageName) {
+    let content = manifest(registry, image, "child").await;
+    let child = Descriptor {
+        platform: Some(Platform::linux("arm64")),
+        ..Descriptor::new(oci::MANIFEST, Digest::of(&content), content.len() as u64)
+    };
+    let index = oci::Index { manifests: vec![child], ..oci::Index::default() };
+    let index = serde_json::to_vec(&index).unwrap();
+    let error = registry.put_manifest(image, &index, oci::INDEX, Some(&tag("v1"))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+    assert_eq!(registry.head_manifest(image, &tag("v1").into()).await.unwrap(), None);
+    registry.put_manifest(image, &content, oci::MANIFEST, None).await.unwrap();
+    registry.put_manifest(image, &index, oci::INDEX, Some(&tag("v1"))).await.unwrap();
+    let found = registry.get_manifest(image, &tag("v1").into()).await.unwrap().unwrap();
+    assert_eq!((found.content, found.media_type.as_str()), (index, oci::INDEX));
 }
 
 fn tag(name: &str) -> Tag {

@@ -6,6 +6,8 @@ mod examples;
 mod interrupted;
 mod organisation;
 mod pinned;
+#[cfg(unix)]
+mod reproducible;
 mod roll_back;
 mod terraform;
 mod tools;

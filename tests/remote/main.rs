@@ -1,6 +1,8 @@
 //! Stores behind a network, each against its real counterpart on the loopback interface.
 
 mod dotenv_readers;
+#[path = "../contract/images.rs"]
+mod images;
 #[path = "../contract/secrets.rs"]
 mod secrets;
 
@@ -16,6 +18,10 @@ mod image_shop;
 mod image_tasks;
 mod journey;
 mod plans;
+mod registry;
+mod registry_auth;
+mod registry_faults;
+mod registry_images;
 mod shared;
 mod stopped;
 mod vault;

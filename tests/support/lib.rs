@@ -2,11 +2,13 @@
 
 mod aws_fake;
 mod checkout;
+mod docker_registry;
 pub mod github;
 mod moto;
 mod nacl;
 mod prism;
 mod recorder;
+pub mod registry;
 mod run;
 mod scratch;
 pub mod service;
@@ -15,6 +17,7 @@ mod worker_api;
 
 pub use aws_fake::{AwsFake, Step, base64};
 pub use checkout::{files, repo, sources};
+pub use docker_registry::{DockerRegistry, PASSWORD, USER};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};
 pub use prism::Prism;

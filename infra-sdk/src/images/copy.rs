@@ -11,7 +11,7 @@ use crate::images::fetch;
 use crate::images::oci::{self, Descriptor, Index, Manifest};
 use crate::images::push::{join, missing, put_manifest, tags_to_set};
 use crate::images::registry::{ImageRegistry, Reference};
-use crate::images::together::together;
+use crate::images::together::{Work, together};
 use crate::images::transfer::{self, Moved, TransferOptions};
 use crate::names::{ImageName, Tag};
 
@@ -170,18 +170,11 @@ impl CopyPlan {
     ) -> Result<CopyReport> {
         let mut sources = options.mount_from.clone();
         sources.push(from.address(&self.image));
-        let move_one = async |blob: &Descriptor| {
-            if transfer::mount(to, &self.image, blob, &sources).await? {
-                return Ok(Moved::Mounted);
-            }
-            let place = options.scratch.join(format!("blob-{}", blob.digest.short()));
-            let mut file = Temporary::beside(&place, Access::Private)?;
-            fetch::blob(from, &self.image, blob, &mut file.file).await?;
-            transfer::send(to, &self.image, blob, file.path(), options).await?;
-            Ok(Moved::Sent)
-        };
-        let moves: Vec<_> = self.blobs.iter().map(move_one).collect();
-        let moved = together(options.at_once, moves).await?;
+        let mut work: Vec<Work<'_, Moved>> = Vec::new();
+        for blob in &self.blobs {
+            work.push(Box::pin(self.move_one(from, to, blob, &sources, options)));
+        }
+        let moved = together(options.at_once, work).await?;
         for (described, bytes) in &self.content {
             if self.platforms.iter().any(|child| child.digest == described.digest)
                 || (self.manifest && described.digest == self.digest)
@@ -205,6 +198,26 @@ impl CopyPlan {
             skipped: self.present.len(),
             tags: self.tags.clone(),
         })
+    }
+}
+
+impl CopyPlan {
+    async fn move_one(
+        &self,
+        from: &dyn ImageRegistry,
+        to: &dyn ImageRegistry,
+        blob: &Descriptor,
+        sources: &[String],
+        options: &TransferOptions,
+    ) -> Result<Moved> {
+        if transfer::mount(to, &self.image, blob, sources).await? {
+            return Ok(Moved::Mounted);
+        }
+        let place = options.scratch.join(format!("blob-{}", blob.digest.short()));
+        let mut file = Temporary::beside(&place, Access::Private)?;
+        fetch::blob(from, &self.image, blob, &mut file.file).await?;
+        transfer::send(to, &self.image, blob, file.path(), options).await?;
+        Ok(Moved::Sent)
     }
 }
 

@@ -10,7 +10,7 @@ use crate::images::built::BuiltImage;
 use crate::images::layout::wrong_digest;
 use crate::images::oci::Descriptor;
 use crate::images::registry::{ImageRegistry, Reference};
-use crate::images::together::together;
+use crate::images::together::{Work, together};
 use crate::images::transfer::{self, Moved, TransferOptions, refused};
 use crate::names::{ImageName, Tag};
 
@@ -120,8 +120,8 @@ pub(super) async fn missing<'a>(
             wanted.push(blob);
         }
     }
-    // Made before they are waited for: an iterator that is held across an await keeps the whole future from being sent.
-    let ask: Vec<_> = wanted.iter().map(|blob| registry.has_blob(image, &blob.digest)).collect();
+    let ask: Vec<Work<'_, bool>> =
+        wanted.iter().map(|blob| registry.has_blob(image, &blob.digest)).collect();
     let there = together(TransferOptions::new().at_once, ask).await?;
     let pairs = wanted.into_iter().cloned().zip(there);
     let (present, upload): (Vec<_>, Vec<_>) = pairs.partition(|(_, there)| *there);
@@ -161,16 +161,11 @@ impl PushPlan {
         image: &BuiltImage,
         options: &TransferOptions,
     ) -> Result<PushReport> {
-        let move_one = async |blob: &Descriptor| {
-            if transfer::mount(registry, &self.image, blob, &options.mount_from).await? {
-                return Ok(Moved::Mounted);
-            }
-            let path = image.layout.blob_path(&blob.digest);
-            transfer::send(registry, &self.image, blob, &path, options).await?;
-            Ok(Moved::Sent)
-        };
-        let moves: Vec<_> = self.upload.iter().map(move_one).collect();
-        let moved = together(options.at_once, moves).await?;
+        let mut work: Vec<Work<'_, Moved>> = Vec::new();
+        for blob in &self.upload {
+            work.push(Box::pin(self.move_one(registry, image, blob, options)));
+        }
+        let moved = together(options.at_once, work).await?;
         for child in &self.platforms {
             let content = image.layout.manifest(&child.digest)?;
             put_manifest(registry, &self.image, &content, child, None).await?;
@@ -193,6 +188,23 @@ impl PushPlan {
             skipped: self.present.len(),
             tags: self.tags.clone(),
         })
+    }
+}
+
+impl PushPlan {
+    async fn move_one(
+        &self,
+        registry: &dyn ImageRegistry,
+        image: &BuiltImage,
+        blob: &Descriptor,
+        options: &TransferOptions,
+    ) -> Result<Moved> {
+        if transfer::mount(registry, &self.image, blob, &options.mount_from).await? {
+            return Ok(Moved::Mounted);
+        }
+        let path = image.layout.blob_path(&blob.digest);
+        transfer::send(registry, &self.image, blob, &path, options).await?;
+        Ok(Moved::Sent)
     }
 }
 

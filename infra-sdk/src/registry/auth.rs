@@ -22,6 +22,7 @@ pub(super) struct Auth {
     credentials: Arc<dyn Credentials>,
     scheme: Mutex<Scheme>,
     tokens: Mutex<BTreeMap<Scope, Token>>,
+    asking: tokio::sync::Mutex<()>,
     /// What the registry must not repeat in messages.
     pub(super) masks: Masks,
 }
@@ -69,52 +70,63 @@ impl Auth {
             credentials,
             scheme: Mutex::new(Scheme::Open),
             tokens: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
             masks: Masks::new(),
         }
     }
 
-    /// What a request says; `None` while the registry wants nothing, or nobody in particular asks. `fresh`: what was said
-    /// before was refused.
-    pub(super) async fn header(&self, scope: &Scope, fresh: bool) -> Result<Option<HeaderValue>> {
+    /// What a request says; `None` while the registry wants nothing, or nobody in particular asks. `refused` is what was
+    /// said before in vain: it is not said again if there is anything else.
+    pub(super) async fn header(
+        &self,
+        scope: &Scope,
+        refused: Option<&HeaderValue>,
+    ) -> Result<Option<HeaderValue>> {
         let scheme = locked(&self.scheme).clone();
+        // One asks for all that are refused at the same time.
+        let _one = self.asking.lock().await;
         match scheme {
             Scheme::Open => Ok(None),
-            Scheme::Basic => match self.credentials.get(fresh).await? {
-                Some(login) if login.is_identity_token() => Err(self
-                    .denied("wants a user and a password, and there is an identity token")
-                    .hint("log in with a user and a password")),
-                Some(login) => {
-                    self.hide(&login.password);
-                    Ok(Some(self.value("Basic", &basic(&login))?))
-                }
-                None => Ok(None),
-            },
-            Scheme::Bearer { realm, service } => {
-                let known = locked(&self.tokens).get(scope).cloned();
-                let token = match known.filter(|token| !fresh && token.is_good()) {
-                    Some(token) => token,
-                    None => {
-                        let login = self.credentials.get(false).await?;
-                        let ask = token::Ask { registry: &self.registry, realm, service, scope };
-                        let token = match ask.fetch(&self.client, login.as_ref()).await {
-                            // What knows passwords may know a newer one, such as after an expiry.
-                            Err(error) if error.kind() == ErrorKind::Denied && login.is_some() => {
-                                match self.credentials.get(true).await? {
-                                    newer if newer != login => {
-                                        ask.fetch(&self.client, newer.as_ref()).await?
-                                    }
-                                    _ => return Err(error),
-                                }
-                            }
-                            other => other?,
-                        };
-                        self.hide(&token.value);
-                        locked(&self.tokens).insert(scope.clone(), token.clone());
-                        token
-                    }
-                };
-                Ok(Some(self.value("Bearer", token.value.expose())?))
+            Scheme::Basic => {
+                let said = self.basic(false).await?;
+                if said.is_some() && said.as_ref() == refused { self.basic(true).await } else { Ok(said) }
             }
+            Scheme::Bearer { realm, service } => {
+                let known = locked(&self.tokens).get(scope).filter(|token| token.is_good()).cloned();
+                if let Some(token) = known {
+                    let said = self.value("Bearer", &token.value)?;
+                    if Some(&said) != refused {
+                        return Ok(Some(said));
+                    }
+                }
+                let token = self.token(token::Ask { registry: &self.registry, realm, service, scope }).await?;
+                let said = self.value("Bearer", &token.value)?;
+                locked(&self.tokens).insert(scope.clone(), token);
+                Ok(Some(said))
+            }
+        }
+    }
+
+    async fn basic(&self, fresh: bool) -> Result<Option<HeaderValue>> {
+        let Some(login) = self.credentials.get(fresh).await? else { return Ok(None) };
+        if login.is_identity_token() {
+            return Err(self
+                .denied("wants a user and a password, and there is an identity token")
+                .hint("log in with a user and a password"));
+        }
+        self.hide(&login.password);
+        self.value("Basic", &SecretValue::new(basic(&login))).map(Some)
+    }
+
+    async fn token(&self, ask: token::Ask<'_>) -> Result<Token> {
+        let login = self.credentials.get(false).await?;
+        match ask.fetch(&self.client, login.as_ref()).await {
+            // What knows passwords may know a newer one, such as after an expiry.
+            Err(error) if error.kind() == ErrorKind::Denied && login.is_some() => {
+                let newer = self.credentials.get(true).await?;
+                if newer == login { Err(error) } else { ask.fetch(&self.client, newer.as_ref()).await }
+            }
+            other => other,
         }
     }
 
@@ -150,8 +162,9 @@ impl Auth {
         }
     }
 
-    fn value(&self, scheme: &str, secret: &str) -> Result<HeaderValue> {
-        let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).map_err(|_| {
+    fn value(&self, scheme: &str, secret: &SecretValue) -> Result<HeaderValue> {
+        self.hide(secret);
+        let mut value = HeaderValue::from_str(&format!("{scheme} {}", secret.expose())).map_err(|_| {
             // The cause would be a position in the secret: nothing to act on.
             self.denied("gave a token that no request can carry").hint("check the address of the registry")
         })?;

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::env::Env;
+use crate::env::{DOCKER_CONFIG, Env};
 use crate::error::{Error, Result};
 use crate::file;
 use crate::names::quoted;
@@ -18,8 +18,6 @@ use crate::registry::credentials::{Credentials, Login};
 use crate::registry::docker_helper;
 use crate::secret::SecretValue;
 
-/// The folder of Docker's settings; default: `.docker` in the home folder.
-const DOCKER_CONFIG: &str = "DOCKER_CONFIG";
 /// The largest file that is read.
 const LONGEST: u64 = 1 << 20;
 /// What Docker calls its own registry in this file.

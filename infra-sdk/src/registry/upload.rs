@@ -1,6 +1,6 @@
 //! Sending a blob: an upload is begun, gets the bytes, and is closed under their digest.
 
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode, Url};
 
 use crate::digest::Digest;
@@ -54,7 +54,7 @@ impl OciRegistry {
             return Ok(begun);
         }
         let url = self.place.url(&format!("{repository}/blobs/uploads/"))?;
-        let ask = self.ask(Method::POST, url.clone(), Scope::push(repository)).header(CONTENT_LENGTH, "0");
+        let ask = self.ask(Method::POST, url.clone(), Scope::push(repository));
         let response = ask.attempt(&[StatusCode::ACCEPTED]).await?;
         ask.location(&url, &response)
     }
@@ -81,7 +81,7 @@ impl OciRegistry {
         let mut url = self.place.url(&format!("{repository}/blobs/uploads/"))?;
         url.query_pairs_mut().append_pair("mount", digest.as_str()).append_pair("from", from);
         let scope = Scope::mount(repository, from);
-        let ask = self.ask(Method::POST, url.clone(), scope).header(CONTENT_LENGTH, "0");
+        let ask = self.ask(Method::POST, url.clone(), scope);
         let response = match ask.send(&[StatusCode::CREATED, StatusCode::ACCEPTED]).await {
             Ok(response) => response,
             // Not every registry mounts, and not everybody may read what is to be mounted. Sending will tell the rest.
