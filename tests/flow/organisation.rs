@@ -45,7 +45,14 @@ fn infrastructure_publishes_what_it_applied_and_a_product_ships_with_it() {
     );
     assert_eq!(
         world.ledger(),
-        ["apply done", "publish done", "secrets.write done", "image.push done", "deploy done", "publish done"]
+        [
+            "apply done",
+            "publish done",
+            "secrets.write done",
+            "image.push done",
+            "deploy done",
+            "publish done"
+        ]
     );
     assert!(world.shop(&["infra:ledger:verify"], 0).stdout.contains('6'));
     nothing_leaked(&world);

@@ -20,7 +20,11 @@ fn write(folder: &Path, backwards: bool, mode: u32, age: u64) {
         let path = place.join(format!("{number}.txt"));
         fs::write(&path, format!("file {number}\n").repeat(50)).expect("the scratch folder is writable");
         fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
-        fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(time)).expect("it is ours");
+        fs::File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(time))
+            .expect("it is ours");
     }
     let server = folder.join("server");
     fs::write(&server, "#!/bin/sh\n").expect("the scratch folder is writable");
@@ -44,7 +48,8 @@ fn a_thousand_files_make_one_image_under_any_umask_user_clock_and_order() {
     write(&scratch.join("two"), true, 0o600, 400_000_000);
     give_away(&scratch.join("two"));
 
-    let target = Path::new(env!("CARGO_BIN_EXE_consumer")).ancestors().nth(2).expect("target/PROFILE/consumer");
+    let target =
+        Path::new(env!("CARGO_BIN_EXE_consumer")).ancestors().nth(2).expect("target/PROFILE/consumer");
     let built = Run::new(env!("CARGO"), scratch.path())
         .args(["build", "--quiet", "--package", "infra-sdk", "--example", "image_digest", "--manifest-path"])
         .args([repo().join("Cargo.toml")])
@@ -53,7 +58,10 @@ fn a_thousand_files_make_one_image_under_any_umask_user_clock_and_order() {
     drop(built.expect(0));
     let example = target.join("debug/examples/image_digest");
     let digest = |folder: &str, umask: &str, zone: &str| {
-        let script = format!("umask {umask} && exec {} {folder} server --layout out-{folder}-{umask}", example.display());
+        let script = format!(
+            "umask {umask} && exec {} {folder} server --layout out-{folder}-{umask}",
+            example.display()
+        );
         let run = Run::new("sh", scratch.path()).args(["-c", &script]).env("TZ", zone).env("LANG", zone);
         run.finish().expect(0).stdout
     };
@@ -63,7 +71,8 @@ fn a_thousand_files_make_one_image_under_any_umask_user_clock_and_order() {
     assert_eq!(digest("two", "000", "America/New_York"), first);
     assert_eq!(digest("two", "027", "UTC"), first);
     let blobs = |folder: &str| {
-        let listed = fs::read_dir(scratch.join(folder).join("blobs/sha256")).expect("it is a layout").flatten();
+        let listed =
+            fs::read_dir(scratch.join(folder).join("blobs/sha256")).expect("it is a layout").flatten();
         let mut names: Vec<_> = listed.into_iter().map(|entry| entry.file_name()).collect();
         names.sort();
         names

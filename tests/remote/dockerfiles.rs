@@ -135,7 +135,7 @@ fn docker(shop: &ImageShop, bin: &Path, driver: &str) {
 #[test]
 fn docker_is_asked_first_and_its_archives_are_read() {
     for (driver, words) in [
-        ("docker-container", ["buildx build --provenance=false --output type=oci", "--file"]),
+        ("docker-container", ["buildx build --output type=oci", "--file"]),
         ("docker", ["build --iidfile", "save --output"]),
     ] {
         let files = format!("{IMAGE}[image.files]\nfiles = \"dist\"\nentrypoint = [\"server\"]\n");

@@ -138,6 +138,53 @@ fn a_push_reaches_the_registry_of_every_region() {
 }
 
 #[test]
+fn a_promotion_crosses_regions_with_a_token_for_each() {
+    let (near, far) = (ecr(), ecr());
+    let settings = "[env.staging]\nprovider = \"aws\"\nregion = \"eu-central-1\"\n\
+                    [env.production]\nprovider = \"aws\"\nregion = \"us-east-1\"\naccount = \"123456789012\"\n";
+    let here = || Step::ok("GetAuthorizationToken", token(&near)).in_region("eu-central-1");
+    let there = || Step::ok("GetAuthorizationToken", token(&far)).in_region("us-east-1");
+    let fake = AwsFake::start([here(), here(), there(), here()]);
+    let shop = ImageShop::new("ecr-promote", settings, None).aws(&fake.url());
+    let pushed = shop.json("staging", &["infra:image:push", "--tag", "1.0.0"]);
+    shop.run("production", &["infra:image:promote", "app:1.0.0", "--from", "staging"], 0);
+    assert_eq!(far.tag("shop-api/app", "1.0.0").as_deref(), pushed[0]["digest"].as_str());
+    // Where the credentials are of another account than infra.toml names, nothing is moved.
+    let other = settings.replace("123456789012", "999999999999");
+    let there = AwsFake::start([
+        Step::ok("GetAuthorizationToken", token(&near)),
+        Step::ok("GetAuthorizationToken", token(&far)),
+    ]);
+    let other = ImageShop::new("ecr-promote-other", &other, None).aws(&there.url());
+    other
+        .run("production", &["infra:image:promote", "app:1.0.0", "--from", "staging", "--tag", "2.0.0"], 3)
+        .says(&["another account", "999999999999"]);
+    assert_eq!(far.tag("shop-api/app", "2.0.0"), None);
+    let listed = shop.json("staging", &["infra:image:list"]);
+    assert_eq!(listed["images"][0]["versions"][0]["digest"], pushed[0]["digest"]);
+}
+
+#[test]
+fn what_is_in_no_commit_is_tagged_by_its_digest() {
+    let registry = Registry::start(Rules { immutable_tags: true, ..Rules::default() });
+    let shop = ImageShop::new("dirty", &two(&registry.place(), &registry.place()), None);
+    let git = |args: &[&str]| drop(Run::new("git", &shop.scratch.join("shop")).args(args).finish().expect(0));
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    let who = ["-c", "user.name=ci", "-c", "user.email=ci@acme.example", "commit", "--quiet", "-m", "one"];
+    git(&who);
+    git(&["tag", "1.0.0"]);
+    let tags = |pushed: Value| pushed[0]["tags"].clone();
+    assert_eq!(tags(shop.json("staging", &["infra:image:push"])), json!(["1.0.0"]));
+    for content in ["two", "three"] {
+        shop.files(content);
+        let pushed = shop.json("staging", &["infra:image:push"]);
+        let digest = pushed[0]["digest"].as_str().expect("a digest").to_owned();
+        assert_eq!(tags(pushed), json!([format!("1.0.0-dirty-{}", &digest["sha256:".len()..][..12])]));
+    }
+}
+
+#[test]
 fn an_image_passes_only_without_findings_of_the_threshold() {
     let registry = ecr();
     let one = AWS.replace("regions = [\"us-east-1\"]\n", "");

@@ -12,6 +12,7 @@ mod aws_ecr_refusals;
 mod aws_refusals;
 mod backup;
 mod cloudflare;
+#[cfg(unix)]
 mod dockerfiles;
 mod github;
 mod image_shop;

@@ -36,7 +36,8 @@ async fn docker_registry_tells_who_may_not_come() {
     let image = image(&scratch, 1000).await;
     for wrong in [
         open(&docker.place()),
-        OciRegistry::new(&docker.place(), Arc::new(Login::new(USER, SecretValue::new("canary-wrong")))).unwrap(),
+        OciRegistry::new(&docker.place(), Arc::new(Login::new(USER, SecretValue::new("canary-wrong"))))
+            .unwrap(),
     ] {
         let error = images::push(&wrong, &image, &[]).await.unwrap_err();
         let told = format!("{error:?} {error:#} {wrong:?}");
@@ -89,7 +90,8 @@ async fn what_skopeo_pushed_is_pulled() {
         let platforms = images::platforms(&registry, &image.name, image.digest()).await.unwrap();
         for platform in platforms {
             let into = scratch.join(format!("{name}-{}", platform.architecture));
-            let pulled = images::pull_for(&registry, &image.name, image.digest(), &platform, &into).await.unwrap();
+            let pulled =
+                images::pull_for(&registry, &image.name, image.digest(), &platform, &into).await.unwrap();
             assert_eq!(pulled.info.platform, platform);
             let program = std::fs::read_to_string(pulled.program().unwrap()).unwrap();
             let expected = if image.is_index() { platform.architecture.as_str() } else { "dist" };
@@ -111,8 +113,10 @@ async fn an_image_is_promoted_by_its_digest_from_one_docker_registry_to_another(
     let tags = ["1.0.0".parse().unwrap()];
 
     // Within one registry nothing is sent, into another each blob once.
-    for (production, mounted) in [(open(&format!("{}/production", one.place())), 4), (open(&two.place()), 0)] {
-        let plan = images::plan_copy(&staging, &production, &image.name, image.digest(), &tags).await.unwrap();
+    for (production, mounted) in [(open(&format!("{}/production", one.place())), 4), (open(&two.place()), 0)]
+    {
+        let plan =
+            images::plan_copy(&staging, &production, &image.name, image.digest(), &tags).await.unwrap();
         assert_eq!((plan.blobs.len(), plan.platforms.len(), plan.manifest), (4, 2, true));
         assert!(production.tags(&image.name).await.unwrap().is_empty(), "a plan writes nothing");
         let mut options = TransferOptions::new();
@@ -124,13 +128,15 @@ async fn an_image_is_promoted_by_its_digest_from_one_docker_registry_to_another(
         let into = scratch.join(format!("pulled-{mounted}"));
         let arm = Platform::linux("arm64");
         images::pull_for(&production, &image.name, image.digest(), &arm, &into).await.unwrap();
-        let again = images::plan_copy(&staging, &production, &image.name, image.digest(), &tags).await.unwrap();
+        let again =
+            images::plan_copy(&staging, &production, &image.name, image.digest(), &tags).await.unwrap();
         assert!(again.is_empty(), "{again}");
     }
     let left = std::fs::read_dir(scratch.path()).unwrap().flatten();
     assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().contains("blob-")));
     let absent = infra_sdk::Digest::of(b"never pushed");
-    let error = images::plan_copy(&staging, &open(&two.place()), &image.name, &absent, &[]).await.unwrap_err();
+    let error =
+        images::plan_copy(&staging, &open(&two.place()), &image.name, &absent, &[]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 

@@ -53,7 +53,8 @@ async fn progress_tells_of_every_blob_to_its_end() {
     let client = open(&registry.place()).pieces(200_000, 100_000);
     let seen: Arc<Mutex<Vec<images::Progress>>> = Arc::default();
     let noted = seen.clone();
-    let options = TransferOptions::new().on_progress(move |progress| noted.lock().unwrap().push(progress.clone()));
+    let options =
+        TransferOptions::new().on_progress(move |progress| noted.lock().unwrap().push(progress.clone()));
     let plan = images::plan_push(&client, &image, &[]).await.unwrap();
     plan.apply(&client, &image, &options).await.unwrap();
     let seen = seen.lock().unwrap();
@@ -101,9 +102,14 @@ async fn a_connection_that_breaks_in_the_middle_of_a_blob_is_made_again() {
     let registry = Registry::start(Rules { cut_uploads: vec![1000; 20], ..Rules::default() });
     let error = images::push(&open(&registry.place()), &image, &tag).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Unavailable && error.is_retryable(), "{error:?}");
-    assert!(format!("{error:?}").contains("attempts: 3") && format!("{error:?}").contains("next: "), "{error:?}");
+    assert!(
+        format!("{error:?}").contains("attempts: 3") && format!("{error:?}").contains("next: "),
+        "{error:?}"
+    );
     assert_eq!(registry.tag("shop-api/app", "v1"), None);
-    assert!(registry.take().iter().all(|asked| !asked.path.contains("/manifests/") || asked.method == "HEAD"));
+    assert!(
+        registry.take().iter().all(|asked| !asked.path.contains("/manifests/") || asked.method == "HEAD")
+    );
 }
 
 #[tokio::test]
@@ -145,8 +151,12 @@ async fn a_registry_that_says_another_digest_gets_no_tag() {
         Rules { lies_about_manifests: true, ..Rules::default() },
     ] {
         let registry = Registry::start(rules);
-        let error = images::push(&open(&registry.place()), &image, &["v1".parse().unwrap()]).await.unwrap_err();
-        assert!(error.kind() == ErrorKind::Invalid && format!("{error:?}").contains("kept: `sha256:0000"), "{error:?}");
+        let error =
+            images::push(&open(&registry.place()), &image, &["v1".parse().unwrap()]).await.unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::Invalid && format!("{error:?}").contains("kept: `sha256:0000"),
+            "{error:?}"
+        );
         assert_eq!(registry.tag("shop-api/app", "v1"), None);
     }
 }
@@ -161,7 +171,10 @@ async fn a_tag_that_cannot_move_is_a_conflict_and_stays() {
     images::push(&client, &one, &tag).await.unwrap();
     assert!(images::push(&client, &one, &tag).await.unwrap().tags.is_empty(), "the same is no conflict");
     let error = images::push(&client, &two, &tag).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Conflict && format!("{error:?}").contains("choose a new tag"), "{error:?}");
+    assert!(
+        error.kind() == ErrorKind::Conflict && format!("{error:?}").contains("choose a new tag"),
+        "{error:?}"
+    );
     assert_eq!(registry.tag("shop-api/app", "v1").as_deref(), Some(one.digest().as_str()));
 }
 
@@ -247,7 +260,9 @@ impl Breaking {
             for client in listener.incoming().flatten() {
                 let server = TcpStream::connect(&place).unwrap();
                 let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
-                std::thread::spawn(move || std::io::copy(&mut from, &mut to).map(|_| to.shutdown(Shutdown::Both)));
+                std::thread::spawn(move || {
+                    std::io::copy(&mut from, &mut to).map(|_| to.shutdown(Shutdown::Both))
+                });
                 let count = count.clone();
                 std::thread::spawn(move || {
                     let (mut client, mut server, mut passed) = (client, server, 0);

@@ -162,11 +162,13 @@ impl DockerfilePlan {
     }
 
     async fn docker_archive(&self, fresh: &Path, archive: &Path, command: Command<'_>) -> Result<()> {
-        let docker = || command("docker").env("SOURCE_DATE_EPOCH", "0");
+        // An attestation would make an index of an image for one platform.
+        let settings = [("SOURCE_DATE_EPOCH", "0"), ("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")];
+        let docker =
+            || settings.iter().fold(command("docker"), |docker, (name, value)| docker.env(name, value));
         if self.exports {
             let into = format!("type=oci,rewrite-timestamp=true,dest={}", archive.display());
-            // An attestation would make an index of an image for one platform.
-            let build = docker().args(["buildx", "build", "--provenance=false", "--output", &into]);
+            let build = docker().args(["buildx", "build", "--output", &into]);
             return self.described(build, &self.platforms()).run().await;
         }
         let id = fresh.join("id");

@@ -120,8 +120,7 @@ pub(super) async fn missing<'a>(
             wanted.push(blob);
         }
     }
-    let ask: Vec<Work<'_, bool>> =
-        wanted.iter().map(|blob| registry.has_blob(image, &blob.digest)).collect();
+    let ask: Vec<Work<'_, bool>> = wanted.iter().map(|blob| registry.has_blob(image, &blob.digest)).collect();
     let there = together(TransferOptions::new().at_once, ask).await?;
     let pairs = wanted.into_iter().cloned().zip(there);
     let (present, upload): (Vec<_>, Vec<_>) = pairs.partition(|(_, there)| *there);

@@ -1,18 +1,22 @@
 //! The versions of images that a registry has: tags, digests, sizes, and when they came there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use serde::Serialize;
+use tokio::task::JoinHandle;
 
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::images::oci::{self, Index, Manifest};
 use crate::images::{ImageRegistry, Reference};
 use crate::infra::open::Infra;
 use crate::ledger::{self, Filter};
 use crate::names::{ImageName, Tag};
 use crate::time::Timestamp;
+
+/// How many questions a registry is asked at the same time.
+const AT_ONCE: usize = 8;
 
 /// What a registry has of this repo's images.
 #[derive(Clone, Debug, Serialize)]
@@ -74,24 +78,36 @@ impl Infra {
     /// # Errors
     /// `NotFound` when infra.toml has no such image; what the registry fails with.
     pub async fn list_images(&self, name: Option<&str>) -> Result<ImageListing> {
-        let registry = &*self.ports().images;
+        let registry = &self.ports().images;
         let times = self.pushes().await?;
         let mut images = Vec::new();
         for label in self.images_meant(name)? {
             let (_, image, _) = self.image_named(label.as_str())?;
+            let tags = registry.tags(&image).await?;
+            let found = together(tags, |tag| {
+                let (registry, image) = (registry.clone(), image.clone());
+                async move {
+                    let digest = registry.head_manifest(&image, &Reference::Tag(tag.clone())).await?;
+                    Ok((tag, digest))
+                }
+            });
             let mut by_digest: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
-            for tag in registry.tags(&image).await? {
+            for (tag, digest) in found.await? {
                 // A tag may go while this looks.
-                if let Some(digest) = registry.head_manifest(&image, &Reference::Tag(tag.clone())).await? {
+                if let Some(digest) = digest {
                     by_digest.entry(digest).or_default().push(tag);
                 }
             }
-            let mut versions = Vec::new();
-            for (digest, tags) in by_digest {
-                let size = stored_size(registry, &image, &digest).await?;
+            let sizes = together(by_digest.keys().cloned(), |digest| {
+                let (registry, image) = (registry.clone(), image.clone());
+                async move { stored_size(&*registry, &image, &digest).await }
+            });
+            let sizes = sizes.await?;
+            let versions = by_digest.into_iter().zip(sizes).map(|((digest, tags), size)| {
                 let pushed = times.get(&(image.to_string(), digest.to_string())).copied();
-                versions.push(ImageVersion { digest, tags, size, pushed });
-            }
+                ImageVersion { digest, tags, size, pushed }
+            });
+            let mut versions: Vec<ImageVersion> = versions.collect();
             versions.sort_by(|a, b| b.pushed.cmp(&a.pushed).then_with(|| b.tags.cmp(&a.tags)));
             images.push(ImageVersions { image, versions });
         }
@@ -114,6 +130,33 @@ impl Infra {
         }
         Ok(times)
     }
+}
+
+/// Asks about each of many things, several at a time; the answers come in their order.
+async fn together<I, T, F>(items: impl IntoIterator<Item = I>, ask: impl Fn(I) -> F) -> Result<Vec<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    let (mut all, mut waiting) = (Vec::new(), VecDeque::new());
+    for item in items {
+        if waiting.len() == AT_ONCE {
+            all.extend(next(&mut waiting).await?);
+        }
+        waiting.push_back(tokio::spawn(ask(item)));
+    }
+    while !waiting.is_empty() {
+        all.extend(next(&mut waiting).await?);
+    }
+    Ok(all)
+}
+
+async fn next<T>(waiting: &mut VecDeque<JoinHandle<Result<T>>>) -> Result<Option<T>> {
+    let Some(first) = waiting.pop_front() else { return Ok(None) };
+    let answer = first.await.map_err(|error| {
+        Error::new(ErrorKind::Cancelled, "asking a registry was cut off").because(error).hint("run it again")
+    })?;
+    answer.map(Some)
 }
 
 /// The bytes of everything a manifest names; of an index, of each image it names.

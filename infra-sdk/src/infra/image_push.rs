@@ -75,11 +75,19 @@ impl Infra {
     /// account than infra.toml names; what the registries fail with otherwise. What was sent stays, and the same push goes
     /// on from there.
     pub async fn push_image(&self, image: &BuiltImage, tags: &[Tag]) -> Result<Everywhere<PushReport>> {
+        self.push_tagged(image, &self.tags_or_usual(image, tags).await?).await
+    }
+
+    /// The same with exactly these tags, or none.
+    pub(super) async fn push_tagged(
+        &self,
+        image: &BuiltImage,
+        tags: &[Tag],
+    ) -> Result<Everywhere<PushReport>> {
         self.before_change().await?;
-        let tags = self.tags_or_usual(image, tags).await?;
         let mut reports = Vec::new();
         for registry in self.registries()? {
-            let plan = images::plan_push(&*registry, image, &tags).await?;
+            let plan = images::plan_push(&*registry, image, tags).await?;
             let moves = !plan.upload.is_empty() || !plan.platforms.is_empty();
             let changes = moves || plan.manifest || !plan.tags.is_empty();
             let what = plan.apply(&*registry, image, &self.transfer(&image.name)).await?;

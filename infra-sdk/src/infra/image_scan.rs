@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::images::oci::{self, Index};
 use crate::images::{self, Findings, Reference, ScanReport, ScanWait, Severity};
 use crate::infra::image_ref::{ImageRef, resolve};
+use crate::infra::images::DIRTY;
 use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::names::{ImageName, Tag};
@@ -44,9 +45,12 @@ impl Infra {
     }
 
     async fn pushed_tag(&self, wanted: &ImageRef) -> Result<Tag> {
-        let Some(version) = self.version().await else {
+        let version = self.version().await;
+        // What is in no commit has the digest in its tag, which only a build could tell.
+        let Some(version) = version.filter(|version| !version.ends_with(DIRTY)) else {
             return Err(Error::invalid(format!("which version of image {} is scanned?", wanted.name))
-                .hint(format!("name it, as `{0}:1.4.0` or `{0}@sha256:…`", wanted.name)));
+                .hint(format!("name it, as `{0}:1.4.0` or `{0}@sha256:…`", wanted.name))
+                .hint("without a name it is the commit of this checkout, if no file was changed since"));
         };
         Tag::new(version).map_err(|error| error.hint(format!("name the version, as `{}:1.4.0`", wanted.name)))
     }

@@ -86,22 +86,18 @@ impl Infra {
         Ok(built)
     }
 
-    /// Pushes an image, sending only what the registries lack, and gives the release it can become.
+    /// Pushes an image, sending only what the registries lack, and gives the release it can become. Its tag is what
+    /// `git describe` says; what git calls by a name that is no tag gets none.
     ///
     /// # Errors
     /// As [`push_image`](Infra::push_image).
     pub async fn push(&self, image: &BuiltImage) -> Result<ReleaseSpec> {
-        let version = self.version_of(image).await;
-        let tags: Vec<Tag> = Tag::new(&version).into_iter().collect();
-        self.host().tell(&self.push_image(image, &tags).await?.to_string());
+        let version = self.version().await.unwrap_or_else(|| image.digest().short().to_owned());
+        let tags: Vec<Tag> = Tag::new(tag_text(&version, image)).into_iter().collect();
+        self.host().tell(&self.push_tagged(image, &tags).await?.to_string());
         let project = self.settings().project.name.clone();
         let spec = ReleaseSpec::new(project, image.name.clone(), image.digest().clone(), version);
         Ok(spec.with_settings(&self.settings().deploy))
-    }
-
-    /// What people call this state of the repo, or the digest where there is no commit.
-    async fn version_of(&self, image: &BuiltImage) -> String {
-        self.version().await.unwrap_or_else(|| image.digest().short().to_owned())
     }
 
     /// The tags an image gets that nobody named one for.
@@ -109,9 +105,9 @@ impl Infra {
     /// # Errors
     /// `Invalid` when what git calls this state of the repo cannot be a tag.
     pub(super) async fn usual_tags(&self, image: &BuiltImage) -> Result<Vec<Tag>> {
-        let tag = Tag::new(self.version_of(image).await)
-            .map_err(|error| error.hint("name another one with `--tag`"))?;
-        Ok(vec![tag])
+        let version = self.version().await.unwrap_or_else(|| image.digest().short().to_owned());
+        let tag = Tag::new(tag_text(&version, image));
+        Ok(vec![tag.map_err(|error| error.hint("name another one with `--tag`"))?])
     }
 
     /// What people call this state of the repo: `git describe`; `None` where there is no commit.
@@ -124,5 +120,17 @@ impl Infra {
             .await;
         let described = described.ok().filter(|finished| finished.success())?;
         Some(described.stdout.trim().to_owned()).filter(|version| !version.is_empty())
+    }
+}
+
+/// What git puts behind the name of a commit when files were changed since.
+pub(super) const DIRTY: &str = "-dirty";
+
+/// A state that is in no commit is many states: the digest tells them apart where tags cannot be moved.
+fn tag_text(version: &str, image: &BuiltImage) -> String {
+    if version.ends_with(DIRTY) {
+        format!("{version}-{}", image.digest().short())
+    } else {
+        version.to_owned()
     }
 }

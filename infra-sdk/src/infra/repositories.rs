@@ -38,16 +38,19 @@ impl Infra {
     pub async fn set_up_repositories(&self) -> Result<RepositoriesReport> {
         self.before_change().await?;
         let wanted = self.repositories_wanted()?;
-        let mut plans = Vec::new();
+        // What one region could not do is known before another is touched.
+        let mut planned = Vec::new();
         for registry in providers::image_repositories(self)? {
             for spec in &wanted {
-                let plan = registry.plan(spec).await?;
-                registry.apply(&plan).await?;
-                self.note_repository(&plan).await?;
-                plans.push(plan);
+                planned.push((registry.clone(), registry.plan(spec).await?));
             }
         }
-        Ok(RepositoriesReport { repositories: plans, done: true })
+        for (registry, plan) in &planned {
+            registry.apply(plan).await?;
+            self.note_repository(plan).await?;
+        }
+        let repositories = planned.into_iter().map(|(_, plan)| plan).collect();
+        Ok(RepositoriesReport { repositories, done: true })
     }
 
     async fn note_repository(&self, plan: &RepositoryPlan) -> Result<()> {

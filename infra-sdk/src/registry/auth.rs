@@ -99,7 +99,8 @@ impl Auth {
                         return Ok(Some(said));
                     }
                 }
-                let token = self.token(token::Ask { registry: &self.registry, realm, service, scope }).await?;
+                let token =
+                    self.token(token::Ask { registry: &self.registry, realm, service, scope }).await?;
                 let said = self.value("Bearer", &token.value)?;
                 locked(&self.tokens).insert(scope.clone(), token);
                 Ok(Some(said))

@@ -85,7 +85,11 @@ impl State {
             self.rules.hang_uploads -= 1;
             return Fate::Hang;
         }
-        if self.rules.cut_uploads.is_empty() { Fate::Whole } else { Fate::Cut(self.rules.cut_uploads.remove(0)) }
+        if self.rules.cut_uploads.is_empty() {
+            Fate::Whole
+        } else {
+            Fate::Cut(self.rules.cut_uploads.remove(0))
+        }
     }
 
     /// What the place answers that blobs are fetched from.
@@ -146,7 +150,9 @@ impl State {
 
     /// The bytes of a blob, or the part that is asked for.
     fn bytes(&mut self, request: &Request, blob: Vec<u8>) -> Answer {
-        let from = request.header("range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let from = request
+            .header("range")
+            .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
         let (status, body) = from.map_or((200, blob.clone()), |from: usize| (206, blob[from..].to_vec()));
         let cut = (request.method == "GET" && self.rules.cut_downloads > 0).then_some(body.len() / 2);
         self.rules.cut_downloads -= usize::from(cut.is_some());
@@ -225,7 +231,10 @@ impl State {
         let page = self.rules.page.unwrap_or(tags.len());
         let more = tags.len() > page;
         tags.truncate(page);
-        let next = format!("</v2/{repository}/tags/list?last={}&n={page}>; rel=\"next\"", tags.last().cloned().unwrap_or_default());
+        let next = format!(
+            "</v2/{repository}/tags/list?last={}&n={page}>; rel=\"next\"",
+            tags.last().cloned().unwrap_or_default()
+        );
         let body = json!({"name": repository, "tags": tags}).to_string().into_bytes();
         let answer = Answer { body, ..answer(200) };
         if more { answer.header("link", next) } else { answer }
@@ -238,8 +247,14 @@ impl State {
 
     fn may_come(&mut self, request: &Request) -> Result<(), Answer> {
         let said = request.header("authorization").unwrap_or_default().to_owned();
-        let message = if self.rules.repeats_secrets { format!("not with {said}") } else { "authentication required".into() };
-        let refuse = |challenge: String| Err(refused(401, "UNAUTHORIZED", &message).header("www-authenticate", challenge));
+        let message = if self.rules.repeats_secrets {
+            format!("not with {said}")
+        } else {
+            "authentication required".into()
+        };
+        let refuse = |challenge: String| {
+            Err(refused(401, "UNAUTHORIZED", &message).header("www-authenticate", challenge))
+        };
         match &self.rules.guard {
             Guard::Open => Ok(()),
             Guard::Basic(user, passwords) => {
@@ -257,7 +272,10 @@ impl State {
                 if good {
                     return Ok(());
                 }
-                refuse(format!("Bearer realm=\"http://{}/token\",service=\"strict\",scope=\"x\"", self.address))
+                refuse(format!(
+                    "Bearer realm=\"http://{}/token\",service=\"strict\",scope=\"x\"",
+                    self.address
+                ))
             }
         }
     }
@@ -309,7 +327,8 @@ fn basic(user: &str, password: &str) -> String {
     let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::from("Basic ");
     for chunk in format!("{user}:{password}").as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits =
+            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let index = (bits >> (18 - 6 * digit)) & 63;
             text.push(if digit > chunk.len() { '=' } else { char::from(alphabet[index as usize]) });

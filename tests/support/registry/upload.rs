@@ -59,7 +59,9 @@ impl State {
             let (first, last) = range.split_once('-')?;
             Some((first.parse::<usize>().ok()?, last.parse::<usize>().ok()?))
         });
-        let Some((first, last)) = range else { return self.wrong(request, "a piece that does not say where it belongs") };
+        let Some((first, last)) = range else {
+            return self.wrong(request, "a piece that does not say where it belongs");
+        };
         if last + 1 - first != request.body.len() {
             return self.wrong(request, "a piece of another length than it says");
         }

@@ -87,7 +87,12 @@ pub(super) fn serve(stream: TcpStream, state: &Mutex<State>, storage: bool) -> s
         };
         let more: String =
             answer.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        write!(stream, "HTTP/1.1 {} x\r\ncontent-length: {}\r\n{more}\r\n", answer.status, answer.body.len())?;
+        write!(
+            stream,
+            "HTTP/1.1 {} x\r\ncontent-length: {}\r\n{more}\r\n",
+            answer.status,
+            answer.body.len()
+        )?;
         if request.method != "HEAD" {
             stream.write_all(&answer.body[..answer.cut.unwrap_or(answer.body.len())])?;
         }
