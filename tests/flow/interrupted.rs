@@ -82,7 +82,7 @@ fn what_a_killed_deploy_could_not_record_is_recorded_by_the_same_command() {
     for _ in 0..2 {
         let again = world.deploy(&["VARIANT=one"], 0);
         assert!(again.stdout.contains("is unchanged"), "{}", again.stdout);
-        assert_eq!(world.ledger(), ["secrets.write done", "deploy done"]);
+        assert_eq!(world.ledger(), ["secrets.write done", "image.push done", "deploy done"]);
     }
     drop(world.shop(&["infra:ledger:verify"], 0));
 }

@@ -7,10 +7,16 @@ mod images;
 mod secrets;
 
 mod aws;
+mod aws_ecr;
+mod aws_ecr_refusals;
 mod aws_refusals;
 mod backup;
 mod cloudflare;
+#[cfg(unix)]
+mod dockerfiles;
 mod github;
+mod image_shop;
+mod image_tasks;
 mod journey;
 mod plans;
 mod registry;

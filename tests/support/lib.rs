@@ -1,5 +1,6 @@
 //! What the test tiers share: the checkout, scratch folders, running programs to their end, and stand-ins for services.
 
+mod aws_fake;
 mod checkout;
 mod docker_registry;
 pub mod github;
@@ -14,6 +15,7 @@ pub mod service;
 mod tools;
 mod worker_api;
 
+pub use aws_fake::{AwsFake, Step, base64};
 pub use checkout::{files, repo, sources};
 pub use docker_registry::{DockerRegistry, PASSWORD, USER};
 pub use moto::Moto;

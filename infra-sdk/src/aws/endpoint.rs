@@ -27,19 +27,31 @@ pub(super) fn of(env: &Env, service: &str) -> Result<Option<String>> {
 
 /// Whether what is sent to `url` can be read on the way by nobody: it is encrypted, or stays on this machine.
 pub(super) fn is_private(url: &str) -> bool {
-    let (plain, rest) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => (false, rest),
-        (_, Some(rest)) => (true, rest),
-        _ => return false,
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
+    let authority = authority(url);
+    let encrypted =
+        url.starts_with("https://") && authority.is_some_and(|authority| !host(authority).is_empty());
+    (encrypted || is_loopback(url)) && authority.is_some_and(|authority| !authority.contains('@'))
+}
+
+/// Whether `url` leads to this machine.
+pub(super) fn is_loopback(url: &str) -> bool {
+    authority(url).filter(|authority| !authority.contains('@')).map(host).is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
+}
+
+/// What stands between the scheme, which is one of the web's, and the path.
+fn authority(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    rest.split(['/', '?', '#']).next()
+}
+
+fn host(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    let local = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    !host.is_empty() && !authority.contains('@') && (!plain || local)
+    }
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ const DOWN: &[&str] = &[
     "ServiceUnavailableException",
     "RequestTimeout",
     "RequestTimeoutException",
+    "ServerException",
 ];
 
 /// Codes for a KMS key that can not be used.
@@ -48,6 +49,7 @@ const KEY: &[&str] = &[
     "EncryptionFailure",
     "DecryptionFailure",
     "KMSAccessDeniedException",
+    "KmsException",
 ];
 
 /// What a code means. Codes all services share:
@@ -101,7 +103,24 @@ pub(super) fn refused(
         "InvalidRequestException" => {
             saying(refuse(ErrorKind::Failed, "look at this secret in AWS's console, and try again"), message)
         }
+        // ECR: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_Operations.html
+        "RepositoryNotFoundException" => {
+            refuse(ErrorKind::NotFound, "make it with `cargo xtask infra:ecr:setup`")
+        }
+        "RepositoryAlreadyExistsException" => {
+            refuse(ErrorKind::Conflict, "somebody else made it meanwhile: run this again")
+        }
+        "ImageNotFoundException" => refuse(ErrorKind::NotFound, "push the image first, or name another one"),
+        "ImageTagAlreadyExistsException" => refuse(
+            ErrorKind::Conflict,
+            "tags cannot be moved here: choose a new tag, or name the image by digest",
+        ),
         _ if status == 429 || status >= 500 => no_proper_answer(action, status, after),
+        // Nothing that ECR is sent is secret.
+        _ if action.starts_with("ecr:") => {
+            let hint = "correct what AWS says, or look the code up in ECR's reference";
+            saying(refuse(ErrorKind::Failed, hint), message)
+        }
         // Refusals of a value repeat the value.
         _ => refuse(
             ErrorKind::Failed,

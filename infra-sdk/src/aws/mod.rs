@@ -1,13 +1,17 @@
-//! Amazon Web Services: secrets in Systems Manager's Parameter Store and in Secrets Manager.
+//! Amazon Web Services: secrets in Systems Manager's Parameter Store and in Secrets Manager, images in ECR.
 //!
 //! Nothing here has been held against an account: the tests run against an emulator and against scripted answers, and
 //! what those cannot show comes from AWS's documentation.
 
 mod connect;
+#[cfg(feature = "aws-ecr")]
+mod ecr;
 mod endpoint;
 mod fault;
 mod identity;
 mod meaning;
+#[cfg(any(feature = "aws-ecr", feature = "aws-ssm", feature = "aws-secrets-manager"))]
+mod pages;
 #[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod place;
 #[cfg(feature = "aws-secrets-manager")]
@@ -22,6 +26,8 @@ mod ssm;
 mod ssm_limits;
 
 pub use connect::Aws;
+#[cfg(feature = "aws-ecr")]
+pub use ecr::{Ecr, EcrRegistry};
 pub use identity::Identity;
 #[cfg(feature = "aws-secrets-manager")]
 pub use secrets_manager::SecretsManagerSecrets;

@@ -53,6 +53,13 @@ pub(super) fn ecr(check: &mut Check<'_>, ecr: &Ecr) {
     if ecr.keep == 0 {
         check.refuse(&["ecr", "keep"], "must be at least 1, or no image is kept");
     }
+    let plain = |c: char| c.is_ascii_alphanumeric() || ":/_-".contains(c);
+    if ecr.kms_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > 256 || !key.chars().all(plain)) {
+        check.refuse(
+            &["ecr", "kms_key"],
+            "must be the id, the ARN or the alias of a key, such as `alias/shop`",
+        );
+    }
     let seconds = ecr.keep_untagged.0.as_secs();
     if seconds == 0 || !seconds.is_multiple_of(86_400) {
         check.refuse(&["ecr", "keep_untagged"], "must be whole days, such as `14d`");
@@ -158,6 +165,7 @@ mod tests {
     #[test]
     fn what_ecr_cannot_keep_is_refused() {
         assert!(told("[ecr]\npull_accounts = [\"1\"]\n").contains("is not an account"));
+        assert!(told("[ecr]\nkms_key = \"a key\"\n").contains("alias/shop"));
         assert!(told("[ecr]\nkeep = 0\n").contains("at least 1"));
         assert!(told("[ecr]\nkeep_untagged = \"1h\"\n").contains("whole days"));
     }

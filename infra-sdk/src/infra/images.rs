@@ -1,11 +1,36 @@
-//! From files to a pushed image: what can become a release.
+//! From files or a Dockerfile to an image, and from there to what can become a release.
+
+use std::fmt;
+
+use serde::Serialize;
 
 use crate::deploy::ReleaseSpec;
-use crate::error::Result;
-use crate::images::{self, BuiltImage, ImageSpec};
+use crate::error::{Error, ErrorKind, Result};
+use crate::images::{
+    BuiltImage, DockerfilePlan, DockerfileSpec, ImageSpec, IndexPlan, plan_dockerfile, plan_index,
+};
 use crate::infra::open::Infra;
-use crate::names::{ImageName, Label, Tag, unknown};
+use crate::names::Tag;
 use crate::process::Cmd;
+
+/// How an image would be built; nothing is written yet.
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum ImagePlan {
+    /// From files, for each platform.
+    Files(IndexPlan),
+    /// From a Dockerfile.
+    Dockerfile(DockerfilePlan),
+}
+
+impl fmt::Display for ImagePlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ImagePlan::Files(plan) => plan.fmt(f),
+            ImagePlan::Dockerfile(plan) => plan.fmt(f),
+        }
+    }
+}
 
 impl Infra {
     /// Builds the image that is deployed, as [`build_image`](Infra::build_image): the one `[deploy]` names, or the only one.
@@ -17,18 +42,41 @@ impl Infra {
         self.build_image(name.as_str()).await
     }
 
-    /// Builds the image that `[image.NAME]` describes, without a container engine; the same files give the same digest.
+    /// Says how the image that `[image.NAME]` describes would be built.
     ///
     /// # Errors
-    /// `NotFound` when there is no such image or its files are missing; `Invalid` when they can not become one.
+    /// `NotFound` when there is no such image or its files are missing; `Invalid` when they can not become one;
+    /// `Unavailable` when it has a Dockerfile and no container engine is there.
+    pub async fn plan_image(&self, name: &str) -> Result<ImagePlan> {
+        let (_, repository, image) = self.image_named(name)?;
+        let root = self.config().root();
+        if let Some(spec) = DockerfileSpec::of_config(repository.clone(), image, root)? {
+            let plan = plan_dockerfile(&spec, self.env(), &|program| self.host().command(program)).await?;
+            return Ok(ImagePlan::Dockerfile(plan));
+        }
+        let specs = ImageSpec::all_of_config(repository, image, root)?;
+        let work = tokio::task::spawn_blocking(move || plan_index(&specs));
+        let plan = work.await.map_err(|error| Error::new(ErrorKind::Bug, "plan an image").because(error))?;
+        Ok(ImagePlan::Files(plan?))
+    }
+
+    /// Builds the image that `[image.NAME]` describes: from files without a container engine, and the same files give the
+    /// same digest; from a Dockerfile with docker, podman or buildah, whichever is there.
+    ///
+    /// # Errors
+    /// As [`plan_image`](Infra::plan_image); `Failed` with what the engine said last.
     pub async fn build_image(&self, name: &str) -> Result<BuiltImage> {
-        let images = &self.settings().image;
-        let (label, image) = images.get_key_value(name).ok_or_else(|| {
-            unknown("image", name, images.keys().map(Label::as_str), "add it as `[image.NAME]`")
-        })?;
-        let repository = ImageName::new(format!("{}/{label}", self.settings().project.name))?;
-        let spec = ImageSpec::of_config(repository, image, self.config().root())?;
-        let built = images::build(&spec, &self.home().build(label)).await?;
+        let out = self.home().build(self.image_named(name)?.0);
+        let built = match self.plan_image(name).await? {
+            ImagePlan::Files(plan) => {
+                let work = tokio::task::spawn_blocking(move || plan.apply(&out));
+                work.await.map_err(|error| Error::new(ErrorKind::Bug, "build an image").because(error))??
+            }
+            ImagePlan::Dockerfile(plan) => {
+                self.host().tell(&plan.to_string());
+                plan.apply(&out, &|program| self.host().command(program)).await?
+            }
+        };
         self.host().tell(&format!(
             "image {}@{} ({} KB)",
             built.name,
@@ -38,33 +86,51 @@ impl Infra {
         Ok(built)
     }
 
-    /// Pushes an image, sending only what the registry lacks, and gives the release it can become.
+    /// Pushes an image, sending only what the registries lack, and gives the release it can become. Its tag is what
+    /// `git describe` says; what git calls by a name that is no tag gets none.
     ///
     /// # Errors
-    /// What the registry fails with.
+    /// As [`push_image`](Infra::push_image).
     pub async fn push(&self, image: &BuiltImage) -> Result<ReleaseSpec> {
-        let version = self.version_label(image).await;
-        let tags: Vec<Tag> = Tag::new(&version).into_iter().collect();
-        let report = images::push(&*self.ports().images, image, &tags).await?;
-        self.host().tell(&report.to_string());
+        let version = self.version().await.unwrap_or_else(|| image.digest().short().to_owned());
+        let tags: Vec<Tag> = Tag::new(tag_text(&version, image)).into_iter().collect();
+        self.host().tell(&self.push_tagged(image, &tags).await?.to_string());
         let project = self.settings().project.name.clone();
         let spec = ReleaseSpec::new(project, image.name.clone(), image.digest().clone(), version);
         Ok(spec.with_settings(&self.settings().deploy))
     }
 
-    /// What people call this state of the repo: `git describe`, or the digest where there is no commit.
-    async fn version_label(&self, image: &BuiltImage) -> String {
+    /// The tags an image gets that nobody named one for.
+    ///
+    /// # Errors
+    /// `Invalid` when what git calls this state of the repo cannot be a tag.
+    pub(super) async fn usual_tags(&self, image: &BuiltImage) -> Result<Vec<Tag>> {
+        let version = self.version().await.unwrap_or_else(|| image.digest().short().to_owned());
+        let tag = Tag::new(tag_text(&version, image));
+        Ok(vec![tag.map_err(|error| error.hint("name another one with `--tag`"))?])
+    }
+
+    /// What people call this state of the repo: `git describe`; `None` where there is no commit.
+    pub(super) async fn version(&self) -> Option<String> {
         let described = Cmd::new("git")
             .args(["describe", "--tags", "--always", "--dirty"])
             .dir(self.config().root())
             .cancel(self.host().cancel.clone())
             .output()
             .await;
-        match described {
-            Ok(finished) if finished.success() && !finished.stdout.trim().is_empty() => {
-                finished.stdout.trim().to_owned()
-            }
-            _ => image.digest().short().to_owned(),
-        }
+        let described = described.ok().filter(|finished| finished.success())?;
+        Some(described.stdout.trim().to_owned()).filter(|version| !version.is_empty())
+    }
+}
+
+/// What git puts behind the name of a commit when files were changed since.
+pub(super) const DIRTY: &str = "-dirty";
+
+/// A state that is in no commit is many states: the digest tells them apart where tags cannot be moved.
+fn tag_text(version: &str, image: &BuiltImage) -> String {
+    if version.ends_with(DIRTY) {
+        format!("{version}-{}", image.digest().short())
+    } else {
+        version.to_owned()
     }
 }

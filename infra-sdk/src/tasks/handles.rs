@@ -2,9 +2,9 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, LedgerTasks, PlanTasks, PolicyTasks,
-    RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ledger, plans,
-    policy, refs, secrets, state, tools,
+    ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, PlanTasks,
+    PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ecr,
+    images, ledger, plans, policy, refs, secrets, state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
@@ -33,6 +33,10 @@ pub struct InfraTasks {
     pub policy: PolicyTasks,
     /// `infra:costs:*`
     pub costs: CostsTasks,
+    /// `infra:ecr:*`
+    pub ecr: EcrTasks,
+    /// `infra:image:*`
+    pub image: ImageTasks,
     /// `infra:deploy:*`
     pub deploy: DeployTasks,
     /// `infra:dev:*`
@@ -54,6 +58,8 @@ impl InfraTasks {
             let policy = policy::register(pack);
             let costs = costs::register(pack);
             let state = state::register(pack);
+            let ecr = ecr::register(pack);
+            let image = images::register(pack);
             let deploy = deploy::register(pack);
             let dev = dev::register(pack, &tools, &secrets);
             let ledger = ledger::register(pack);
@@ -69,6 +75,8 @@ impl InfraTasks {
                 policy,
                 costs,
                 state,
+                ecr,
+                image,
                 deploy,
                 dev,
                 ledger,

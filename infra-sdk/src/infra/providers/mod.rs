@@ -22,5 +22,8 @@ mod stores;
 mod targets;
 pub(super) mod vault;
 
+pub(super) use images::{
+    copies as image_copies, repositories as image_repositories, scanner as image_scanner,
+};
 pub(super) use ports::Providers;
 pub(super) use stores::open as open_store;
