@@ -90,7 +90,7 @@ impl StateBackend for LocalState {
                 .hint("point INFRA_HOME to a folder whose name Terraform can read"));
         };
         let values = BTreeMap::from([("path".to_owned(), Setting::Text(text.to_owned()))]);
-        Ok(BackendSettings { kind: "local".into(), values })
+        Ok(BackendSettings::new("local", values))
     }
 
     async fn read(&self, key: &StateKey) -> Result<Option<Vec<u8>>> {
