@@ -67,6 +67,15 @@ struct Settings {
     account: Option<String>,
     env: Env,
     limit: Duration,
+    /// What speaks AWS's protocol elsewhere, with keys of its own.
+    elsewhere: Option<Elsewhere>,
+}
+
+/// A service of somebody else's that speaks AWS's protocol.
+#[derive(Clone)]
+struct Elsewhere {
+    address: String,
+    keys: Credentials,
 }
 
 impl Aws {
@@ -89,6 +98,20 @@ impl Aws {
             account: None,
             env: env.clone(),
             limit: REQUEST,
+            elsewhere: None,
+        }))
+    }
+
+    /// Prepares to reach what speaks AWS's protocol at another address, with these keys and none of AWS's.
+    pub(super) fn elsewhere(env: &Env, address: &str, region: &str, id: &str, secret: &str) -> Result<Self> {
+        let keys = Credentials::new(id, secret, None, None, "Environment");
+        Ok(Self::with(Settings {
+            region: checked(region)?,
+            named: false,
+            account: None,
+            env: env.clone(),
+            limit: REQUEST,
+            elsewhere: Some(Elsewhere { address: address.to_owned(), keys }),
         }))
     }
 
@@ -158,7 +181,10 @@ impl Aws {
 
     /// The address that stands in for a service's own; `service` as it stands at the end of the variable's name.
     pub(super) fn endpoint(&self, service: &str) -> Result<Option<String>> {
-        endpoint::of(self.env(), service)
+        match &self.shared.settings.elsewhere {
+            Some(elsewhere) => Ok(Some(elsewhere.address.clone())),
+            None => endpoint::of(self.env(), service),
+        }
     }
 
     /// The client of one service, made with the first request and shared by all that ask for its type. `make` gets what
@@ -187,7 +213,7 @@ impl Aws {
     }
 
     async fn load(&self) -> SdkConfig {
-        let Settings { region, limit, env, .. } = &self.shared.settings;
+        let Settings { region, limit, env, elsewhere, .. } = &self.shared.settings;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
@@ -202,7 +228,8 @@ impl Aws {
         if let Ok(name) = AppName::new("infra-sdk") {
             loader = loader.app_name(name);
         }
-        if let Some(profile) = env.get(AWS_PROFILE) {
+        // A profile is about AWS.
+        if let Some(profile) = env.get(AWS_PROFILE).filter(|_| elsewhere.is_none()) {
             loader = loader.profile_name(profile);
         }
         if let Some(keys) = self.keys() {
@@ -213,6 +240,9 @@ impl Aws {
 
     /// The credentials that stand in the environment: the first place AWS's SDK looks at, too.
     fn keys(&self) -> Option<Credentials> {
+        if let Some(elsewhere) = &self.shared.settings.elsewhere {
+            return Some(elsewhere.keys.clone());
+        }
         let env = self.env();
         let (id, secret) = (env.get(AWS_ACCESS_KEY_ID)?, env.get(AWS_SECRET_ACCESS_KEY)?);
         let session = env.get(AWS_SESSION_TOKEN).map(str::to_owned);
@@ -280,5 +310,8 @@ mod tests {
         let keys = [(AWS_REGION, "r"), (AWS_ACCESS_KEY_ID, "canary"), (AWS_SECRET_ACCESS_KEY, "canary")];
         let aws = connect(&keys).unwrap();
         assert!(aws.keys().is_some() && !format!("{aws:?}").contains("canary"));
+        let aws = Aws::elsewhere(aws.env(), "https://r2", "auto", "other", "canary").unwrap();
+        assert_eq!(aws.keys().unwrap().access_key_id(), "other", "none of AWS's go elsewhere");
+        assert!(aws.endpoint("S3").unwrap().is_some() && !format!("{aws:?}").contains("canary"));
     }
 }

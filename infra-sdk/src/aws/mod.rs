@@ -10,6 +10,8 @@ mod identity;
 mod meaning;
 #[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod place;
+#[cfg(feature = "aws-s3")]
+mod s3;
 #[cfg(feature = "aws-secrets-manager")]
 mod secrets_manager;
 #[cfg(feature = "aws-secrets-manager")]
@@ -23,6 +25,8 @@ mod ssm_limits;
 
 pub use connect::Aws;
 pub use identity::Identity;
+#[cfg(feature = "aws-s3")]
+pub use s3::{Bucket, S3Ledger, S3Locks, S3State};
 #[cfg(feature = "aws-secrets-manager")]
 pub use secrets_manager::SecretsManagerSecrets;
 #[cfg(feature = "aws-ssm")]
