@@ -269,6 +269,9 @@ impl Stack {
         if env.path("TF_CLI_CONFIG_FILE").is_some_and(|file| !file.exists()) {
             cmd = cmd.env_remove("TF_CLI_CONFIG_FILE");
         }
+        let BackendSettings { env, credentials, .. } = &self.place.backend;
+        cmd = env.iter().fold(cmd, |cmd, (name, value)| cmd.env(name, value));
+        cmd = credentials.iter().fold(cmd, |cmd, (name, value)| cmd.env_secret(name, value));
         cmd.env("TF_IN_AUTOMATION", "1").env("CHECKPOINT_DISABLE", "1").env("TF_DATA_DIR", self.data_dir())
     }
 
@@ -309,6 +312,7 @@ impl Stack {
             tool: self.terraform.name(),
             verb,
             stack: self.place.name.as_str(),
+            shared: self.place.backend.kind != "local",
             by_hand: &by_hand,
             memory: &self.data_dir().join("terraform.tfstate"),
         };
