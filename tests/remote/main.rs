@@ -1,11 +1,18 @@
 //! Stores behind a network, each against its real counterpart on the loopback interface.
 
 mod dotenv_readers;
+#[path = "../contract/ledger.rs"]
+mod ledger;
 #[path = "../contract/secrets.rs"]
 mod secrets;
+#[path = "../contract/state.rs"]
+mod state;
 
 mod aws;
 mod aws_refusals;
+mod aws_state;
+mod aws_state_refusals;
+mod aws_state_setup;
 mod backup;
 mod cloudflare;
 mod github;
@@ -13,6 +20,8 @@ mod journey;
 mod plans;
 mod shared;
 mod stopped;
+mod terraform_s3;
+mod terraform_s3_tasks;
 mod vault;
 mod vault_git;
 mod vault_interop;

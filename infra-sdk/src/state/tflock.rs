@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::quoted;
 use crate::state::StateKey;
 use crate::time::{Timestamp, human};
 
@@ -143,7 +142,7 @@ impl SeenLock {
             .hint("wait until the holder is done, then run the same command again")
             .hint(format!(
                 "if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {stack} --id {} --force`",
-                quoted(&lock.id).trim_matches('"')
+                shown(&lock.id)
             ))
             .retryable()
     }
