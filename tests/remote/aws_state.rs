@@ -93,6 +93,50 @@ async fn locks_in_s3_and_r2_hold() {
     state::locks_hold(&S3Locks::new(bucket_of_r2(&moto, "r2-locks-hold").await)).await;
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_lock_of_a_run_that_is_dead_is_taken_at_once_and_one_of_another_machine_is_not() {
+    use infra_sdk::state::{LockInfo, LockKey, Locks, ProcessMark};
+    let moto = Moto::shared();
+    let locks = S3Locks::new(bucket(&moto, "dead-run").await);
+    let lock = |env: &str| LockKey {
+        purpose: "deploy".parse().unwrap(),
+        owner: "acme".parse().unwrap(),
+        repo: "shop".parse().unwrap(),
+        env: env.parse().unwrap(),
+    };
+    let (mut dead, mut far) = (info("ada"), info("eve"));
+    let gone = ProcessMark { pid: i32::MAX as u32, ..ProcessMark::of_this_process().unwrap() };
+    far.process = Some(ProcessMark { system: "elsewhere".into(), ..gone.clone() });
+    dead.process = Some(gone);
+    locks.lock(&lock("staging"), &dead).await.unwrap();
+    locks.lock(&lock("production"), &far).await.unwrap();
+    let next: LockInfo = info("bob");
+    assert_eq!(locks.lock(&lock("staging"), &next).await.unwrap(), next);
+    assert!(!locks.unlock(&lock("staging"), &dead.id).await.unwrap(), "it is the next one's by now");
+    assert_eq!(locks.lock(&lock("production"), &next).await.unwrap_err().kind(), ErrorKind::Locked);
+}
+
+#[cfg(target_os = "linux")]
+fn info(who: &str) -> infra_sdk::state::LockInfo {
+    infra_sdk::state::LockInfo::new(who, "deploy", Duration::from_secs(600)).unwrap()
+}
+
+#[tokio::test]
+async fn a_list_of_states_does_not_read_the_ledger() {
+    let moto = Moto::shared();
+    let bucket = bucket(&moto, "long-ledger").await;
+    moto.python(
+        "s3 = client('s3')\n\
+         for n in range(1100): s3.put_object(Bucket='long-ledger', Key='.infra-sdk/ledger/acme/%d' % n, Body=b'')\n\
+         s3.put_object(Bucket='long-ledger', Key='shop/staging/x.tfstate', Body=b'{}')\n\
+         for n in range(1100): s3.put_object(Bucket='long-ledger', Key='web/env%d/x.tfstate' % n, Body=b'{}')",
+    );
+    let keys = KeyTemplate::new("{repo}/{env}/x.tfstate").unwrap().of("acme".parse().unwrap(), None);
+    let listed = S3State::new(bucket, keys).list(&"acme".parse().unwrap()).await.unwrap();
+    assert_eq!(listed.len(), 1101, "all pages of states, and nothing else");
+}
+
 #[tokio::test]
 async fn terraforms_locks_in_s3_and_r2_hold() {
     let moto = Moto::shared();
@@ -105,7 +149,8 @@ async fn terraforms_locks_in_s3_and_r2_hold() {
 async fn the_ledger_in_s3_holds() {
     let moto = Moto::shared();
     ledger::holds(&S3Ledger::new(bucket(&moto, "ledger-holds").await, &"acme".parse().unwrap())).await;
-    ledger::holds(&S3Ledger::new(bucket_of_r2(&moto, "r2-ledger-holds").await, &"acme".parse().unwrap())).await;
+    ledger::holds(&S3Ledger::new(bucket_of_r2(&moto, "r2-ledger-holds").await, &"acme".parse().unwrap()))
+        .await;
 }
 
 #[tokio::test]
@@ -133,7 +178,10 @@ async fn a_ledger_that_was_tampered_with_is_found_out() {
     assert_eq!(verify(&ledger, None).await.unwrap().entries, 20);
     assert_eq!(other(&moto, "DELETE", &path(7), b""), 204);
     let error = verify(&ledger, None).await.unwrap_err();
-    assert!(error.to_string().contains("missing") && error.to_string().contains("0000000007.json"), "{error}");
+    assert!(
+        error.to_string().contains("missing") && error.to_string().contains("0000000007.json"),
+        "{error}"
+    );
     // The newest is another one's: nothing follows it.
     put(&moto, &path(20), serde_json::to_string(&kept).unwrap().as_bytes());
     assert_eq!(ledger.append(record("x")).await.unwrap_err().kind(), ErrorKind::Invalid);
@@ -150,7 +198,10 @@ async fn many_that_append_at_once_keep_one_chain() {
             for number in 0..4 {
                 let (env, project) = ("staging".parse().unwrap(), "shop".parse().unwrap());
                 let subject = format!("{writer}-{number}");
-                ledger.append(Record::new("ci", env, project, "deploy", subject, Outcome::Done)).await.unwrap();
+                ledger
+                    .append(Record::new("ci", env, project, "deploy", subject, Outcome::Done))
+                    .await
+                    .unwrap();
             }
         });
     }
@@ -225,7 +276,10 @@ async fn a_lock_past_its_time_is_taken_over_and_one_that_is_no_json_is_told_as_s
     let seen = states.state_lock(&shop).await.unwrap().unwrap();
     assert!(seen.lock.is_none() && !seen.has_expired());
     let error = states.lock_state(&shop, &request(60)).await.unwrap_err();
-    assert!(error.to_string().contains("does not say by whom") && error.kind() == ErrorKind::Locked, "{error}");
+    assert!(
+        error.to_string().contains("does not say by whom") && error.kind() == ErrorKind::Locked,
+        "{error}"
+    );
     states.unlock_state(&shop, &seen).await.unwrap();
     assert!(states.state_lock(&shop).await.unwrap().is_none());
 }

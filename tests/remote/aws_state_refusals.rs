@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use infra_sdk::aws::{Bucket, S3Locks, S3State};
-use infra_sdk::state::{KeyTemplate, LockInfo, LockKey, LockRequest, Locks, StateBackend, StateKey, StateLocks};
+use infra_sdk::state::{
+    KeyTemplate, LockInfo, LockKey, LockRequest, Locks, StateBackend, StateKey, StateLocks,
+};
 use infra_sdk::{Error, ErrorKind};
 use support::{Answer, Recorder, Request};
 
@@ -75,7 +77,11 @@ async fn a_conflict_of_two_at_once_is_tried_again() {
     states(&recorder).lock_state(&key(), &request()).await.unwrap();
     let requests = recorder.take();
     assert_eq!(requests.len(), 3);
-    assert!(requests.iter().all(|request| request.method == "PUT" && request.header("if-none-match") == Some("*")));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.method == "PUT" && request.header("if-none-match") == Some("*"))
+    );
     let recorder = always(conflict());
     let error = states(&recorder).lock_state(&key(), &request()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
@@ -109,7 +115,9 @@ async fn what_is_not_allowed_names_operation_object_permission_and_request() {
     for (error, permission) in errors {
         assert_eq!(error.kind(), ErrorKind::Denied);
         let text = error.to_string();
-        for part in [format!("permission: {permission},").as_str(), "on: s3://acme-state/acme/", "request: request-1"] {
+        for part in
+            [format!("permission: {permission},").as_str(), "on: s3://acme-state/acme/", "request: request-1"]
+        {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(!error.hints().is_empty());
@@ -118,10 +126,13 @@ async fn what_is_not_allowed_names_operation_object_permission_and_request() {
     let message = "User: arn:aws:iam::123456789012:user/ci is not authorized to perform: kms:Decrypt on resource: \
                    arn:aws:kms:eu-central-1:123456789012:key/k because no identity-based policy allows it";
     let recorder = always(refusal(403, "AccessDenied", message));
-    let error = S3State::new(Bucket::on_s3(aws_at(&recorder.url()), "acme-state", None).unwrap(), KeyTemplate::default())
-        .read(&key())
-        .await
-        .unwrap_err();
+    let error = S3State::new(
+        Bucket::on_s3(aws_at(&recorder.url()), "acme-state", None).unwrap(),
+        KeyTemplate::default(),
+    )
+    .read(&key())
+    .await
+    .unwrap_err();
     assert!(error.to_string().contains("permission: kms:Decrypt, resource: arn:aws:kms:"), "{error}");
 }
 
@@ -192,7 +203,8 @@ async fn a_deploy_lock_that_another_took_over_is_not_freed() {
         info.id = id.into();
         object(serde_json::json!({ "written": info.created, "lock": info }).to_string())
     };
-    let recorder = scripted(vec![kept("ada", "one"), refusal(412, "PreconditionFailed", "x"), kept("bob", "two")]);
+    let recorder =
+        scripted(vec![kept("ada", "one"), refusal(412, "PreconditionFailed", "x"), kept("bob", "two")]);
     assert!(!locks(&recorder).unlock(&lock_key(), "one").await.unwrap());
     assert_eq!(methods(&recorder), ["GET", "DELETE", "GET"]);
     let recorder = scripted(vec![object("not json".into())]);
@@ -214,10 +226,15 @@ fn http_date(seconds: i64) -> String {
     let day = of_year - (153 * shifted + 2) / 5 + 1;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year + era * 400 + i64::from(month <= 2);
-    let month =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"][month as usize - 1];
+    let month = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+        [month as usize - 1];
     let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][(days % 7) as usize];
-    format!("{weekday}, {day:02} {month} {year} {:02}:{:02}:{:02} GMT", rest / 3600, rest % 3600 / 60, rest % 60)
+    format!(
+        "{weekday}, {day:02} {month} {year} {:02}:{:02}:{:02} GMT",
+        rest / 3600,
+        rest % 3600 / 60,
+        rest % 60
+    )
 }
 
 #[tokio::test]
@@ -243,7 +260,11 @@ async fn expiry_is_told_by_the_clock_of_the_store_and_not_by_ones_own() {
     assert_eq!(locks(&recorder).lock(&lock_key(), &bob).await.unwrap_err().kind(), ErrorKind::Locked);
     let recorder = scripted(vec![taken(), kept(70), done()]);
     locks(&recorder).lock(&lock_key(), &bob).await.unwrap();
-    assert_eq!(recorder.take()[2].header("if-match"), Some("\"e\""), "only the one that was seen is taken over");
+    assert_eq!(
+        recorder.take()[2].header("if-match"),
+        Some("\"e\""),
+        "only the one that was seen is taken over"
+    );
 }
 
 #[tokio::test]

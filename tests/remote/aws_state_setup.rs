@@ -47,7 +47,10 @@ async fn a_bucket_is_made_safe_once() {
     assert_eq!((&told["versioning"], &told["region"]), (&"Enabled".into(), &"eu-central-1".into()));
     let by_default = &told["encryption"]["ApplyServerSideEncryptionByDefault"];
     assert_eq!(by_default["SSEAlgorithm"], "AES256");
-    assert!(told["public"].as_object().unwrap().values().all(|on| *on == true) && told["public"].as_object().unwrap().len() == 4);
+    assert!(
+        told["public"].as_object().unwrap().values().all(|on| *on == true)
+            && told["public"].as_object().unwrap().len() == 4
+    );
     let statement = &told["policy"]["Statement"][0];
     assert_eq!(statement["Condition"]["Bool"]["aws:SecureTransport"], "false");
     assert_eq!((&statement["Effect"], &statement["Principal"]), (&"Deny".into(), &"*".into()));
@@ -78,7 +81,10 @@ async fn what_others_put_into_a_policy_stays_and_a_key_of_ones_own_encrypts() {
     assert_eq!(told["policy"]["Statement"][0]["Sid"], "Theirs");
     assert_eq!(told["policy"]["Statement"].as_array().unwrap().len(), 2);
     let by_default = &told["encryption"]["ApplyServerSideEncryptionByDefault"];
-    assert_eq!((&by_default["SSEAlgorithm"], &by_default["KMSMasterKeyID"]), (&"aws:kms".into(), &key.into()));
+    assert_eq!(
+        (&by_default["SSEAlgorithm"], &by_default["KMSMasterKeyID"]),
+        (&"aws:kms".into(), &key.into())
+    );
     assert_eq!(told["versioning"], "Enabled");
 }
 
@@ -87,7 +93,11 @@ async fn the_first_region_of_aws_is_not_named_when_a_bucket_is_made() {
     let moto = Moto::shared();
     let s3 = S3::before(&moto);
     let url = s3.url();
-    let vars = [("AWS_ENDPOINT_URL", url.as_str()), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let vars = [
+        ("AWS_ENDPOINT_URL", url.as_str()),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+    ];
     let aws = Aws::connect(&Env::of(vars, "/"), Some("us-east-1")).unwrap();
     let states = S3State::new(Bucket::on_s3(aws, "set-up-first", None).unwrap(), KeyTemplate::default());
     set_up(&states).await;
@@ -124,13 +134,14 @@ async fn a_store_that_takes_every_write_can_not_lock() {
 #[tokio::test]
 async fn a_bucket_of_somebody_elses_is_told_before_anything_is_made() {
     let recorder = Recorder::start(|request| match request.method.as_str() {
-        "HEAD" => {
-            Ok(Answer::Whole(403, vec![("x-amz-bucket-region", "us-west-2".into())], String::new()))
-        }
+        "HEAD" => Ok(Answer::Whole(403, vec![("x-amz-bucket-region", "us-west-2".into())], String::new())),
         other => Err(format!("{other} was not expected")),
     });
     let bucket = Bucket::on_s3(aws_at(&recorder.url()), "theirs", None).unwrap();
     let error = S3State::new(bucket, KeyTemplate::default()).plan_setup().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
-    assert!(error.to_string().contains("s3:ListBucket") && error.hints()[1].contains("another account"), "{error:?}");
+    assert!(
+        error.to_string().contains("s3:ListBucket") && error.hints()[1].contains("another account"),
+        "{error:?}"
+    );
 }

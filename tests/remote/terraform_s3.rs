@@ -73,7 +73,11 @@ fn gated(gate: &Path) -> String {
 
 #[tokio::test]
 async fn a_stack_is_planned_applied_and_read_back() {
-    let world = World::new("tf-applies", "resource \"terraform_data\" \"a\" { input = \"x\" }\noutput \"a\" { value = \"b\" }\n").await;
+    let world = World::new(
+        "tf-applies",
+        "resource \"terraform_data\" \"a\" { input = \"x\" }\noutput \"a\" { value = \"b\" }\n",
+    )
+    .await;
     let stack = world.open("data").await;
     stack.apply(stack.plan(&()).await.unwrap()).await.unwrap();
     let state = world.states.read(&world.key()).await.unwrap().unwrap();
@@ -93,7 +97,12 @@ async fn a_lock_of_ours_is_honoured_and_shown_by_terraform() {
     let error = stack.plan(&()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
     let text = error.report().to_string();
-    for part in ["holder: ada", "operation: infra:state:lock", "run acme/shop/actions/runs/42: moving by hand", &lock.id] {
+    for part in [
+        "holder: ada",
+        "operation: infra:state:lock",
+        "run acme/shop/actions/runs/42: moving by hand",
+        &lock.id,
+    ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
     assert!(text.contains(&format!("infra:state:unlock network --id {} --force", lock.id)), "{text}");
@@ -111,7 +120,10 @@ async fn a_lock_that_is_no_json_stops_terraform_and_the_error_says_how_to_go_on(
     put(&world.moto, &format!("{}/{}.tflock", world.bucket, world.key()), b"not json");
     let error = stack.plan(&()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked, "{error:?}");
-    assert!(error.hints().iter().any(|hint| hint.contains("infra:state:unlock network --force")), "{error:?}");
+    assert!(
+        error.hints().iter().any(|hint| hint.contains("infra:state:unlock network --force")),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]

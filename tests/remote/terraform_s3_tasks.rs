@@ -71,7 +71,8 @@ impl Repo {
     }
 
     fn size(&self, size: u32) {
-        self.scratch.write("repo/terraform/main.tf", CODE.replace("default = 1", &format!("default = {size}")));
+        self.scratch
+            .write("repo/terraform/main.tf", CODE.replace("default = 1", &format!("default = {size}")));
     }
 
     /// Puts something where the state is, as nobody should.
@@ -86,7 +87,10 @@ fn a_bucket_is_set_up_states_are_applied_and_looked_at_by_names_alone() {
     let repo = Repo::in_s3("tasks-state");
     repo.run(&["infra:state:list"], 5).says(&["infra:state:setup"]);
     let planned = repo.run(&["infra:state:setup", "--dry-run"], 0).stdout;
-    assert!(planned.contains("+ make the bucket in eu-central-1") && planned.contains("+ keep older versions"), "{planned}");
+    assert!(
+        planned.contains("+ make the bucket in eu-central-1") && planned.contains("+ keep older versions"),
+        "{planned}"
+    );
     let done = repo.run(&["infra:state:setup"], 0).stdout;
     assert!(done.contains("+ refuse requests without TLS") && done.contains("locks: probed"), "{done}");
     let again = repo.run(&["infra:state:setup"], 0).stdout;
@@ -94,9 +98,17 @@ fn a_bucket_is_set_up_states_are_applied_and_looked_at_by_names_alone() {
 
     let shown = repo.run(&["infra:state:show", "network"], 0).stdout;
     assert!(shown.contains("nothing was applied yet"), "{shown}");
+    let tells = format!(
+        "{CODE}resource \"terraform_data\" \"told\" {{\n provisioner \"local-exec\" {{\n  command = \"printf %s \\\"$AWS_REGION\\\" \
+         > {}\"\n }}\n}}\n",
+        repo.scratch.join("told").display()
+    );
+    repo.scratch.write("repo/terraform/main.tf", tells);
     repo.run(&["infra:apply"], 0);
     repo.size(2);
     repo.run(&["infra:apply"], 0);
+    // Provider and state agree on the region, though only infra.toml names one.
+    assert_eq!(std::fs::read_to_string(repo.scratch.join("told")).unwrap(), "eu-central-1");
     let listed = repo.run(&["infra:state:list"], 0).stdout;
     assert_eq!(listed.trim(), "shop-api  staging  network");
     let shown = repo.run(&["infra:state:show", "network"], 0).stdout;
@@ -106,8 +118,12 @@ fn a_bucket_is_set_up_states_are_applied_and_looked_at_by_names_alone() {
     assert!(diff.contains("serial 1 to 2") && diff.contains("~ terraform_data.sized: input"), "{diff}");
     assert!(diff.contains("~ terraform_data.hidden: input"), "{diff}");
     let history = repo.json(&["infra:state:history", "network"]);
-    let kinds: Vec<&str> =
-        history["moments"].as_array().unwrap().iter().map(|moment| moment["kind"].as_str().unwrap()).collect();
+    let kinds: Vec<&str> = history["moments"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|moment| moment["kind"].as_str().unwrap())
+        .collect();
     assert_eq!(kinds, ["apply", "copy", "apply"], "before the first apply there was nothing to copy");
     let copy = history["moments"][1]["id"].as_str().unwrap();
     let diff = repo.run(&["infra:state:diff", "network", "--from", copy, "--to", copy], 0).stdout;
@@ -124,7 +140,8 @@ fn a_bucket_is_set_up_states_are_applied_and_looked_at_by_names_alone() {
 fn a_lock_is_taken_shown_and_broken_only_by_right() {
     let repo = Repo::in_s3("tasks-lock");
     repo.run(&["infra:state:setup"], 0);
-    let locked = repo.run(&["infra:state:lock", "network", "--for", "1h", "--why", "moving the VPC"], 0).stdout;
+    let locked =
+        repo.run(&["infra:state:lock", "network", "--for", "1h", "--why", "moving the VPC"], 0).stdout;
     assert!(locked.contains("is locked by ada") && locked.contains("moving the VPC"), "{locked}");
     let shown = repo.json(&["infra:state:show", "network"]);
     assert_eq!(shown["is_locked"], true);
@@ -134,7 +151,8 @@ fn a_lock_is_taken_shown_and_broken_only_by_right() {
     repo.run_as("bob", &["infra:state:unlock", "network"], 6).says(&["holder: ada", "--force"]);
     repo.run_as("bob", &["infra:state:unlock", "network", "--id", &id], 6).says(&["holder: ada"]);
     repo.run_as("bob", &["infra:state:unlock", "network", "--force"], 4).says(&["by its id", &id]);
-    repo.run_as("bob", &["infra:state:unlock", "network", "--id", "x", "--force"], 7).says(&["another lock", "ada"]);
+    repo.run_as("bob", &["infra:state:unlock", "network", "--id", "x", "--force"], 7)
+        .says(&["another lock", "ada"]);
     let planned = repo.run(&["infra:state:unlock", "network", "--id", &id, "--dry-run"], 0).stdout;
     assert!(planned.contains("removes the lock"), "{planned}");
     // One's own needs no force.
@@ -162,6 +180,23 @@ fn a_lock_is_taken_shown_and_broken_only_by_right() {
     repo.run(&["infra:state:lock", "network", "--for", "soon"], 4).says(&["is not a time"]);
     let ledger = repo.run(&["infra:ledger:show"], 0).stdout;
     assert!(ledger.contains("state.lock") && ledger.contains("state.unlock"), "{ledger}");
+}
+
+#[test]
+fn another_account_or_region_than_that_of_infra_toml_is_not_applied_to() {
+    let mut repo = Repo::in_s3("tasks-guarded");
+    repo.run(&["infra:state:setup"], 0);
+    repo.vars.push(("AWS_REGION", "us-east-1".into()));
+    for task in ["infra:apply", "infra:state:setup"] {
+        repo.run(&[task], 3).says(&["two regions are named", "unset AWS_REGION"]);
+    }
+    repo.vars.pop();
+    let toml = std::fs::read_to_string(repo.scratch.join("repo/infra.toml")).unwrap();
+    repo.scratch.write("repo/infra.toml", toml.replace("123456789012", "210987654321"));
+    for task in [&["infra:apply"][..], &["infra:state:setup"], &["infra:state:lock", "network"]] {
+        repo.run(task, 3).says(&["another account", "AWS_PROFILE"]);
+    }
+    repo.run(&["infra:state:list"], 0);
 }
 
 #[test]

@@ -78,7 +78,11 @@ impl Moto {
         let mut stream = TcpStream::connect(&self.address)?;
         let Request { method, path, query, .. } = request;
         let mark = if query.is_empty() { "" } else { "?" };
-        write!(stream, "{method} {path}{mark}{query} HTTP/1.0\r\ncontent-length: {}\r\n", request.body.len())?;
+        write!(
+            stream,
+            "{method} {path}{mark}{query} HTTP/1.0\r\ncontent-length: {}\r\n",
+            request.body.len()
+        )?;
         for (name, value) in request.headers.iter().filter(|(name, _)| name != "content-length") {
             write!(stream, "{name}: {value}\r\n")?;
         }

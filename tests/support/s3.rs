@@ -24,7 +24,11 @@ impl S3 {
             Ok(match answer {
                 Answer::Whole(status, headers, body) if request.query.contains("versioning") => {
                     let body = body.replace("GetBucketVersioningOutput", "VersioningConfiguration");
-                    Answer::Whole(status, headers, body.replace("GetBucketVersioningResponse", "VersioningConfiguration"))
+                    Answer::Whole(
+                        status,
+                        headers,
+                        body.replace("GetBucketVersioningResponse", "VersioningConfiguration"),
+                    )
                 }
                 other => other,
             })

@@ -22,6 +22,7 @@ use crate::env::{
 };
 use crate::error::{Error, Result};
 use crate::names::quoted;
+use crate::secret::SecretValue;
 
 /// How long it may take to reach AWS at all.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -102,9 +103,18 @@ impl Aws {
         }))
     }
 
-    /// Prepares to reach what speaks AWS's protocol at another address, with these keys and none of AWS's.
-    pub(super) fn elsewhere(env: &Env, address: &str, region: &str, id: &str, secret: &str) -> Result<Self> {
-        let keys = Credentials::new(id, secret, None, None, "Environment");
+    /// Prepares to reach what speaks AWS's protocol at another address, such as R2, with these keys and none of AWS's;
+    /// makes no request.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be a region, and for an address that nothing secret can be sent to.
+    pub fn elsewhere(env: &Env, address: &str, region: &str, id: &str, secret: &SecretValue) -> Result<Self> {
+        if !endpoint::is_private(address) {
+            return Err(Error::invalid("an address that stands in for AWS's is not one to send secrets to")
+                .with("address", if address.contains('@') { "[hidden]".into() } else { quoted(address) })
+                .hint("write it like `https://host:port`; plain `http` reaches this machine only"));
+        }
+        let keys = Credentials::new(id, secret.expose(), None, None, "Environment");
         Ok(Self::with(Settings {
             region: checked(region)?,
             named: false,
@@ -310,8 +320,12 @@ mod tests {
         let keys = [(AWS_REGION, "r"), (AWS_ACCESS_KEY_ID, "canary"), (AWS_SECRET_ACCESS_KEY, "canary")];
         let aws = connect(&keys).unwrap();
         assert!(aws.keys().is_some() && !format!("{aws:?}").contains("canary"));
-        let aws = Aws::elsewhere(aws.env(), "https://r2", "auto", "other", "canary").unwrap();
+        let aws =
+            Aws::elsewhere(aws.env(), "https://r2", "auto", "other", &SecretValue::new("canary")).unwrap();
         assert_eq!(aws.keys().unwrap().access_key_id(), "other", "none of AWS's go elsewhere");
         assert!(aws.endpoint("S3").unwrap().is_some() && !format!("{aws:?}").contains("canary"));
+        let open =
+            Aws::elsewhere(aws.env(), "http://r2.example", "auto", "other", &SecretValue::new("canary"));
+        assert!(!open.unwrap_err().hints().is_empty());
     }
 }

@@ -82,7 +82,8 @@ fn refused_by_s3(action: &str, code: &str, message: &str) -> Option<Error> {
             Some(Error::new(ErrorKind::Denied, "AWS does not know these credentials").hint(SIGN_IN))
         }
         code if code.starts_with(KEY_OF_S3) => {
-            let hint = "check that the KMS key exists in the bucket's region, is enabled, and may be used by you";
+            let hint =
+                "check that the KMS key exists in the bucket's region, is enabled, and may be used by you";
             refuse(ErrorKind::Denied, hint).map(|error| saying(error, message))
         }
         code if ELSEWHERE.contains(&code) => refuse(
@@ -104,7 +105,9 @@ fn refused_by_s3(action: &str, code: &str, message: &str) -> Option<Error> {
         "NotImplemented" | "MethodNotAllowed" => {
             refuse(ErrorKind::Failed, "this store does not know the operation; it is one of S3")
         }
-        "EntityTooLarge" => refuse(ErrorKind::Invalid, "it is larger than one request may be: split the stack"),
+        "EntityTooLarge" => {
+            refuse(ErrorKind::Invalid, "it is larger than one request may be: split the stack")
+        }
         _ => None,
     }
 }
@@ -266,7 +269,10 @@ mod tests {
     #[test]
     fn what_s3_says_has_its_meaning_and_a_next_step() {
         for code in AT_ONCE {
-            assert!(error(code, "").is_retryable() && error(code, "").kind() == ErrorKind::Conflict, "{code}");
+            assert!(
+                error(code, "").is_retryable() && error(code, "").kind() == ErrorKind::Conflict,
+                "{code}"
+            );
         }
         for (code, kind) in [
             ("NoSuchBucket", ErrorKind::NotFound),

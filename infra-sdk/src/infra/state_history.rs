@@ -108,7 +108,11 @@ impl Infra {
     pub async fn state_history(&self, stack: &str, limit: usize) -> Result<StateHistory> {
         let (name, _) = self.stack_named(stack)?;
         let copies = self.ports().state.snapshots(&self.state_key(name)).await?;
-        let copies = copies.into_iter().map(|copy| StateMoment::Copy { time: copy.time, id: copy.id, size: copy.size });
+        let copies = copies.into_iter().map(|copy| StateMoment::Copy {
+            time: copy.time,
+            id: copy.id,
+            size: copy.size,
+        });
         let applies = self.applies_of(name).await?.into_iter().map(StateMoment::of);
         let mut moments: Vec<StateMoment> = copies.chain(applies).collect();
         // What happened in one moment stays in order: a copy is kept before its apply.

@@ -38,7 +38,9 @@ impl fmt::Display for PlannedUnlock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.seen, &self.lock) {
             (None, _) => write!(f, "{} is not locked", self.state),
-            (Some(_), None) => write!(f, "removes the lock of {}, which does not say whose it is", self.state),
+            (Some(_), None) => {
+                write!(f, "removes the lock of {}, which does not say whose it is", self.state)
+            }
             (Some(_), Some(lock)) => write!(f, "removes the lock of {}: {}", self.state, told(lock)),
         }
     }
@@ -77,7 +79,7 @@ pub struct LockedState {
 impl fmt::Display for LockedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stack, id) = (&self.state.stack, &self.lock.id);
-        write!(f, "{} is locked by {}\n", self.state, told(&self.lock))?;
+        writeln!(f, "{} is locked by {}", self.state, told(&self.lock))?;
         write!(f, "free it with `cargo xtask infra:state:unlock {stack} --id {id}`")
     }
 }
@@ -101,7 +103,8 @@ impl Infra {
                 .hint("say for how long, such as `--for 2h`"));
         }
         let state = self.state_key(self.stack_named(stack)?.0);
-        let request = LockRequest { who: ledger::actor(self.env()), run: self.run_id(), why: why.into(), length };
+        let request =
+            LockRequest { who: ledger::actor(self.env()), run: self.run_id(), why: why.into(), length };
         let lock = self.ports().state_locks.lock_state(&state, &request).await?;
         let details = [("lock", lock.id.clone()), ("why", why.to_owned())];
         self.record("state.lock", stack, Outcome::Done, &details).await?;
@@ -138,10 +141,13 @@ impl Infra {
             && found != Some(wanted)
         {
             let error = seen.error(state).to_string();
-            return Err(Error::new(ErrorKind::Conflict, "another lock lies there than the one that was named")
-                .with("named", crate::names::quoted(wanted))
-                .because(error)
-                .hint("look again who holds the state; the run that was meant is over"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "another lock lies there than the one that was named",
+            )
+            .with("named", crate::names::quoted(wanted))
+            .because(error)
+            .hint("look again who holds the state; the run that was meant is over"));
         }
         let own = |lock: &TfLock| lock.length().is_some() && lock.who == ledger::actor(self.env());
         if seen.has_expired() || (unlock.id.is_some() && seen.lock.as_ref().is_some_and(own)) {
@@ -150,10 +156,12 @@ impl Infra {
         match (unlock.force, &unlock.id, &seen.lock) {
             // One that cannot be read has no id to name.
             (true, Some(_), _) | (true, None, None) => Ok(()),
-            (true, None, Some(lock)) => Err(Error::invalid("a lock is broken by its id, so that no other one is hit")
-                .with("state", state)
-                .with("holder", lock.who.escape_debug())
-                .hint(format!("if that run is over for certain, add `--id {}`", lock.id.escape_debug()))),
+            (true, None, Some(lock)) => {
+                Err(Error::invalid("a lock is broken by its id, so that no other one is hit")
+                    .with("state", state)
+                    .with("holder", lock.who.escape_debug())
+                    .hint(format!("if that run is over for certain, add `--id {}`", lock.id.escape_debug())))
+            }
             (false, ..) => Err(seen.error(state)),
         }
     }
@@ -166,7 +174,8 @@ impl Infra {
         let PlannedUnlock { state, lock, seen } = planned;
         if let Some(seen) = &seen {
             self.ports().state_locks.unlock_state(&state, seen).await?;
-            let of = |text: fn(&TfLock) -> &String| lock.as_ref().map_or("unknown", |lock| text(lock)).to_owned();
+            let of =
+                |text: fn(&TfLock) -> &String| lock.as_ref().map_or("unknown", |lock| text(lock)).to_owned();
             let details = [("lock", of(|lock| &lock.id)), ("holder", of(|lock| &lock.who))];
             self.record("state.unlock", state.stack.as_str(), Outcome::Done, &details).await?;
         }

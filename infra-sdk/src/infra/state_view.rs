@@ -123,7 +123,8 @@ impl Infra {
             Some(id) => Some(id.clone()),
             None => state.snapshots(&key).await?.pop().map(|copy| copy.id),
         };
-        let copy = async |id: &SnapshotId| state.read_snapshot(&key, id).await?.ok_or_else(|| self.no_copy(id));
+        let copy =
+            async |id: &SnapshotId| state.read_snapshot(&key, id).await?.ok_or_else(|| self.no_copy(id));
         let before = match &from {
             Some(id) => Some(copy(id).await?),
             None => None,
@@ -146,7 +147,10 @@ mod tests {
     #[test]
     fn a_list_is_aligned_and_says_when_it_is_empty() {
         let key = |text: &str| text.parse().unwrap();
-        let states = vec![key("acme/api/staging/network/terraform.tfstate"), key("acme/web-app/prod/x/terraform.tfstate")];
+        let states = vec![
+            key("acme/api/staging/network/terraform.tfstate"),
+            key("acme/web-app/prod/x/terraform.tfstate"),
+        ];
         let mut list = StateList { owner: "acme".parse().unwrap(), states };
         assert_eq!(list.to_string(), "api      staging  network\nweb-app  prod     x");
         list.states.clear();

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::file::{self, Access, FileLock, failed};
 use crate::names::OrgName;
 use crate::state::{
-    BackendSettings, LockInfo, LockKey, LockRequest, Locks, Probe, SeenLock, SetupPlan, Setting, Snapshot,
+    BackendSettings, LockInfo, LockKey, LockRequest, Locks, Probe, SeenLock, Setting, SetupPlan, Snapshot,
     SnapshotId, StateBackend, StateKey, StateLocks, StateStore, TfLock, locked,
 };
 use crate::time::Timestamp;
@@ -171,7 +171,9 @@ impl StateLocks for LocalState {
 fn of_a_process(what: &str, key: &StateKey) -> Error {
     Error::invalid(format!("a lock of state on this machine {what}: it ends with the process that holds it"))
         .with("state", key)
-        .hint("end the process that works on the stack; where state is in a bucket, locks are kept and broken")
+        .hint(
+            "end the process that works on the stack; where state is in a bucket, locks are kept and broken",
+        )
 }
 
 #[async_trait]
@@ -287,6 +289,33 @@ mod tests {
         assert_eq!(locks.holder(&key).await.unwrap(), None);
         assert_eq!(locks.lock(&key, &next).await.unwrap(), next);
         assert!(!locks.unlock(&key, &first.id).await.unwrap());
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_terraforms_is_read_and_neither_kept_nor_broken() {
+        let root = std::env::temp_dir().join(format!("infra-sdk-state-{}", crate::id::short().unwrap()));
+        let state = LocalState::new(&root);
+        let key: StateKey = "acme/shop/local/network/terraform.tfstate".parse().unwrap();
+        state.settings(&key).await.unwrap();
+        assert!(state.state_lock(&key).await.unwrap().is_none());
+        let info = root.join("acme/shop/local/network/.terraform.tfstate.lock.info");
+        std::fs::write(&info, r#"{"ID":"1","Who":"ada@laptop"}"#).unwrap();
+        let seen = state.state_lock(&key).await.unwrap().unwrap();
+        assert_eq!(seen.lock.as_ref().unwrap().who, "ada@laptop");
+        let request =
+            LockRequest { who: "bob".into(), run: None, why: "x".into(), length: Duration::from_secs(9) };
+        for error in [
+            state.lock_state(&key, &request).await.unwrap_err(),
+            state.unlock_state(&key, &seen).await.unwrap_err(),
+        ] {
+            assert!(
+                error.to_string().contains("ends with the process") && !error.hints().is_empty(),
+                "{error}"
+            );
+        }
+        assert!(state.plan_setup().await.unwrap().steps.is_empty());
+        assert!(state.probe().await.unwrap().require().is_ok());
         std::fs::remove_dir_all(root).unwrap();
     }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::state::StateDocument;
 
 /// Deeper than this two values are compared as text.
@@ -14,6 +14,16 @@ const DEPTH: usize = 60;
 
 /// What changed from one state to another. It names attributes and never their values: a state does not mark all that is
 /// secret, for which attributes are sensitive stands in the provider's schema.
+///
+/// ```
+/// use infra_sdk::state::{StateDiff, StateDocument};
+/// let state = |size: u32| format!(r#"{{"version": 4, "serial": {size}, "lineage": "l", "resources": [{{"mode": "managed",
+///     "type": "disk", "name": "logs", "instances": [{{"attributes": {{"size": {size}}}}}]}}]}}"#);
+/// let (from, to) = (state(1), state(2));
+/// let (from, to) = (StateDocument::parse(from.as_bytes())?, StateDocument::parse(to.as_bytes())?);
+/// assert_eq!(StateDiff::between(Some(&from), Some(&to))?.changed["disk.logs"], ["size"]);
+/// # Ok::<(), infra_sdk::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StateDiff {
     /// Addresses that only the later state has.
@@ -36,10 +46,12 @@ impl StateDiff {
         if let (Some(from), Some(to)) = (from, to)
             && from.lineage != to.lineage
         {
-            return Err(Error::new(crate::error::ErrorKind::Conflict, "these are of two histories of the state")
+            return Err(Error::new(ErrorKind::Conflict, "these are of two histories of the state")
                 .with("from", from.lineage.escape_debug())
                 .with("to", to.lineage.escape_debug())
-                .hint("choose copies of one lineage; `cargo xtask infra:state:show STACK` tells that of now"));
+                .hint(
+                    "choose copies of one lineage; `cargo xtask infra:state:show STACK` tells that of now",
+                ));
         }
         let empty = BTreeMap::new();
         let old = from.map_or(&empty, |state| &state.instances);
@@ -78,7 +90,9 @@ impl fmt::Display for StateDiff {
         self.removed.iter().try_for_each(|address| write!(f, "\n - {}", plain(address)))?;
         self.added.iter().try_for_each(|address| write!(f, "\n + {}", plain(address)))?;
         let mut changed = self.changed.iter();
-        changed.try_for_each(|(address, paths)| write!(f, "\n ~ {}: {}", plain(address), plain(&paths.join(", "))))
+        changed.try_for_each(|(address, paths)| {
+            write!(f, "\n ~ {}: {}", plain(address), plain(&paths.join(", ")))
+        })
     }
 }
 
@@ -152,10 +166,15 @@ mod tests {
         let resources: Vec<String> = attributes
             .iter()
             .map(|(name, json)| {
-                format!(r#"{{"mode":"managed","type":"a","name":"{name}","instances":[{{"attributes":{json}}}]}}"#)
+                format!(
+                    r#"{{"mode":"managed","type":"a","name":"{name}","instances":[{{"attributes":{json}}}]}}"#
+                )
             })
             .collect();
-        format!(r#"{{"version":4,"serial":{serial},"lineage":"{lineage}","resources":[{}]}}"#, resources.join(","))
+        format!(
+            r#"{{"version":4,"serial":{serial},"lineage":"{lineage}","resources":[{}]}}"#,
+            resources.join(",")
+        )
     }
 
     fn between(from: &str, to: &str) -> Result<StateDiff> {
@@ -165,16 +184,30 @@ mod tests {
 
     #[test]
     fn what_differs_is_named_by_its_path_and_no_value_shows() {
-        let from = state("l", 1, &[
-            ("gone", "{}"),
-            ("same", r#"{"x": "\u003c", "n": 1}"#),
-            ("kept", r#"{"password":"canary1","tags":{"a b":1,"n":12345678901234567890},"list":[1,{"x":2}],"more":[1]}"#),
-        ]);
-        let to = state("l", 2, &[
-            ("new", "{}"),
-            ("same", r#"{"n":1,"x":"<"}"#),
-            ("kept", r#"{"password":"canary2","tags":{"a b":2,"n":12345678901234567891},"list":[1,{"x":3}],"more":[1,2]}"#),
-        ]);
+        let from = state(
+            "l",
+            1,
+            &[
+                ("gone", "{}"),
+                ("same", r#"{"x": "\u003c", "n": 1}"#),
+                (
+                    "kept",
+                    r#"{"password":"canary1","tags":{"a b":1,"n":12345678901234567890},"list":[1,{"x":2}],"more":[1]}"#,
+                ),
+            ],
+        );
+        let to = state(
+            "l",
+            2,
+            &[
+                ("new", "{}"),
+                ("same", r#"{"n":1,"x":"<"}"#),
+                (
+                    "kept",
+                    r#"{"password":"canary2","tags":{"a b":2,"n":12345678901234567891},"list":[1,{"x":3}],"more":[1,2]}"#,
+                ),
+            ],
+        );
         let diff = between(&from, &to).unwrap();
         assert_eq!(
             diff.to_string(),
@@ -187,7 +220,7 @@ mod tests {
     #[test]
     fn two_histories_are_not_compared() {
         let error = between(&state("one", 1, &[]), &state("two", 1, &[])).unwrap_err();
-        assert_eq!(error.kind(), crate::error::ErrorKind::Conflict);
+        assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(error.to_string().contains("two histories") && !error.hints().is_empty());
     }
 

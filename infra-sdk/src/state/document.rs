@@ -12,6 +12,14 @@ use crate::error::{Error, Result};
 const FORMAT: u64 = 4;
 
 /// A state file of format 4. It borrows from the file, and holds secrets: only [`shown`](StateDocument::shown) is for people.
+///
+/// ```
+/// use infra_sdk::state::StateDocument;
+/// let bytes = br#"{"version": 4, "serial": 7, "lineage": "l", "outputs": {"vpc_id": {"value": "vpc-1"}}}"#;
+/// let shown = StateDocument::parse(bytes)?.shown();
+/// assert_eq!((shown.serial, shown.outputs), (7, vec!["vpc_id".to_owned()]));
+/// # Ok::<(), infra_sdk::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct StateDocument<'a> {
     /// Counts the writes of this state.
@@ -168,7 +176,10 @@ mod tests {
         let shown = StateDocument::parse(bytes).unwrap().shown();
         assert_eq!(shown.resources, ["a.n[\"eu\"] (deposed d1)", "a.n[0]", "module.m.data.d.d"]);
         let text = format!("{shown}{}", serde_json::to_string(&shown).unwrap());
-        assert!(!text.contains("canary") && text.contains("serial 7, lineage l, written by 1.11.4"), "{text}");
+        assert!(
+            !text.contains("canary") && text.contains("serial 7, lineage l, written by 1.11.4"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -186,7 +197,10 @@ mod tests {
         ] {
             let error = StateDocument::parse(bytes).unwrap_err();
             let report = error.report().to_string();
-            assert!(report.contains(says) && report.contains("next:") && !report.contains("canary"), "{report}");
+            assert!(
+                report.contains(says) && report.contains("next:") && !report.contains("canary"),
+                "{report}"
+            );
         }
     }
 }

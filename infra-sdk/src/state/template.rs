@@ -62,7 +62,8 @@ impl KeyTemplate {
             let (name, after) = match rest {
                 None => (None, ""),
                 Some(rest) => {
-                    let (name, after) = rest.split_once('}').ok_or_else(|| refuse("has a `{` without `}`"))?;
+                    let (name, after) =
+                        rest.split_once('}').ok_or_else(|| refuse("has a `{` without `}`"))?;
                     let known = NAMES.into_iter().find(|known| *known == name);
                     let unknown = || refuse("may hold only `{owner}`, `{repo}`, `{env}` and `{stack}`");
                     (Some(known.ok_or_else(unknown)?), after)
@@ -141,9 +142,7 @@ impl KeyTemplate {
         let mut found: [Option<&str>; NAMES.len()] = [None; NAMES.len()];
         for (level, text) in self.levels.iter().zip(levels) {
             let inner = text.strip_prefix(level.before.as_str())?.strip_suffix(level.after.as_str())?;
-            let Some(name) = level.name else {
-                if inner.is_empty() { continue } else { return None }
-            };
+            let Some(name) = level.name else { if inner.is_empty() { continue } else { return None } };
             let place = &mut found[NAMES.iter().position(|known| *known == name)?];
             // A name that stands twice is the same both times.
             if place.is_some_and(|known| known != inner) {
@@ -156,8 +155,10 @@ impl KeyTemplate {
             owner: owner.map_or_else(|| self.owner.clone(), |text| OrgName::new(text).ok())?,
             repo: RepoName::new(repo?).ok()?,
             env: EnvName::new(env?).ok()?,
-            stack: stack
-                .map_or_else(|| self.stack.clone().or(Label::new("main").ok()), |text| Label::new(text).ok())?,
+            stack: stack.map_or_else(
+                || self.stack.clone().or(Label::new("main").ok()),
+                |text| Label::new(text).ok(),
+            )?,
         })
     }
 
@@ -193,7 +194,10 @@ mod tests {
     #[test]
     fn a_path_leads_back_to_its_key() {
         for (template, path) in [
-            ("{owner}/{repo}/{env}/{stack}/terraform.tfstate", "acme/shop.api/staging/network/terraform.tfstate"),
+            (
+                "{owner}/{repo}/{env}/{stack}/terraform.tfstate",
+                "acme/shop.api/staging/network/terraform.tfstate",
+            ),
             ("{repo}/{env}/terraform.tfstate", "shop.api/staging/terraform.tfstate"),
             ("tf/env-{env}/{repo}.{stack}", ""),
             ("tf/env-{env}/{repo}/s_{stack}.tfstate", "tf/env-staging/shop.api/s_network.tfstate"),
@@ -212,7 +216,9 @@ mod tests {
     fn what_is_not_a_state_of_the_template_is_none() {
         let template = of("{env}/{repo}");
         assert!(template.key("staging/shop").is_some());
-        for other in ["staging/shop.tflock", "staging", "staging/shop/x", "Staging/shop", ".infra-sdk/shop", ""] {
+        for other in
+            ["staging/shop.tflock", "staging", "staging/shop/x", "Staging/shop", ".infra-sdk/shop", ""]
+        {
             assert_eq!(template.key(other), None, "{other}");
         }
         assert_eq!(of("{env}/{repo}/{env}").key("staging/shop/production"), None);
@@ -225,8 +231,16 @@ mod tests {
         let error = template.path(&other("acme/shop.api/staging/service/terraform.tfstate")).unwrap_err();
         assert!(error.to_string().contains("{stack}") && !error.hints().is_empty(), "{error}");
         assert!(template.path(&other("other/shop.api/staging/network/terraform.tfstate")).is_err());
-        for bad in ["", "{repo}", "{repo}-{env}/x", "/{repo}/{env}", "{repo}/../{env}", "{repo}/{env", "{repo}/{env}/{team}", "{repo}/{env}/ä"]
-        {
+        for bad in [
+            "",
+            "{repo}",
+            "{repo}-{env}/x",
+            "/{repo}/{env}",
+            "{repo}/../{env}",
+            "{repo}/{env",
+            "{repo}/{env}/{team}",
+            "{repo}/{env}/ä",
+        ] {
             assert!(!KeyTemplate::new(bad).unwrap_err().hints().is_empty(), "{bad}");
         }
     }

@@ -16,6 +16,13 @@ const OURS: &str = "infra-sdk: until ";
 ///
 /// Terraform knows no expiry. A lock of ours says in `Info` until when it is meant, and by which run; it still has to be
 /// [unlocked](crate::infra::Infra::unlock_state).
+///
+/// ```
+/// use infra_sdk::state::TfLock;
+/// let lock = TfLock::parse(br#"{"ID": "46c080ab", "Operation": "OperationTypeApply", "Who": "ci@runner"}"#);
+/// assert_eq!(lock.map(|lock| lock.who).as_deref(), Some("ci@runner"));
+/// assert_eq!(TfLock::parse(b"no json"), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct TfLock {
@@ -128,8 +135,13 @@ impl SeenLock {
         };
         let shown = |text: &str| text.escape_debug().to_string();
         let mut error = Error::new(ErrorKind::Locked, "the state of a stack is locked").with("state", key);
-        let fields =
-            [("holder", &lock.who), ("since", &lock.created), ("operation", &lock.operation), ("info", &lock.info), ("lock", &lock.id)];
+        let fields = [
+            ("holder", &lock.who),
+            ("since", &lock.created),
+            ("operation", &lock.operation),
+            ("info", &lock.info),
+            ("lock", &lock.id),
+        ];
         for (name, text) in fields.into_iter().filter(|(_, text)| !text.is_empty()) {
             error = error.with(name, shown(text));
         }
@@ -192,7 +204,10 @@ mod tests {
     fn the_error_names_the_holder_or_that_nobody_can() {
         let theirs = seen(TfLock::parse(THEIRS.as_bytes()), 5).error(&key());
         assert!(theirs.to_string().contains("holder: root@vm, since: 2026-11-20T09:34:14"), "{theirs}");
-        assert!(theirs.hints()[1].contains("--id 46c080ab-d15e-16ab-fd92-ae9b435af224 --force"), "{theirs:?}");
+        assert!(
+            theirs.hints()[1].contains("--id 46c080ab-d15e-16ab-fd92-ae9b435af224 --force"),
+            "{theirs:?}"
+        );
         for bad in [&b""[..], b"{}", b"null", b"\xff", b"{\"ID\":3}", b"{\"ID\":\"\"}"] {
             assert_eq!(TfLock::parse(bad), None);
         }

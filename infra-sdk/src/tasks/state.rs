@@ -130,7 +130,11 @@ impl TaskArgs for DiffFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let copy = |name: &str| text(matches, name).map(SnapshotId::new);
-        Ok(DiffFlags { stack: text(matches, "stack").unwrap_or_default(), from: copy("from"), to: copy("to") })
+        Ok(DiffFlags {
+            stack: text(matches, "stack").unwrap_or_default(),
+            from: copy("from"),
+            to: copy("to"),
+        })
     }
 }
 

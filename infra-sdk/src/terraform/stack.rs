@@ -17,6 +17,7 @@ use crate::plan::{PlanJson, Veil};
 use crate::process::Cmd;
 use crate::secret::SecretValue;
 use crate::state::BackendSettings;
+use crate::terraform::backend;
 use crate::terraform::failure::{Attempt, Words, explain};
 use crate::terraform::find::{Start, Terraform};
 use crate::terraform::outputs::{self, Output};
@@ -65,6 +66,7 @@ pub(super) struct Opened {
 
 impl Stack {
     pub(super) async fn open(terraform: Terraform, mut place: StackPlace, start: Start) -> Result<Self> {
+        backend::check_tool(&place.backend, terraform.name(), terraform.version())?;
         // Terraform runs in another folder than this process.
         place.data = std::path::absolute(&place.data)?;
         let begin = Instant::now();

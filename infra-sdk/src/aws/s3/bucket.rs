@@ -9,7 +9,6 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::aws::connect::Aws;
-use crate::aws::endpoint;
 use crate::aws::fault::{Call, Fault, Why};
 use crate::aws::s3::clock::Clock;
 use crate::cancel::CancelToken;
@@ -17,6 +16,7 @@ use crate::env::{Env, R2_ACCESS_KEY_ID, R2_ENDPOINT_URL, R2_SECRET_ACCESS_KEY};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
 use crate::retry::Retry;
+use crate::secret::SecretValue;
 
 /// Below this prefix lies what is ours and no state: locks, the ledger, probes.
 pub(super) const OURS: &str = ".infra-sdk";
@@ -55,7 +55,7 @@ pub(super) enum Kind {
     /// Encrypts with this KMS key, or with the bucket's own.
     S3 { kms_key: Option<String> },
     /// Has no versions, no KMS, no policies; takes keys of its own, which Terraform gets by its environment.
-    R2 { id: String, secret: crate::secret::SecretValue },
+    R2 { id: String, secret: SecretValue },
 }
 
 /// The client, and the clock it learns.
@@ -91,16 +91,11 @@ impl Bucket {
             return Err(Error::invalid(format!("{} is not an account of Cloudflare", quoted(account)))
                 .hint("write its 32 hexadecimal digits, as Cloudflare's dashboard shows them"));
         }
-        let address = match env.get(R2_ENDPOINT_URL) {
-            Some(address) if endpoint::is_private(address) => address.to_owned(),
-            Some(_) => {
-                return Err(Error::invalid(format!("the address in {R2_ENDPOINT_URL} is not one to send secrets to"))
-                    .hint("write it like `https://ACCOUNT.eu.r2.cloudflarestorage.com`, or unset it"));
-            }
-            None => format!("https://{account}.r2.cloudflarestorage.com"),
-        };
-        let aws = Aws::elsewhere(env, &address, "auto", id, secret)?;
-        let kind = Kind::R2 { id: id.to_owned(), secret: crate::secret::SecretValue::new(secret) };
+        let own = format!("https://{account}.r2.cloudflarestorage.com");
+        let secret = SecretValue::new(secret);
+        let aws = Aws::elsewhere(env, env.get(R2_ENDPOINT_URL).unwrap_or(&own), "auto", id, &secret)
+            .map_err(|error| error.hint(format!("or unset {R2_ENDPOINT_URL}")))?;
+        let kind = Kind::R2 { id: id.to_owned(), secret };
         Ok(Bucket { aws, name: checked(name)?, kind })
     }
 
@@ -210,6 +205,6 @@ mod tests {
         assert!(Bucket::on_r2(&env(&keys), "acme", "state").is_err());
         let plain = [keys[0], keys[1], (R2_ENDPOINT_URL, "http://r2.example")];
         let error = Bucket::on_r2(&env(&plain), ACCOUNT, "state").unwrap_err();
-        assert!(error.to_string().contains(R2_ENDPOINT_URL), "{error}");
+        assert!(error.hints().iter().any(|hint| hint.contains(R2_ENDPOINT_URL)), "{error:?}");
     }
 }

@@ -22,7 +22,18 @@ const ROUNDS: usize = 200;
 /// two that append at once the second follows the first.
 ///
 /// Its object is named `COUNTDOWN-NUMBER.json`: lists come in the order of names, so that the newest entry is the first
-/// of them. Adding one takes three requests, however long the ledger is.
+/// of them. Adding one takes three requests, however long the ledger is. An entry that was changed or deleted is found by
+/// [`verify`](crate::ledger::verify); where the bucket keeps versions, what it was before can be read there.
+///
+/// ```no_run
+/// # async fn example() -> infra_sdk::Result<()> {
+/// use infra_sdk::{Env, aws::{Aws, Bucket, S3Ledger}, ledger::verify};
+/// let aws = Aws::connect(&Env::of_process()?, Some("eu-central-1"))?;
+/// let ledger = S3Ledger::new(Bucket::on_s3(aws, "acme-terraform-state", None)?, &"acme".parse()?);
+/// println!("{}", verify(&ledger, None).await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct S3Ledger {
     bucket: Bucket,
@@ -69,7 +80,9 @@ impl S3Ledger {
         let Some(object) = self.bucket.get(&self.object(number)).await? else {
             return Err(Error::invalid("a ledger entry is missing: it was removed")
                 .with("place", self.place(number))
-                .hint("restore that object from its versions; until then the ledger proves nothing after it"));
+                .hint(
+                    "restore that object from its versions; until then the ledger proves nothing after it",
+                ));
         };
         serde_json::from_slice(&object.bytes).map_err(|error| {
             Error::invalid("a ledger entry cannot be read: it was edited or damaged")
@@ -127,7 +140,9 @@ impl Ledger for S3Ledger {
                 match entry {
                     Ok(entry) => entries.push(entry),
                     // What stands before the damage is judged first; the next read starts at it.
-                    Err(error) if error.kind() == ErrorKind::Invalid && !entries.is_empty() => return Ok(entries),
+                    Err(error) if error.kind() == ErrorKind::Invalid && !entries.is_empty() => {
+                        return Ok(entries);
+                    }
                     Err(error) => return Err(error),
                 }
             }

@@ -2,7 +2,7 @@
 
 use crate::aws::fault::Call;
 use crate::aws::s3::body::time;
-use crate::aws::s3::bucket::{Bucket, fault};
+use crate::aws::s3::bucket::{Bucket, OURS, fault};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 
@@ -33,12 +33,17 @@ impl Bucket {
                 break;
             }
             if last <= after {
-                return Err(Error::new(ErrorKind::Unavailable, "the store gave the same page of a list twice")
-                    .with("bucket", self)
-                    .hint("check that the address stands for a store that pages as S3 does")
-                    .retryable());
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "the store gave the same page of a list twice",
+                )
+                .with("bucket", self)
+                .hint("check that the address stands for a store that pages as S3 does")
+                .retryable());
             }
-            after = last;
+            // What is ours is no state: a ledger may have more entries than there are states.
+            let ours = |key: &String| !prefix.starts_with(OURS) && key.starts_with(&format!("{OURS}/"));
+            after = last.map(|key| if ours(&key) { format!("{OURS}0") } else { key });
         }
         Ok(found)
     }

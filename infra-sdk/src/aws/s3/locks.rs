@@ -22,7 +22,22 @@ const GRAIN: Duration = Duration::from_secs(2);
 /// A lock is taken with `If-None-Match: *`, moved and taken over with `If-Match` on the version that was seen, and freed
 /// by a DELETE with `If-Match`. Whether it has expired is told by the store: by how long ago it was written, against how
 /// long it was to last. So no clock of the machines around it matters, wherever it stands; two seconds are added, since
-/// stores tell whole seconds. A holder whose clock runs too fast or slow by a third while it holds the lock may lose it.
+/// stores tell whole seconds. Of a holder only the length of its own minutes matters: one whose clock jumps, or that sleeps,
+/// for longer than the lock lasts loses it, and is told so by its next renewal.
+///
+/// Taking one is a request, renewing and freeing one are two each.
+///
+/// ```no_run
+/// # async fn example() -> infra_sdk::Result<()> {
+/// use std::{sync::Arc, time::Duration};
+/// use infra_sdk::{Env, aws::{Aws, Bucket, S3Locks}, state::{LockInfo, LockKey, hold}};
+/// let aws = Aws::connect(&Env::of_process()?, Some("eu-central-1"))?;
+/// let locks = Arc::new(S3Locks::new(Bucket::on_s3(aws, "acme-terraform-state", None)?));
+/// let key = LockKey { purpose: "deploy".parse()?, owner: "acme".parse()?, repo: "shop-api".parse()?, env: "staging".parse()? };
+/// let held = hold(locks, key, LockInfo::new("ada", "deploy by hand", Duration::from_secs(60))?).await?;
+/// held.finish().await
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct S3Locks {
     bucket: Bucket,

@@ -21,7 +21,8 @@ impl Bucket {
         let creates_once = !self.put_if_absent(key, b"{\"probe\":2}").await?;
         // No object has this version.
         let wrong = "\"00000000000000000000000000000000\"";
-        let deletes_what_was_seen = !self.delete_if_match(key, wrong).await? && self.get(key).await?.is_some();
+        let deletes_what_was_seen =
+            !self.delete_if_match(key, wrong).await? && self.get(key).await?.is_some();
         Ok(Probe { creates_once, deletes_what_was_seen })
     }
 }

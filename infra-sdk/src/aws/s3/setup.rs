@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, PublicAccessBlockConfiguration,
-    ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule, VersioningConfiguration,
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, VersioningConfiguration,
 };
 
 use crate::aws::fault::{Call, Fault};
@@ -46,7 +46,13 @@ impl Bucket {
         let encrypt = SetupStep::Encrypt { key: kms_key.map(str::to_owned) };
         if !self.is_there().await? {
             let create = SetupStep::Create { region: self.aws.region().to_owned() };
-            let steps = [create, SetupStep::BlockPublicAccess, encrypt, SetupStep::KeepVersions, SetupStep::RequireTls];
+            let steps = [
+                create,
+                SetupStep::BlockPublicAccess,
+                encrypt,
+                SetupStep::KeepVersions,
+                SetupStep::RequireTls,
+            ];
             return Ok(steps.into());
         }
         let mut steps = Vec::new();
@@ -75,7 +81,9 @@ impl Bucket {
             let region = match answer {
                 Ok(answer) => answer.bucket_region,
                 Err(error) => {
-                    let header = error.raw_response().and_then(|response| response.headers().get("x-amz-bucket-region"));
+                    let header = error
+                        .raw_response()
+                        .and_then(|response| response.headers().get("x-amz-bucket-region"));
                     let region = header.map(str::to_owned);
                     let fault = fault(self.call("s3:ListBucket"), &error);
                     match answered(&fault).0 {
@@ -93,7 +101,9 @@ impl Bucket {
                         .with("bucket", self)
                         .with("region", &region)
                         .with("wanted", self.aws.region())
-                        .hint(format!("write `region = \"{region}\"` into `state` of the environment in infra.toml")))
+                        .hint(format!(
+                            "write `region = \"{region}\"` into `state` of the environment in infra.toml"
+                        )))
                 }
                 _ => Ok(true),
             }
@@ -109,9 +119,9 @@ impl Bucket {
             Some(region) => error.with("region", region),
             None => error,
         };
-        error
-            .hint("give this permission to the user or role that the credentials belong to")
-            .hint("if the bucket is another account's, choose another name: names are the same for all accounts")
+        error.hint("give this permission to the user or role that the credentials belong to").hint(
+            "if the bucket is another account's, choose another name: names are the same for all accounts",
+        )
     }
 
     /// What a request for a setting gave; `None` where S3 says by this code that there is none.
@@ -152,16 +162,21 @@ impl Bucket {
             let found = Self::setting("ServerSideEncryptionConfigurationNotFoundError", answer)?;
             let rules = found.and_then(|answer| answer.server_side_encryption_configuration);
             let rules = rules.map(|rules| rules.rules).unwrap_or_default();
-            Ok(rules.iter().filter_map(|rule| rule.apply_server_side_encryption_by_default.as_ref()).any(|rule| {
-                match kms_key {
-                    // What is encrypted with any key of KMS is no less safe.
-                    None => true,
-                    Some(wanted) => {
-                        rule.sse_algorithm == ServerSideEncryption::AwsKms
-                            && rule.kms_master_key_id.as_deref().is_some_and(|known| is_same_key(known, wanted))
+            Ok(rules.iter().filter_map(|rule| rule.apply_server_side_encryption_by_default.as_ref()).any(
+                |rule| {
+                    match kms_key {
+                        // What is encrypted with any key of KMS is no less safe.
+                        None => true,
+                        Some(wanted) => {
+                            rule.sse_algorithm == ServerSideEncryption::AwsKms
+                                && rule
+                                    .kms_master_key_id
+                                    .as_deref()
+                                    .is_some_and(|known| is_same_key(known, wanted))
+                        }
                     }
-                }
-            }))
+                },
+            ))
         })
         .await
     }
@@ -203,7 +218,8 @@ impl Bucket {
 
     async fn create(&self) -> Result<()> {
         let region = self.aws.region();
-        let place = CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region));
+        let place =
+            CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region));
         let place = (region != UNNAMED).then(|| place.build());
         let request = self.link().await?.client.create_bucket().bucket(&self.name);
         match request.set_create_bucket_configuration(place).send().await {

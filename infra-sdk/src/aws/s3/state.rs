@@ -14,9 +14,7 @@ use crate::env::{
 use crate::error::Result;
 use crate::names::OrgName;
 use crate::secret::SecretValue;
-use crate::state::{
-    BackendSettings, KeyTemplate, Setting, Snapshot, SnapshotId, StateBackend, StateKey,
-};
+use crate::state::{BackendSettings, KeyTemplate, Setting, Snapshot, SnapshotId, StateBackend, StateKey};
 use crate::time::Timestamp;
 
 /// What a copy's name ends in.

@@ -62,7 +62,10 @@ impl StateLocks for S3State {
         match self.state_lock(key).await? {
             None => Ok(()),
             Some(other) => {
-                let error = Error::new(ErrorKind::Conflict, "another has taken the lock in the meantime, and keeps it");
+                let error = Error::new(
+                    ErrorKind::Conflict,
+                    "another has taken the lock in the meantime, and keeps it",
+                );
                 let error = error.with("state", key);
                 let Some(lock) = other.lock else {
                     return Err(error.hint("look at it again before you remove it"));

@@ -92,7 +92,9 @@ impl Bucket {
         let place = self.place(key);
         let call = Call { action: "s3:GetObject", on: &place };
         match self.link().await?.client.head_object().bucket(&self.name).key(key).send().await {
-            Ok(answer) => Ok(answer.metadata.is_some_and(|known| known.get(WRITER).is_some_and(|by| by == writer))),
+            Ok(answer) => {
+                Ok(answer.metadata.is_some_and(|known| known.get(WRITER).is_some_and(|by| by == writer)))
+            }
             Err(error) => {
                 let fault = fault(call, &error);
                 if answered(&fault).0 == 404 { Ok(false) } else { Err(fault.into()) }
@@ -118,7 +120,9 @@ impl Bucket {
         self.again(|_| async move {
             let call = Call { action: "s3:DeleteObject", on: place };
             let request = self.link().await?.client.delete_object().bucket(&self.name).key(key);
-            let Err(error) = request.set_if_match(etag.map(str::to_owned)).send().await else { return Ok(true) };
+            let Err(error) = request.set_if_match(etag.map(str::to_owned)).send().await else {
+                return Ok(true);
+            };
             let fault = fault(call, &error);
             match answered(&fault) {
                 (412, _) => Ok(false),

@@ -65,7 +65,9 @@ fn unnamed(choice: &Choice<'_>, wanted: &str, feature: &'static str) -> Error {
     if cfg!(feature = "aws-s3") {
         return Error::invalid("no place is named for Terraform state")
             .with("environment", choice.config.environment())
-            .hint("write `state = { backend = \"s3\", bucket = \"…\" }` into this environment in infra.toml");
+            .hint(
+                "write `state = { backend = \"s3\", bucket = \"…\" }` into this environment in infra.toml",
+            );
     }
     Absent::new(format!("{wanted} for Terraform state"), feature, choice.config.environment()).error()
 }
@@ -104,17 +106,22 @@ fn in_bucket(choice: &Choice<'_>, state: &State) -> Result<States> {
     Ok(of(states, S3Locks::new(bucket.clone()), S3Ledger::new(bucket, &project.org)))
 }
 
-/// AWS in the region of the bucket.
+/// AWS in the region of the bucket, for the account of the environment.
 #[cfg(feature = "aws-s3")]
 fn bucket_region(choice: &Choice<'_>, state: &State) -> Result<crate::aws::Aws> {
+    use crate::aws::Aws;
+    use crate::config::Provider;
+
     let Choice { env, config, clouds, .. } = choice;
     let section = config.section()?;
-    match state.region.as_deref() {
-        Some(region) if section.region.as_deref() != Some(region) => match clouds.aws(env, config) {
-            Ok(aws) => aws.in_region(region),
-            // The environment itself may have no region: that of the bucket is enough.
-            Err(_) => crate::aws::Aws::connect(env, Some(region))?.in_region(region),
-        },
-        _ => clouds.aws(env, config),
+    let own = section.region.as_deref();
+    let Some(region) = state.region.as_deref().filter(|region| Some(*region) != own) else {
+        return clouds.aws(env, config);
+    };
+    // What AWS_REGION says is about the environment's region, and not about this one.
+    let aws = Aws::connect(env, Some(region))?.in_region(region)?;
+    match section.account.as_ref().filter(|_| section.provider == Provider::Aws) {
+        Some(account) => aws.for_account(account),
+        None => Ok(aws),
     }
 }
