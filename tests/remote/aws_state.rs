@@ -12,7 +12,7 @@ use infra_sdk::{Env, ErrorKind};
 use support::{Answer, Moto, Request};
 
 use crate::aws::aws_at;
-use crate::{ledger, state};
+use crate::{ledger, state, state_locks};
 
 /// An account of Cloudflare.
 pub(crate) const ACCOUNT: &str = "0123456789abcdef0123456789abcdef";
@@ -141,7 +141,7 @@ async fn a_list_of_states_does_not_read_the_ledger() {
 async fn terraforms_locks_in_s3_and_r2_hold() {
     let moto = Moto::shared();
     for bucket in [bucket(&moto, "tflock-holds").await, bucket_of_r2(&moto, "r2-tflock-holds").await] {
-        state::state_locks_hold(&S3State::new(bucket, KeyTemplate::default())).await;
+        state_locks::hold(&S3State::new(bucket, KeyTemplate::default())).await;
     }
 }
 

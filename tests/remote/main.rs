@@ -7,6 +7,8 @@ mod ledger;
 mod secrets;
 #[path = "../contract/state.rs"]
 mod state;
+#[path = "../contract/state_locks.rs"]
+mod state_locks;
 
 mod aws;
 mod aws_refusals;
