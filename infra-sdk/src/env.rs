@@ -37,6 +37,10 @@ pub const GH_TOKEN: &str = "GH_TOKEN";
 pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
 /// Where GitHub's API is; default `https://api.github.com`. GitHub Actions sets it.
 pub const GITHUB_API_URL: &str = "GITHUB_API_URL";
+/// The number of the run on GitHub Actions; stands in locks.
+pub const GITHUB_RUN_ID: &str = "GITHUB_RUN_ID";
+/// The repository a run on GitHub Actions belongs to, as `owner/name`.
+pub const GITHUB_REPOSITORY: &str = "GITHUB_REPOSITORY";
 /// Who started the run on GitHub Actions; stands in the ledger.
 pub const GITHUB_ACTOR: &str = "GITHUB_ACTOR";
 /// The person's name on Unix; stands in the ledger.
@@ -70,6 +74,17 @@ pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
 /// An address that stands in for every service of AWS; `AWS_ENDPOINT_URL_SSM` and `AWS_ENDPOINT_URL_SECRETS_MANAGER`
 /// stand in for one.
 pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+/// Whether checksums are sent unasked; set for Terraform where the store is not S3.
+pub const AWS_REQUEST_CHECKSUM_CALCULATION: &str = "AWS_REQUEST_CHECKSUM_CALCULATION";
+/// Whether checksums are expected unasked; set for Terraform where the store is not S3.
+pub const AWS_RESPONSE_CHECKSUM_VALIDATION: &str = "AWS_RESPONSE_CHECKSUM_VALIDATION";
+/// With `R2_SECRET_ACCESS_KEY`: the keys of an R2 API token, for Terraform state in R2.
+pub const R2_ACCESS_KEY_ID: &str = "R2_ACCESS_KEY_ID";
+/// The secret half of `R2_ACCESS_KEY_ID`.
+pub const R2_SECRET_ACCESS_KEY: &str = "R2_SECRET_ACCESS_KEY";
+/// An address that stands in for R2's own, `https://ACCOUNT.r2.cloudflarestorage.com`: that of a jurisdiction, for
+/// example.
+pub const R2_ENDPOINT_URL: &str = "R2_ENDPOINT_URL";
 /// Whether such addresses are ignored.
 pub const AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
 

@@ -3,13 +3,22 @@
 mod dotenv_readers;
 #[path = "../contract/images.rs"]
 mod images;
+#[path = "../contract/ledger.rs"]
+mod ledger;
 #[path = "../contract/secrets.rs"]
 mod secrets;
+#[path = "../contract/state.rs"]
+mod state;
+#[path = "../contract/state_locks.rs"]
+mod state_locks;
 
 mod aws;
 mod aws_ecr;
 mod aws_ecr_refusals;
 mod aws_refusals;
+mod aws_state;
+mod aws_state_refusals;
+mod aws_state_setup;
 mod backup;
 mod cloudflare;
 #[cfg(unix)]
@@ -25,6 +34,8 @@ mod registry_faults;
 mod registry_images;
 mod shared;
 mod stopped;
+mod terraform_s3;
+mod terraform_s3_tasks;
 mod vault;
 mod vault_git;
 mod vault_interop;

@@ -21,6 +21,9 @@ threading.Thread(target=watch, daemon=True).start()
 main(['-H', '127.0.0.1', '-p', '0'])
 ";
 
+/// The headers of an answer that its reader needs.
+const HEADERS: [&str; 5] = ["content-type", "date", "etag", "last-modified", "x-amz-meta-infra-sdk-writer"];
+
 /// A running emulator.
 #[derive(Debug)]
 pub struct Moto {
@@ -73,8 +76,13 @@ impl Moto {
     /// What it answers to a request that came somewhere else.
     pub fn answer(&self, request: &Request) -> std::io::Result<Answer> {
         let mut stream = TcpStream::connect(&self.address)?;
-        let Request { method, path, .. } = request;
-        write!(stream, "{method} {path} HTTP/1.0\r\ncontent-length: {}\r\n", request.body.len())?;
+        let Request { method, path, query, .. } = request;
+        let mark = if query.is_empty() { "" } else { "?" };
+        write!(
+            stream,
+            "{method} {path}{mark}{query} HTTP/1.0\r\ncontent-length: {}\r\n",
+            request.body.len()
+        )?;
         for (name, value) in request.headers.iter().filter(|(name, _)| name != "content-length") {
             write!(stream, "{name}: {value}\r\n")?;
         }
@@ -84,8 +92,12 @@ impl Moto {
         stream.read_to_string(&mut whole)?;
         let (head, body) = whole.split_once("\r\n\r\n").ok_or_else(|| std::io::Error::other("no head"))?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(500);
-        let json = vec![("content-type", "application/x-amz-json-1.1".into())];
-        Ok(Answer::Whole(status, json, body.to_owned()))
+        let header = |wanted: &&'static str| {
+            let lines = head.lines().filter_map(|line| line.split_once(':'));
+            let mut values = lines.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            values.next().map(|(_, value)| (*wanted, value.trim().to_owned()))
+        };
+        Ok(Answer::Whole(status, HEADERS.iter().filter_map(header).collect(), body.to_owned()))
     }
 
     /// Runs a program against it that uses boto3 as `client(service)`, and gives what it prints.

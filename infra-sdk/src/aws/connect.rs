@@ -22,6 +22,7 @@ use crate::env::{
 };
 use crate::error::{Error, Result};
 use crate::names::quoted;
+use crate::secret::SecretValue;
 
 /// How long it may take to reach AWS at all.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -67,6 +68,15 @@ struct Settings {
     account: Option<String>,
     env: Env,
     limit: Duration,
+    /// What speaks AWS's protocol elsewhere, with keys of its own.
+    elsewhere: Option<Elsewhere>,
+}
+
+/// A service of somebody else's that speaks AWS's protocol.
+#[derive(Clone)]
+struct Elsewhere {
+    address: String,
+    keys: Credentials,
 }
 
 impl Aws {
@@ -89,6 +99,29 @@ impl Aws {
             account: None,
             env: env.clone(),
             limit: REQUEST,
+            elsewhere: None,
+        }))
+    }
+
+    /// Prepares to reach what speaks AWS's protocol at another address, such as R2, with these keys and none of AWS's;
+    /// makes no request.
+    ///
+    /// # Errors
+    /// `Invalid` for what cannot be a region, and for an address that nothing secret can be sent to.
+    pub fn elsewhere(env: &Env, address: &str, region: &str, id: &str, secret: &SecretValue) -> Result<Self> {
+        if !endpoint::is_private(address) {
+            return Err(Error::invalid("an address that stands in for AWS's is not one to send secrets to")
+                .with("address", if address.contains('@') { "[hidden]".into() } else { quoted(address) })
+                .hint("write it like `https://host:port`; plain `http` reaches this machine only"));
+        }
+        let keys = Credentials::new(id, secret.expose(), None, None, "Environment");
+        Ok(Self::with(Settings {
+            region: checked(region)?,
+            named: false,
+            account: None,
+            env: env.clone(),
+            limit: REQUEST,
+            elsewhere: Some(Elsewhere { address: address.to_owned(), keys }),
         }))
     }
 
@@ -158,7 +191,10 @@ impl Aws {
 
     /// The address that stands in for a service's own; `service` as it stands at the end of the variable's name.
     pub(super) fn endpoint(&self, service: &str) -> Result<Option<String>> {
-        endpoint::of(self.env(), service)
+        match &self.shared.settings.elsewhere {
+            Some(elsewhere) => Ok(Some(elsewhere.address.clone())),
+            None => endpoint::of(self.env(), service),
+        }
     }
 
     /// The client of one service, made with the first request and shared by all that ask for its type. `make` gets what
@@ -187,7 +223,7 @@ impl Aws {
     }
 
     async fn load(&self) -> SdkConfig {
-        let Settings { region, limit, env, .. } = &self.shared.settings;
+        let Settings { region, limit, env, elsewhere, .. } = &self.shared.settings;
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .build_https();
@@ -202,7 +238,8 @@ impl Aws {
         if let Ok(name) = AppName::new("infra-sdk") {
             loader = loader.app_name(name);
         }
-        if let Some(profile) = env.get(AWS_PROFILE) {
+        // A profile is about AWS.
+        if let Some(profile) = env.get(AWS_PROFILE).filter(|_| elsewhere.is_none()) {
             loader = loader.profile_name(profile);
         }
         if let Some(keys) = self.keys() {
@@ -213,6 +250,9 @@ impl Aws {
 
     /// The credentials that stand in the environment: the first place AWS's SDK looks at, too.
     fn keys(&self) -> Option<Credentials> {
+        if let Some(elsewhere) = &self.shared.settings.elsewhere {
+            return Some(elsewhere.keys.clone());
+        }
         let env = self.env();
         let (id, secret) = (env.get(AWS_ACCESS_KEY_ID)?, env.get(AWS_SECRET_ACCESS_KEY)?);
         let session = env.get(AWS_SESSION_TOKEN).map(str::to_owned);
@@ -280,5 +320,12 @@ mod tests {
         let keys = [(AWS_REGION, "r"), (AWS_ACCESS_KEY_ID, "canary"), (AWS_SECRET_ACCESS_KEY, "canary")];
         let aws = connect(&keys).unwrap();
         assert!(aws.keys().is_some() && !format!("{aws:?}").contains("canary"));
+        let aws =
+            Aws::elsewhere(aws.env(), "https://r2", "auto", "other", &SecretValue::new("canary")).unwrap();
+        assert_eq!(aws.keys().unwrap().access_key_id(), "other", "none of AWS's go elsewhere");
+        assert!(aws.endpoint("S3").unwrap().is_some() && !format!("{aws:?}").contains("canary"));
+        let open =
+            Aws::elsewhere(aws.env(), "http://r2.example", "auto", "other", &SecretValue::new("canary"));
+        assert!(!open.unwrap_err().hints().is_empty());
     }
 }

@@ -17,6 +17,7 @@ const THROTTLED: &[&str] = &[
     "TooManyRequestsException",
     "TooManyUpdates",
     "SlowDown",
+    "ReducePriority",
 ];
 
 /// Codes for credentials that AWS has never seen, or that came incomplete.
@@ -52,6 +53,67 @@ const KEY: &[&str] = &[
     "KmsException",
 ];
 
+/// Codes of S3 for credentials it has never seen.
+const UNKNOWN_TO_S3: &[&str] = &["InvalidAccessKeyId", "InvalidToken", "TokenRefreshRequired"];
+
+/// Codes of S3 for a KMS key that can not be used, by how they begin.
+const KEY_OF_S3: &str = "KMS.";
+
+/// Codes of S3 for a bucket that is in another region
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList>).
+const ELSEWHERE: &[&str] = &[
+    "PermanentRedirect",
+    "TemporaryRedirect",
+    "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",
+    "InvalidLocationConstraint",
+];
+
+/// Codes of S3 for a change that meets another one: doing it again tells who won.
+const AT_ONCE: &[&str] = &["ConditionalRequestConflict", "OperationAborted"];
+
+/// What a code of S3's own means.
+fn refused_by_s3(action: &str, code: &str, message: &str) -> Option<Error> {
+    let refuse = |kind, hint: &str| Some(Error::new(kind, format!("AWS refused {action}")).hint(hint));
+    match code {
+        code if AT_ONCE.contains(&code) => {
+            let hint = "somebody else changes the same thing at the same time: try again";
+            refuse(ErrorKind::Conflict, hint).map(Error::retryable)
+        }
+        code if UNKNOWN_TO_S3.contains(&code) => {
+            Some(Error::new(ErrorKind::Denied, "AWS does not know these credentials").hint(SIGN_IN))
+        }
+        code if code.starts_with(KEY_OF_S3) => {
+            let hint =
+                "check that the KMS key exists in the bucket's region, is enabled, and may be used by you";
+            refuse(ErrorKind::Denied, hint).map(|error| saying(error, message))
+        }
+        code if ELSEWHERE.contains(&code) => refuse(
+            ErrorKind::Invalid,
+            "the bucket is in another region: name that one as `region` of the environment's `state` in infra.toml",
+        ),
+        "NoSuchBucket" => refuse(
+            ErrorKind::NotFound,
+            "there is no such bucket: make it with `cargo xtask infra:state:setup`, or correct `bucket` of the \
+             environment's `state` in infra.toml",
+        ),
+        "NoSuchKey" | "NoSuchVersion" => {
+            refuse(ErrorKind::NotFound, "look again: somebody else may have deleted it")
+        }
+        "BucketAlreadyExists" => refuse(
+            ErrorKind::Conflict,
+            "a bucket of this name belongs to somebody else: names are the same for all accounts, choose another",
+        ),
+        "NotImplemented" | "MethodNotAllowed" => {
+            refuse(ErrorKind::Failed, "this store does not know the operation; it is one of S3")
+        }
+        "EntityTooLarge" => {
+            refuse(ErrorKind::Invalid, "it is larger than one request may be: split the stack")
+        }
+        _ => None,
+    }
+}
+
 /// What a code means. Codes all services share:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>.
 pub(super) fn refused(
@@ -61,6 +123,9 @@ pub(super) fn refused(
     status: u16,
     after: Option<Duration>,
 ) -> Error {
+    if let Some(error) = refused_by_s3(action, code, message) {
+        return error;
+    }
     let refuse = |kind, hint: &str| Error::new(kind, format!("AWS refused {action}")).hint(hint);
     match code {
         code if THROTTLED.contains(&code) => throttled(after),
@@ -218,6 +283,28 @@ mod tests {
         assert_eq!(bare.to_string(), "AWS does not allow this (permission: ssm:PutParameter)");
         let explicit = error("AccessDeniedException", "x with an explicit deny in a service control policy");
         assert!(explicit.hints()[0].contains("explicit deny"));
+    }
+
+    #[test]
+    fn what_s3_says_has_its_meaning_and_a_next_step() {
+        for code in AT_ONCE {
+            assert!(
+                error(code, "").is_retryable() && error(code, "").kind() == ErrorKind::Conflict,
+                "{code}"
+            );
+        }
+        for (code, kind) in [
+            ("NoSuchBucket", ErrorKind::NotFound),
+            ("BucketAlreadyExists", ErrorKind::Conflict),
+            ("PermanentRedirect", ErrorKind::Invalid),
+            ("InvalidAccessKeyId", ErrorKind::Denied),
+            ("KMS.DisabledException", ErrorKind::Denied),
+            ("NotImplemented", ErrorKind::Failed),
+        ] {
+            let error = error(code, "");
+            assert_eq!((error.kind(), error.is_retryable()), (kind, false), "{code}");
+            assert!(!error.hints().is_empty(), "{code}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ mod meaning;
 mod pages;
 #[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod place;
+#[cfg(feature = "aws-s3")]
+mod s3;
 #[cfg(feature = "aws-secrets-manager")]
 mod secrets_manager;
 #[cfg(feature = "aws-secrets-manager")]
@@ -29,6 +31,8 @@ pub use connect::Aws;
 #[cfg(feature = "aws-ecr")]
 pub use ecr::{Ecr, EcrRegistry};
 pub use identity::Identity;
+#[cfg(feature = "aws-s3")]
+pub use s3::{Bucket, S3Ledger, S3Locks, S3State};
 #[cfg(feature = "aws-secrets-manager")]
 pub use secrets_manager::SecretsManagerSecrets;
 #[cfg(feature = "aws-ssm")]

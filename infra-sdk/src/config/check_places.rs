@@ -122,6 +122,9 @@ fn wrong_key(template: &str) -> Option<&'static str> {
     if plain.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
         return Some("has an empty part, `.` or `..` in it");
     }
+    if template.split('/').any(|part| part.matches('{').count() > 1) {
+        return Some("has two names in one part; their border could not be told, so put a `/` between them");
+    }
     if !template.contains("{repo}") || !template.contains("{env}") {
         return Some("must hold `{repo}` and `{env}`, or repos and environments would share one state");
     }
@@ -152,6 +155,10 @@ mod tests {
             ("state = { backend = \"s3\", bucket = \"b\", key = \"{repo}/x\" }", "{env}"),
             ("state = { backend = \"s3\", bucket = \"b\", key = \"../{repo}/{env}\" }", "`..`"),
             ("state = { backend = \"s3\", bucket = \"b\", key = \"{repo}/{env}/{team}\" }", "between braces"),
+            (
+                "state = { backend = \"s3\", bucket = \"b\", key = \"{repo}-{env}/x\" }",
+                "two names in one part",
+            ),
         ] {
             let told = told(&format!("[env.staging]\nprovider = \"aws\"\n{setting}\n"));
             assert!(told.contains(says), "{setting}: {told}");

@@ -12,10 +12,9 @@ use crate::deploy::{Claim, DeployTarget, Observation, Release, ReleaseId, Releas
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{BlobSource, ImageRegistry, Reference, StoredManifest};
-use crate::names::{EnvName, ImageName, OrgName, ParamPath, Tag};
+use crate::names::{EnvName, ImageName, ParamPath, Tag};
 use crate::refs::{Parameter, ParameterStore, ParameterWrite};
 use crate::secrets::{Sealer, SecretBytes};
-use crate::state::{BackendSettings, Snapshot, SnapshotId, StateBackend, StateKey};
 
 /// A provider that is not there.
 #[derive(Clone, Debug)]
@@ -70,33 +69,6 @@ impl ParameterStore for Absent {
     }
 
     async fn delete(&self, _: &[ParamPath]) -> Result<usize> {
-        Err(self.error())
-    }
-}
-
-#[async_trait]
-impl StateBackend for Absent {
-    async fn settings(&self, _: &StateKey) -> Result<BackendSettings> {
-        Err(self.error())
-    }
-
-    async fn read(&self, _: &StateKey) -> Result<Option<Vec<u8>>> {
-        Err(self.error())
-    }
-
-    async fn list(&self, _: &OrgName) -> Result<Vec<StateKey>> {
-        Err(self.error())
-    }
-
-    async fn snapshot(&self, _: &StateKey) -> Result<Option<SnapshotId>> {
-        Err(self.error())
-    }
-
-    async fn snapshots(&self, _: &StateKey) -> Result<Vec<Snapshot>> {
-        Err(self.error())
-    }
-
-    async fn read_snapshot(&self, _: &StateKey, _: &SnapshotId) -> Result<Option<Vec<u8>>> {
         Err(self.error())
     }
 }

@@ -16,7 +16,7 @@ use crate::ledger::Ledger;
 use crate::names::EnvName;
 use crate::refs::ParameterStore;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
-use crate::state::{Locks, StateBackend};
+use crate::state::{Locks, StateBackend, StateLocks, StateStore};
 
 /// One environment of one repo: settings, ports, and the flows over them. Cheap to clone.
 #[derive(Clone)]
@@ -49,6 +49,10 @@ pub struct Ports {
     pub images: Arc<dyn ImageRegistry>,
     /// Where Terraform keeps its state.
     pub state: Arc<dyn StateBackend>,
+    /// The locks that Terraform takes on it.
+    pub state_locks: Arc<dyn StateLocks>,
+    /// The place that holds it, as far as it has to be made ready.
+    pub state_store: Arc<dyn StateStore>,
     /// Who may change things now.
     pub locks: Arc<dyn Locks>,
     /// Where releases run.

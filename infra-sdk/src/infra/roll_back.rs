@@ -13,7 +13,7 @@ use crate::names::Label;
 use crate::plan::judge::Findings;
 use crate::plan::rollback::{StateJson, WayBack};
 use crate::plan::{Summary, Veil};
-use crate::state::SnapshotId;
+use crate::state::{SnapshotId, StateDiff, StateDocument};
 use crate::terraform::{Applied, PlanFile, Stack};
 
 /// Where to go back to. By default before the last apply of the stack.
@@ -115,6 +115,12 @@ impl Infra {
             Some(id) => Some(state.read_snapshot(&key, id).await?.ok_or_else(|| self.no_copy(id))?),
             None => None,
         };
+        // Before anything is planned with them: whole, of a known format, and of one history.
+        StateDiff::between(
+            copy.as_deref().map(StateDocument::parse).transpose()?.as_ref(),
+            present.as_deref().map(StateDocument::parse).transpose()?.as_ref(),
+        )
+        .map_err(|error| error.with("stack", name).hint("choose another copy with `--copy`"))?;
         let terraform = self.terraform().await?;
         let (mut config, mut root, mut taken_along) =
             (config.clone(), self.config().root().to_path_buf(), Vec::new());
@@ -131,13 +137,6 @@ impl Infra {
         let way_back = {
             let copy = copy.as_deref().map(StateJson::parse).transpose()?;
             let present = present.as_deref().map(StateJson::parse).transpose()?;
-            if let (Some(copy), Some(present)) = (&copy, &present)
-                && copy.lineage != present.lineage
-            {
-                return Err(Error::new(ErrorKind::Conflict, "the copy is of another history of the state")
-                    .with("stack", name)
-                    .hint("choose another copy with `--copy`"));
-            }
             WayBack::between(copy.as_ref(), present.as_ref())?
         };
         let plan = match &target.commit {
@@ -211,7 +210,7 @@ impl Infra {
     }
 
     /// The applies of a stack that the ledger knows, oldest first.
-    async fn applies_of(&self, stack: &Label) -> Result<Vec<Entry>> {
+    pub(super) async fn applies_of(&self, stack: &Label) -> Result<Vec<Entry>> {
         let filter = Filter {
             env: Some(self.environment().clone()),
             project: Some(self.settings().project.name.clone()),
@@ -287,8 +286,9 @@ impl Infra {
         }
     }
 
-    fn no_copy(&self, id: &SnapshotId) -> Error {
+    pub(super) fn no_copy(&self, id: &SnapshotId) -> Error {
         Error::not_found(format!("there is no copy {} of the state", crate::names::quoted(id.as_str())))
+            .hint("`cargo xtask infra:state:history STACK` shows the copies there are")
     }
 }
 

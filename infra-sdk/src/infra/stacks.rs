@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::config;
+use crate::env::{AWS_DEFAULT_REGION, AWS_REGION};
 use crate::error::Result;
 use crate::infra::open::Infra;
 use crate::names::{Label, unknown};
@@ -56,11 +57,23 @@ impl Infra {
             lock_timeout: LOCK_TIMEOUT,
         };
         let (host, environment) = (self.host().clone(), self.environment().to_string());
+        let region = self.region_to_tell()?;
         // Every stack may declare a variable `environment`; one given this way does no harm where it is not declared.
-        let start = move |program: &Path| host.command(program).env("TF_VAR_environment", &environment);
+        let start = move |program: &Path| {
+            let command = host.command(program).env("TF_VAR_environment", &environment);
+            region.iter().fold(command, |command, region| command.env(AWS_REGION, region))
+        };
         let opened = terraform.stack(place, start).await?;
         opened.init().await?;
         Ok(opened)
+    }
+
+    /// The region of infra.toml, where the environment names none: provider and state then agree without saying it twice.
+    fn region_to_tell(&self) -> Result<Option<String>> {
+        let section = self.config().section()?;
+        let said = self.env().get(AWS_REGION).or_else(|| self.env().get(AWS_DEFAULT_REGION));
+        let of_aws = section.provider == config::Provider::Aws && said.is_none();
+        Ok(section.region.clone().filter(|_| of_aws))
     }
 
     pub(super) fn state_key(&self, stack: &Label) -> StateKey {

@@ -11,12 +11,16 @@ use crate::error::{Error, Result};
 use crate::file::{self, Access, FileLock, failed};
 use crate::names::OrgName;
 use crate::state::{
-    BackendSettings, LockInfo, LockKey, Locks, Setting, Snapshot, SnapshotId, StateBackend, StateKey, locked,
+    BackendSettings, LockInfo, LockKey, LockRequest, Locks, Probe, SeenLock, Setting, SetupPlan, Snapshot,
+    SnapshotId, StateBackend, StateKey, StateLocks, StateStore, TfLock, locked,
 };
 use crate::time::Timestamp;
 
 /// A state file larger than this is not ours.
 const LARGEST_STATE: u64 = 512_000_000;
+
+/// What Terraform writes beside a state it locks is a line.
+const LARGEST_LOCK: u64 = 100_000;
 
 /// Terraform state in a folder of this machine.
 ///
@@ -90,7 +94,7 @@ impl StateBackend for LocalState {
                 .hint("point INFRA_HOME to a folder whose name Terraform can read"));
         };
         let values = BTreeMap::from([("path".to_owned(), Setting::Text(text.to_owned()))]);
-        Ok(BackendSettings { kind: "local".into(), values })
+        Ok(BackendSettings::new("local", values))
     }
 
     async fn read(&self, key: &StateKey) -> Result<Option<Vec<u8>>> {
@@ -140,6 +144,57 @@ impl StateBackend for LocalState {
             return Ok(None);
         }
         file::read(&self.snapshots_of(key).join(format!("{id}.tfstate")), LARGEST_STATE)
+    }
+}
+
+/// Terraform locks a state in a folder through the system, for as long as its process runs, and writes beside it who it
+/// is. So such a lock can be read here, and neither kept for longer than a process nor broken.
+#[async_trait]
+impl StateLocks for LocalState {
+    async fn lock_state(&self, key: &StateKey, _: &LockRequest) -> Result<TfLock> {
+        Err(of_a_process("can not be kept", key))
+    }
+
+    async fn state_lock(&self, key: &StateKey) -> Result<Option<SeenLock>> {
+        let path = self.root.join(key.folder()).join(".terraform.tfstate.lock.info");
+        let Some(bytes) = file::read(&path, LARGEST_LOCK)? else { return Ok(None) };
+        let written = path.metadata().and_then(|about| about.modified());
+        let age = written.ok().and_then(|written| written.elapsed().ok()).unwrap_or_default();
+        Ok(Some(SeenLock { lock: TfLock::parse(&bytes), version: Digest::of(&bytes).to_string(), age }))
+    }
+
+    async fn unlock_state(&self, key: &StateKey, _: &SeenLock) -> Result<()> {
+        Err(of_a_process("needs no breaking", key))
+    }
+}
+
+fn of_a_process(what: &str, key: &StateKey) -> Error {
+    Error::invalid(format!("a lock of state on this machine {what}: it ends with the process that holds it"))
+        .with("state", key)
+        .hint(
+            "end the process that works on the stack; where state is in a bucket, locks are kept and broken",
+        )
+}
+
+#[async_trait]
+impl StateStore for LocalState {
+    async fn plan_setup(&self) -> Result<SetupPlan> {
+        // The folders are made with the first state.
+        Ok(SetupPlan { place: self.root.display().to_string(), steps: Vec::new() })
+    }
+
+    async fn set_up(&self, _: &SetupPlan) -> Result<()> {
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<Probe> {
+        let path = self.root.join(format!(".probe-{}", crate::id::short()?));
+        file::make_dir(&self.root, Access::Private)?;
+        file::write_new(&path, b"1", Access::Private)?;
+        let creates_once = file::write_new(&path, b"2", Access::Private).is_err();
+        std::fs::remove_file(&path).map_err(|error| failed("remove a file", &path, error))?;
+        // Locks are compared and removed while no other process can change them.
+        Ok(Probe { creates_once, deletes_what_was_seen: true })
     }
 }
 
@@ -234,6 +289,33 @@ mod tests {
         assert_eq!(locks.holder(&key).await.unwrap(), None);
         assert_eq!(locks.lock(&key, &next).await.unwrap(), next);
         assert!(!locks.unlock(&key, &first.id).await.unwrap());
+        std::fs::remove_dir_all(root).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_terraforms_is_read_and_neither_kept_nor_broken() {
+        let root = std::env::temp_dir().join(format!("infra-sdk-state-{}", crate::id::short().unwrap()));
+        let state = LocalState::new(&root);
+        let key: StateKey = "acme/shop/local/network/terraform.tfstate".parse().unwrap();
+        state.settings(&key).await.unwrap();
+        assert!(state.state_lock(&key).await.unwrap().is_none());
+        let info = root.join("acme/shop/local/network/.terraform.tfstate.lock.info");
+        std::fs::write(&info, r#"{"ID":"1","Who":"ada@laptop"}"#).unwrap();
+        let seen = state.state_lock(&key).await.unwrap().unwrap();
+        assert_eq!(seen.lock.as_ref().unwrap().who, "ada@laptop");
+        let request =
+            LockRequest { who: "bob".into(), run: None, why: "x".into(), length: Duration::from_secs(9) };
+        for error in [
+            state.lock_state(&key, &request).await.unwrap_err(),
+            state.unlock_state(&key, &seen).await.unwrap_err(),
+        ] {
+            assert!(
+                error.to_string().contains("ends with the process") && !error.hints().is_empty(),
+                "{error}"
+            );
+        }
+        assert!(state.plan_setup().await.unwrap().steps.is_empty());
+        assert!(state.probe().await.unwrap().require().is_ok());
         std::fs::remove_dir_all(root).unwrap();
     }
 

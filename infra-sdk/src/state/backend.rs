@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::names::OrgName;
+use crate::secret::SecretValue;
 use crate::state::StateKey;
 use crate::time::Timestamp;
 
@@ -15,7 +16,7 @@ use crate::time::Timestamp;
 /// tells it where, and looks.
 ///
 /// # Contract
-/// - `settings` always gives the same for the same key, and different places for different keys. They hold no
+/// - `settings` always gives the same for the same key, and different places for different keys. Their values hold no
 ///   credentials. Once they were given, Terraform can write there without further preparation.
 /// - `read` gives the bytes Terraform wrote last, or `None` when there is no state.
 /// - `list` gives the keys of one organisation that have a state, in order, and no other's.
@@ -62,13 +63,26 @@ pub trait StateBackend: Send + Sync {
     async fn read_snapshot(&self, key: &StateKey, id: &SnapshotId) -> Result<Option<Vec<u8>>>;
 }
 
-/// What stands in a generated `terraform { backend "…" { … } }`; never credentials.
+/// Which backend Terraform is to use: what stands in a generated `terraform { backend "…" { … } }`, and what only its
+/// process is told. Credentials are told the process alone, so that no file and no saved plan ever holds them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BackendSettings {
     /// The backend's type: `local`, `s3`.
     pub kind: String,
-    /// Its settings by name.
+    /// Its settings by name; never credentials.
     pub values: BTreeMap<String, Setting>,
+    /// Variables of Terraform's process; an empty one stands for none.
+    pub env: BTreeMap<String, String>,
+    /// Credentials, by the variables that Terraform's process gets them in; hidden in all it prints.
+    #[serde(skip)]
+    pub credentials: BTreeMap<String, SecretValue>,
+}
+
+impl BackendSettings {
+    /// Settings that need no variables.
+    pub fn new(kind: impl Into<String>, values: BTreeMap<String, Setting>) -> Self {
+        BackendSettings { kind: kind.into(), values, env: BTreeMap::new(), credentials: BTreeMap::new() }
+    }
 }
 
 /// One setting of a backend.
@@ -79,6 +93,8 @@ pub enum Setting {
     Text(String),
     /// A switch.
     Flag(bool),
+    /// Texts by name.
+    Map(BTreeMap<String, String>),
 }
 
 /// One copy of a state.

@@ -1,13 +1,25 @@
-//! Terraform state: where it is kept, copies of it, and the lock that lets one deploy run at a time.
+//! Terraform state: where it is kept, what is in it, copies of it, and the locks that let one change happen at a time.
 
 mod backend;
+mod diff;
+mod document;
 mod held;
 mod key;
 mod lock;
 mod mark;
+mod state_locks;
+mod store;
+mod template;
+mod tflock;
 
 pub use backend::{BackendSettings, Setting, Snapshot, SnapshotId, StateBackend};
+pub use diff::StateDiff;
+pub use document::{ShownState, StateDocument};
 pub use held::{Held, hold};
 pub use key::StateKey;
 pub use lock::{LockInfo, LockKey, Locks, locked};
 pub use mark::ProcessMark;
+pub use state_locks::StateLocks;
+pub use store::{Probe, SetupPlan, SetupStep, StateSetup, StateStore};
+pub use template::KeyTemplate;
+pub use tflock::{LockRequest, SeenLock, TfLock};

@@ -18,6 +18,21 @@ pub(super) fn block(settings: &BackendSettings) -> Value {
     json!({ "terraform": { "backend": { &settings.kind: settings.values } } })
 }
 
+/// Refuses a Terraform that would not understand the settings: locks as objects came with 1.10, also in OpenTofu.
+///
+/// # Errors
+/// `Invalid` naming the version that is needed.
+pub(super) fn check_tool(settings: &BackendSettings, name: &str, version: &str) -> Result<()> {
+    let mut numbers = version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+    let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    if !settings.values.contains_key("use_lockfile") || found >= (1, 10) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{name} {version} can not lock a state in a bucket"))
+        .with("needed", "1.10")
+        .hint(format!("pin a newer version as `[tools.{name}]` in infra.toml, then run `cargo xtask infra:tools:install`")))
+}
+
 /// Refuses code that says itself where its state is kept, unless it says the same kind and nothing more.
 ///
 /// # Errors
@@ -222,6 +237,23 @@ mod tests {
 
     fn found(kind: &str, line: usize, empty: bool) -> Option<Found> {
         Some(Found { kind: kind.into(), line, empty })
+    }
+
+    #[test]
+    fn a_terraform_that_knows_no_lock_files_is_refused_where_it_would_need_them() {
+        let lock = std::collections::BTreeMap::from([(
+            "use_lockfile".to_owned(),
+            crate::state::Setting::Flag(true),
+        )]);
+        let (s3, local) =
+            (BackendSettings::new("s3", lock), BackendSettings::new("local", Default::default()));
+        for (version, is_good) in
+            [("1.9.8", false), ("1.10.0", true), ("2.0.1", true), ("1.11.4-rc1", true), ("?", false)]
+        {
+            assert_eq!(check_tool(&s3, "terraform", version).is_ok(), is_good, "{version}");
+            assert!(check_tool(&local, "terraform", version).is_ok());
+        }
+        assert!(!check_tool(&s3, "tofu", "1.8.0").unwrap_err().hints().is_empty());
     }
 
     #[test]

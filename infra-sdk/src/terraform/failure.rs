@@ -55,6 +55,8 @@ pub(super) struct Attempt<'a> {
     pub(super) tool: &'a str,
     pub(super) verb: &'a str,
     pub(super) stack: &'a str,
+    /// Whether its state is where locks outlive the process that took them.
+    pub(super) shared: bool,
     /// A command line that works on this stack by hand, to be completed.
     pub(super) by_hand: &'a str,
     /// Where the initialised backend is remembered.
@@ -135,9 +137,18 @@ fn locked(attempt: &Attempt<'_>, text: &str) -> Error {
     }
     let error = error.hint("wait until the holder is done and run the same task again").retryable();
     match field("ID") {
-        Some(id) if id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') => error.hint(format!(
+        Some(id) if attempt.shared && is_plain(id) => error.hint(format!(
+            "if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {} --id {id} --force`",
+            attempt.stack
+        )),
+        Some(id) if is_plain(id) => error.hint(format!(
             "if that run is dead for certain, remove its lock: `{} force-unlock {id}`",
             attempt.by_hand
+        )),
+        _ if text.contains("failed to unmarshal") && attempt.shared => error.hint(format!(
+            "the lock does not say who holds it: if no run is at work for certain, remove it with \
+             `cargo xtask infra:state:unlock {} --force`",
+            attempt.stack
         )),
         // Terraform itself cannot remove such a lock either.
         _ if text.contains("failed to unmarshal") => error.hint(
@@ -147,17 +158,27 @@ fn locked(attempt: &Attempt<'_>, text: &str) -> Error {
     }
 }
 
+/// Whether an id can stand in a command as it is.
+fn is_plain(id: &str) -> bool {
+    id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn explained(verb: &str, said: &str) -> Error {
+        explained_where(verb, said, false)
+    }
+
+    fn explained_where(verb: &str, said: &str, shared: bool) -> Error {
         let words = Words::default();
         said.lines().for_each(|line| words.line(Stream::Err, line));
         let attempt = Attempt {
             tool: "terraform",
             verb,
             stack: "network",
+            shared,
             by_hand: "terraform -chdir=/x",
             memory: std::path::Path::new("/x"),
         };
@@ -177,6 +198,11 @@ mod tests {
         assert!(!error.to_string().contains("info:"));
         let said = "Error: Error acquiring the state lock\n\n412\nfailed to unmarshal JSON data\n";
         assert!(explained("plan", said).hints()[1].contains(".tflock"));
+        let shared = explained_where("plan", said, true);
+        assert!(shared.hints()[1].contains("infra:state:unlock network --force"), "{shared:?}");
+        let said = "Error: Error acquiring the state lock\n\nLock Info:\n  ID: 46c0-d1\n  Who: ci@runner\n";
+        let shared = explained_where("plan", said, true);
+        assert!(shared.hints()[1].contains("infra:state:unlock network --id 46c0-d1 --force"), "{shared:?}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::plan::{PlanJson, Veil};
 use crate::process::Cmd;
 use crate::secret::SecretValue;
 use crate::state::BackendSettings;
+use crate::terraform::backend;
 use crate::terraform::failure::{Attempt, Words, explain};
 use crate::terraform::find::{Start, Terraform};
 use crate::terraform::outputs::{self, Output};
@@ -65,6 +66,7 @@ pub(super) struct Opened {
 
 impl Stack {
     pub(super) async fn open(terraform: Terraform, mut place: StackPlace, start: Start) -> Result<Self> {
+        backend::check_tool(&place.backend, terraform.name(), terraform.version())?;
         // Terraform runs in another folder than this process.
         place.data = std::path::absolute(&place.data)?;
         let begin = Instant::now();
@@ -269,6 +271,9 @@ impl Stack {
         if env.path("TF_CLI_CONFIG_FILE").is_some_and(|file| !file.exists()) {
             cmd = cmd.env_remove("TF_CLI_CONFIG_FILE");
         }
+        let BackendSettings { env, credentials, .. } = &self.place.backend;
+        cmd = env.iter().fold(cmd, |cmd, (name, value)| cmd.env(name, value));
+        cmd = credentials.iter().fold(cmd, |cmd, (name, value)| cmd.env_secret(name, value));
         cmd.env("TF_IN_AUTOMATION", "1").env("CHECKPOINT_DISABLE", "1").env("TF_DATA_DIR", self.data_dir())
     }
 
@@ -309,6 +314,7 @@ impl Stack {
             tool: self.terraform.name(),
             verb,
             stack: self.place.name.as_str(),
+            shared: self.place.backend.kind != "local",
             by_hand: &by_hand,
             memory: &self.data_dir().join("terraform.tfstate"),
         };

@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn make(repo: &Path, dir: &str) -> Result<Tree> {
-        let settings = BackendSettings { kind: "local".into(), values: BTreeMap::new() };
+        let settings = BackendSettings::new("local", BTreeMap::new());
         Tree::make(repo, dir, &repo.join("data/work"), &settings)
     }
 

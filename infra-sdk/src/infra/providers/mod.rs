@@ -26,4 +26,5 @@ pub(super) use images::{
     copies as image_copies, repositories as image_repositories, scanner as image_scanner,
 };
 pub(super) use ports::Providers;
+pub(super) use state::own_locks;
 pub(super) use stores::open as open_store;

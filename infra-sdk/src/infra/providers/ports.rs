@@ -68,6 +68,7 @@ impl Providers {
 fn ports(choice: &Choice<'_>) -> Result<Ports> {
     let values = values(choice)?;
     let images = images::open(choice)?;
+    let state = state::open(choice)?;
     Ok(Ports {
         secrets: values.store,
         secret_source: values.source,
@@ -76,10 +77,12 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         params: parameters::open(choice)?,
         deploy: targets::open(choice, &images)?,
         images,
-        state: state::open(choice)?,
-        locks: state::locks(choice)?,
+        state: state.backend,
+        state_locks: state.state_locks,
+        state_store: state.store,
+        locks: state.locks,
         events: records::events(choice)?,
-        ledger: records::ledger(choice)?,
+        ledger: state.ledger,
     })
 }
 

@@ -1,0 +1,297 @@
+//! Making a bucket a safe place for states: what it lacks is read, told, and then added.
+
+use async_trait::async_trait;
+use aws_sdk_s3::types::{
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
+    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, VersioningConfiguration,
+};
+
+use crate::aws::fault::{Call, Fault};
+use crate::aws::s3::bucket::{Bucket, Kind, answered, fault};
+use crate::aws::s3::policy::Policy;
+use crate::aws::s3::state::S3State;
+use crate::error::{Error, ErrorKind, Result};
+use crate::state::{Probe, SetupPlan, SetupStep, StateStore};
+
+/// The only region that must not be named when a bucket is made.
+const UNNAMED: &str = "us-east-1";
+
+#[async_trait]
+impl StateStore for S3State {
+    async fn plan_setup(&self) -> Result<SetupPlan> {
+        let bucket = &self.bucket;
+        let steps = match &bucket.kind {
+            // Made in Cloudflare's dashboard; it has nothing of the rest. A bucket that is not there fails here.
+            Kind::R2 { .. } => bucket.list("", 1).await.map(|_| Vec::new())?,
+            Kind::S3 { kms_key } => bucket.missing(kms_key.as_deref()).await?,
+        };
+        Ok(SetupPlan { place: bucket.to_string(), steps })
+    }
+
+    async fn set_up(&self, plan: &SetupPlan) -> Result<()> {
+        for step in &plan.steps {
+            self.bucket.carry_out(step).await?;
+        }
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<Probe> {
+        self.bucket.probe().await
+    }
+}
+
+impl Bucket {
+    async fn missing(&self, kms_key: Option<&str>) -> Result<Vec<SetupStep>> {
+        let encrypt = SetupStep::Encrypt { key: kms_key.map(str::to_owned) };
+        if !self.is_there().await? {
+            let create = SetupStep::Create { region: self.aws.region().to_owned() };
+            let steps = [
+                create,
+                SetupStep::BlockPublicAccess,
+                encrypt,
+                SetupStep::KeepVersions,
+                SetupStep::RequireTls,
+            ];
+            return Ok(steps.into());
+        }
+        let mut steps = Vec::new();
+        if !self.blocks_public_access().await? {
+            steps.push(SetupStep::BlockPublicAccess);
+        }
+        if !self.encrypts_with(kms_key).await? {
+            steps.push(encrypt);
+        }
+        if !self.keeps_versions().await? {
+            steps.push(SetupStep::KeepVersions);
+        }
+        if !self.policy().await?.requires_tls() {
+            steps.push(SetupStep::RequireTls);
+        }
+        Ok(steps)
+    }
+
+    fn call(&self, action: &'static str) -> Call<'_> {
+        Call { action, on: &self.name }
+    }
+
+    async fn is_there(&self) -> Result<bool> {
+        self.again(|_| async {
+            let answer = self.link().await?.client.head_bucket().bucket(&self.name).send().await;
+            let region = match answer {
+                Ok(answer) => answer.bucket_region,
+                Err(error) => {
+                    let header = error
+                        .raw_response()
+                        .and_then(|response| response.headers().get("x-amz-bucket-region"));
+                    let region = header.map(str::to_owned);
+                    let fault = fault(self.call("s3:ListBucket"), &error);
+                    match answered(&fault).0 {
+                        404 => return Ok(false),
+                        // This answer has no body, and so no code.
+                        403 => return Err(self.not_ours(region.as_deref())),
+                        301 | 400 if region.is_some() => region,
+                        _ => return Err(fault.into()),
+                    }
+                }
+            };
+            match region {
+                Some(region) if region != self.aws.region() && self.aws.endpoint("S3")?.is_none() => {
+                    Err(Error::invalid("the bucket is in another region")
+                        .with("bucket", self)
+                        .with("region", &region)
+                        .with("wanted", self.aws.region())
+                        .hint(format!(
+                            "write `region = \"{region}\"` into `state` of the environment in infra.toml"
+                        )))
+                }
+                _ => Ok(true),
+            }
+        })
+        .await
+    }
+
+    fn not_ours(&self, region: Option<&str>) -> Error {
+        let error = Error::new(ErrorKind::Denied, "AWS does not allow this")
+            .with("permission", "s3:ListBucket")
+            .with("on", self);
+        let error = match region {
+            Some(region) => error.with("region", region),
+            None => error,
+        };
+        error.hint("give this permission to the user or role that the credentials belong to").hint(
+            "if the bucket is another account's, choose another name: names are the same for all accounts",
+        )
+    }
+
+    /// What a request for a setting gave; `None` where S3 says by this code that there is none.
+    fn setting<T>(none: &str, answer: std::result::Result<T, Fault>) -> Result<Option<T>> {
+        match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(fault) if answered(&fault).1 == none => Ok(None),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn blocks_public_access(&self) -> Result<bool> {
+        let call = self.call("s3:GetBucketPublicAccessBlock");
+        self.again(|_| async {
+            let answer = self.link().await?.client.get_public_access_block().bucket(&self.name).send().await;
+            let answer = answer.map_err(|error| fault(call, &error));
+            let found = Self::setting("NoSuchPublicAccessBlockConfiguration", answer)?;
+            let found = found.and_then(|answer| answer.public_access_block_configuration);
+            Ok(found.is_some_and(|block| {
+                [
+                    block.block_public_acls,
+                    block.ignore_public_acls,
+                    block.block_public_policy,
+                    block.restrict_public_buckets,
+                ]
+                .iter()
+                .all(|on| *on == Some(true))
+            }))
+        })
+        .await
+    }
+
+    async fn encrypts_with(&self, kms_key: Option<&str>) -> Result<bool> {
+        let call = self.call("s3:GetEncryptionConfiguration");
+        self.again(|_| async {
+            let answer = self.link().await?.client.get_bucket_encryption().bucket(&self.name).send().await;
+            let answer = answer.map_err(|error| fault(call, &error));
+            let found = Self::setting("ServerSideEncryptionConfigurationNotFoundError", answer)?;
+            let rules = found.and_then(|answer| answer.server_side_encryption_configuration);
+            let rules = rules.map(|rules| rules.rules).unwrap_or_default();
+            Ok(rules.iter().filter_map(|rule| rule.apply_server_side_encryption_by_default.as_ref()).any(
+                |rule| {
+                    match kms_key {
+                        // What is encrypted with any key of KMS is no less safe.
+                        None => true,
+                        Some(wanted) => {
+                            rule.sse_algorithm == ServerSideEncryption::AwsKms
+                                && rule
+                                    .kms_master_key_id
+                                    .as_deref()
+                                    .is_some_and(|known| is_same_key(known, wanted))
+                        }
+                    }
+                },
+            ))
+        })
+        .await
+    }
+
+    async fn keeps_versions(&self) -> Result<bool> {
+        let call = self.call("s3:GetBucketVersioning");
+        self.again(|_| async {
+            let answer = self.link().await?.client.get_bucket_versioning().bucket(&self.name).send().await;
+            let answer = answer.map_err(|error| Error::from(fault(call, &error)))?;
+            Ok(answer.status == Some(BucketVersioningStatus::Enabled))
+        })
+        .await
+    }
+
+    async fn policy(&self) -> Result<Policy> {
+        let call = self.call("s3:GetBucketPolicy");
+        self.again(|_| async {
+            let answer = self.link().await?.client.get_bucket_policy().bucket(&self.name).send().await;
+            let answer = answer.map_err(|error| fault(call, &error));
+            let found = Self::setting("NoSuchBucketPolicy", answer)?.and_then(|answer| answer.policy);
+            Policy::parse(found.as_deref(), &self.name, self.aws.region())
+        })
+        .await
+    }
+
+    async fn carry_out(&self, step: &SetupStep) -> Result<()> {
+        self.aws.before_write().await?;
+        self.again(|_| async {
+            match step {
+                SetupStep::Create { .. } => self.create().await,
+                SetupStep::BlockPublicAccess => self.block_public_access().await,
+                SetupStep::Encrypt { key } => self.encrypt(key.clone()).await,
+                SetupStep::KeepVersions => self.keep_versions().await,
+                SetupStep::RequireTls => self.require_tls().await,
+            }
+        })
+        .await
+    }
+
+    async fn create(&self) -> Result<()> {
+        let region = self.aws.region();
+        let place =
+            CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region));
+        let place = (region != UNNAMED).then(|| place.build());
+        let request = self.link().await?.client.create_bucket().bucket(&self.name);
+        match request.set_create_bucket_configuration(place).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let fault = fault(self.call("s3:CreateBucket"), &error);
+                if answered(&fault).1 == "BucketAlreadyOwnedByYou" { Ok(()) } else { Err(fault.into()) }
+            }
+        }
+    }
+
+    async fn block_public_access(&self) -> Result<()> {
+        let all = PublicAccessBlockConfiguration::builder()
+            .block_public_acls(true)
+            .ignore_public_acls(true)
+            .block_public_policy(true)
+            .restrict_public_buckets(true)
+            .build();
+        let request = self.link().await?.client.put_public_access_block().bucket(&self.name);
+        let answer = request.public_access_block_configuration(all).send().await;
+        answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketPublicAccessBlock"), &error).into())
+    }
+
+    async fn encrypt(&self, key: Option<String>) -> Result<()> {
+        let kms = key.is_some();
+        let way = if kms { ServerSideEncryption::AwsKms } else { ServerSideEncryption::Aes256 };
+        let made = |error| Error::new(ErrorKind::Bug, "write the encryption of a bucket").because(error);
+        let rule = ServerSideEncryptionByDefault::builder().sse_algorithm(way).set_kms_master_key_id(key);
+        let rule = ServerSideEncryptionRule::builder()
+            .apply_server_side_encryption_by_default(rule.build().map_err(made)?)
+            // One request to KMS for many objects.
+            .bucket_key_enabled(kms)
+            .build();
+        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(made)?;
+        let request = self.link().await?.client.put_bucket_encryption().bucket(&self.name);
+        let answer = request.server_side_encryption_configuration(rules).send().await;
+        answer.map(drop).map_err(|error| fault(self.call("s3:PutEncryptionConfiguration"), &error).into())
+    }
+
+    async fn keep_versions(&self) -> Result<()> {
+        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        let request = self.link().await?.client.put_bucket_versioning().bucket(&self.name);
+        let answer = request.versioning_configuration(on).send().await;
+        answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketVersioning"), &error).into())
+    }
+
+    /// Reads the policy anew: what others put there since the plan was made stays.
+    async fn require_tls(&self) -> Result<()> {
+        let policy = self.policy().await?;
+        if policy.requires_tls() {
+            return Ok(());
+        }
+        let request = self.link().await?.client.put_bucket_policy().bucket(&self.name);
+        let answer = request.policy(policy.with_tls()).send().await;
+        answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketPolicy"), &error).into())
+    }
+}
+
+/// Whether two names are of one KMS key, as far as names tell: an id stands at the end of its ARN.
+fn is_same_key(known: &str, wanted: &str) -> bool {
+    let end = |name: &str| name.rsplit_once("key/").map_or(name, |(_, id)| id).to_owned();
+    known == wanted || end(known) == end(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_and_its_arn_are_the_same() {
+        let arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd";
+        assert!(is_same_key(arn, "1234abcd") && is_same_key("1234abcd", arn) && is_same_key(arn, arn));
+        assert!(!is_same_key(arn, "alias/state") && !is_same_key(arn, "1234"));
+    }
+}

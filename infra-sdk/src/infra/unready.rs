@@ -1,0 +1,131 @@
+//! What stands where state is kept when that place cannot be used: every call says why.
+
+use async_trait::async_trait;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Entry, Ledger, Record};
+use crate::names::OrgName;
+use crate::state::{
+    BackendSettings, LockInfo, LockKey, LockRequest, Locks, Probe, SeenLock, SetupPlan, Snapshot, SnapshotId,
+    StateBackend, StateKey, StateLocks, StateStore, TfLock,
+};
+use crate::time::Timestamp;
+
+/// An error that is given again each time.
+#[derive(Clone, Debug)]
+pub(super) struct Unready {
+    kind: ErrorKind,
+    operation: String,
+    context: Vec<(&'static str, String)>,
+    hints: Vec<String>,
+}
+
+impl Unready {
+    pub(super) fn new(error: &Error) -> Self {
+        Unready {
+            kind: error.kind(),
+            operation: error.operation().to_owned(),
+            context: error.context().map(|(name, value)| (name, value.to_owned())).collect(),
+            hints: error.hints().to_vec(),
+        }
+    }
+
+    fn fail<T>(&self) -> Result<T> {
+        let mut error = Error::new(self.kind, &self.operation);
+        for (name, value) in &self.context {
+            error = error.with(name, value);
+        }
+        Err(self.hints.iter().fold(error, |error, hint| error.hint(hint)))
+    }
+}
+
+#[async_trait]
+impl StateBackend for Unready {
+    async fn settings(&self, _: &StateKey) -> Result<BackendSettings> {
+        self.fail()
+    }
+
+    async fn read(&self, _: &StateKey) -> Result<Option<Vec<u8>>> {
+        self.fail()
+    }
+
+    async fn list(&self, _: &OrgName) -> Result<Vec<StateKey>> {
+        self.fail()
+    }
+
+    async fn snapshot(&self, _: &StateKey) -> Result<Option<SnapshotId>> {
+        self.fail()
+    }
+
+    async fn snapshots(&self, _: &StateKey) -> Result<Vec<Snapshot>> {
+        self.fail()
+    }
+
+    async fn read_snapshot(&self, _: &StateKey, _: &SnapshotId) -> Result<Option<Vec<u8>>> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl StateLocks for Unready {
+    async fn lock_state(&self, _: &StateKey, _: &LockRequest) -> Result<TfLock> {
+        self.fail()
+    }
+
+    async fn state_lock(&self, _: &StateKey) -> Result<Option<SeenLock>> {
+        self.fail()
+    }
+
+    async fn unlock_state(&self, _: &StateKey, _: &SeenLock) -> Result<()> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl StateStore for Unready {
+    async fn plan_setup(&self) -> Result<SetupPlan> {
+        self.fail()
+    }
+
+    async fn set_up(&self, _: &SetupPlan) -> Result<()> {
+        self.fail()
+    }
+
+    async fn probe(&self) -> Result<Probe> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl Locks for Unready {
+    async fn lock(&self, _: &LockKey, _: &LockInfo) -> Result<LockInfo> {
+        self.fail()
+    }
+
+    async fn holder(&self, _: &LockKey) -> Result<Option<LockInfo>> {
+        self.fail()
+    }
+
+    async fn renew(&self, _: &LockKey, _: &str, _: Timestamp) -> Result<()> {
+        self.fail()
+    }
+
+    async fn unlock(&self, _: &LockKey, _: &str) -> Result<bool> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl Ledger for Unready {
+    async fn append(&self, _: Record) -> Result<Entry> {
+        self.fail()
+    }
+
+    async fn read(&self, _: u64, _: usize) -> Result<Vec<Entry>> {
+        self.fail()
+    }
+
+    fn place(&self, _: u64) -> String {
+        self.operation.clone()
+    }
+}
