@@ -108,3 +108,67 @@ pub async fn build_all(specs: &[ImageSpec], out: &Path) -> Result<BuiltImage> {
     let work = tokio::task::spawn_blocking(move || plan_index(&specs)?.apply(&out));
     work.await.map_err(|error| Error::new(ErrorKind::Bug, "build an image").because(error))?
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::images::oci::Platform;
+
+    fn spec(root: &Path, machine: &str) -> ImageSpec {
+        let folder = root.join(machine);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("server"), machine).unwrap();
+        fs::set_permissions(folder.join("server"), fs::Permissions::from_mode(0o755)).unwrap();
+        ImageSpec::new("shop/app".parse().unwrap(), folder, ["server"]).platform(Platform::linux(machine))
+    }
+
+    fn scratch() -> PathBuf {
+        std::env::temp_dir().join(format!("infra-sdk-index-{}", crate::id::short().unwrap()))
+    }
+
+    #[test]
+    fn the_order_of_platforms_changes_nothing_and_one_alone_needs_no_index() {
+        let root = scratch();
+        let (arm, amd) = (spec(&root, "arm64"), spec(&root, "amd64"));
+        let build =
+            |specs: &[ImageSpec], out: &str| plan_index(specs).unwrap().apply(&root.join(out)).unwrap();
+        let both = build(&[arm.clone(), amd.clone()], "one");
+        assert_eq!(both.digest(), build(&[amd.clone(), arm.clone()], "two").digest());
+        let platforms: Vec<String> = both.platforms().map(ToString::to_string).collect();
+        assert_eq!((both.is_index(), platforms.join(" ").as_str()), (true, "linux/amd64 linux/arm64"));
+        let alone = build(std::slice::from_ref(&arm), "three");
+        assert!(!alone.is_index());
+        assert_eq!(alone.digest(), &both.images[1].descriptor.digest, "the image is what it is alone");
+        for image in [both, alone] {
+            let read = BuiltImage::open(image.name.clone(), image.layout.clone()).unwrap();
+            assert_eq!((read.digest(), read.size()), (image.digest(), image.size()));
+            assert_eq!(serde_json::to_value(&read).unwrap(), serde_json::to_value(&image).unwrap());
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_one_image_is_refused() {
+        let root = scratch();
+        let arm = spec(&root, "arm64");
+        let other = ImageSpec { name: "shop/other".parse().unwrap(), ..spec(&root, "amd64") };
+        let gone = ImageSpec { files: root.join("none"), ..spec(&root, "386") };
+        for (specs, says) in [
+            (vec![], "for no platform"),
+            (vec![arm.clone(), arm.clone()], "linux/arm64 twice"),
+            (vec![arm.clone(), other], "different names"),
+            (vec![arm, gone], "platform: linux/386"),
+        ] {
+            let error = plan_index(&specs).unwrap_err();
+            assert!(error.to_string().contains(says) && !error.hints().is_empty(), "{error:?}");
+        }
+        let layout = Layout::create(root.join("empty")).unwrap();
+        let error = BuiltImage::open("shop/app".parse().unwrap(), layout).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        fs::remove_dir_all(root).unwrap();
+    }
+}

@@ -307,6 +307,36 @@ mod tests {
         fs::remove_dir_all(root).unwrap();
     }
 
+    #[tokio::test]
+    async fn an_image_is_copied_by_its_digest_with_all_its_platforms() {
+        let root = scratch();
+        executable(&root.join("dist/bin/server"));
+        let specs = ["arm64", "amd64"].map(|machine| {
+            let spec = ImageSpec::new("shop-api/app".parse().unwrap(), root.join("dist"), ["bin/server"]);
+            spec.platform(Platform::linux(machine))
+        });
+        let image = images::build_all(&specs, &root.join("out")).await.unwrap();
+        let (one, two) = (LocalRegistry::new(root.join("one")), LocalRegistry::new(root.join("two")));
+        images::push(&one, &image, &[]).await.unwrap();
+        let tags = ["live".parse().unwrap()];
+        let report = images::copy(&one, &two, &image.name, image.digest(), &tags).await.unwrap();
+        // Both platforms have the same files, and so one layer.
+        assert_eq!((report.sent, report.mounted, report.skipped), (3, 0, 0));
+        let again = images::copy(&one, &two, &image.name, image.digest(), &tags).await.unwrap();
+        assert_eq!((again.sent, again.skipped, again.tags.len()), (0, 3, 0));
+        let arm = Platform::linux("arm64");
+        let info = images::inspect_for(&two, &image.name, image.digest(), &arm).await.unwrap();
+        assert_eq!(info.platform, arm);
+
+        let layer = one.layout(&image.name).blob_path(image.layers().next().unwrap());
+        fs::write(layer, "damaged").unwrap();
+        let three = LocalRegistry::new(root.join("three"));
+        let error = images::copy(&one, &three, &image.name, image.digest(), &tags).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error:?}");
+        assert!(three.tags(&image.name).await.unwrap().is_empty());
+        fs::remove_dir_all(root).unwrap();
+    }
+
     #[test]
     fn pushes_at_the_same_time_lose_no_tag() {
         let root = scratch();

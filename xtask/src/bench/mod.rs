@@ -1,8 +1,9 @@
-//! `bench`: what this SDK costs its users: start-up, secrets and plans beside its peers, the first build, the task runtime.
+//! `bench`: what this SDK costs its users: start-up, secrets, plans and images beside its peers, the first build, the task runtime.
 
 mod build;
 mod flags;
 mod graph;
+mod images;
 mod plan;
 mod profile;
 mod secrets;
