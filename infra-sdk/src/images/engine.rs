@@ -65,8 +65,8 @@ impl Engine {
             match command(program).quiet().args(engine.question()).deadline(ANSWER).output().await {
                 Ok(answer) if answer.success() && !answer.stdout.trim().is_empty() => return Ok(engine),
                 Ok(answer) => {
-                    let said = answer.stderr.lines().chain(answer.stdout.lines()).map(str::trim);
-                    let said = said.filter(|line| !line.is_empty()).next_back().unwrap_or("it says nothing");
+                    let mut said = answer.stdout.lines().chain(answer.stderr.lines()).map(str::trim);
+                    let said = said.rfind(|line| !line.is_empty()).unwrap_or("it says nothing");
                     why.push(format!(
                         "{program} does not work: {}",
                         said.chars().take(200).collect::<String>()
