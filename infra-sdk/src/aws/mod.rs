@@ -1,9 +1,11 @@
-//! Amazon Web Services: secrets in Systems Manager's Parameter Store and in Secrets Manager.
+//! Amazon Web Services: secrets in Systems Manager's Parameter Store and in Secrets Manager, releases on ECS.
 //!
 //! Nothing here has been held against an account: the tests run against an emulator and against scripted answers, and
 //! what those cannot show comes from AWS's documentation.
 
 mod connect;
+#[cfg(feature = "aws-ecs")]
+mod ecs;
 mod endpoint;
 mod fault;
 mod identity;
@@ -22,6 +24,8 @@ mod ssm;
 mod ssm_limits;
 
 pub use connect::Aws;
+#[cfg(feature = "aws-ecs")]
+pub use ecs::{EcsPlace, EcsService};
 pub use identity::Identity;
 #[cfg(feature = "aws-secrets-manager")]
 pub use secrets_manager::SecretsManagerSecrets;

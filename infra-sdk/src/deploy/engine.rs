@@ -53,7 +53,12 @@ impl Engine<'_> {
         let begun = Instant::now();
         let mut told = String::new();
         loop {
-            let why = match self.target.observe(&release.id).await? {
+            let seen = match self.target.observe(&release.id).await {
+                // A service that is asked too often, or away for a moment, says nothing about the release.
+                Err(error) if error.is_retryable() => Observation::Starting { why: error.to_string() },
+                seen => seen?,
+            };
+            let why = match seen {
                 Observation::Healthy => {
                     (self.progress)(Progress::Healthy { release: release.clone(), after: begun.elapsed() });
                     return Ok(());

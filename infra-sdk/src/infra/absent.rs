@@ -1,4 +1,4 @@
-//! What stands behind a port whose provider is not compiled in: every call names the feature that is missing.
+//! What stands behind a port whose provider is not compiled in or cannot be reached with these settings: every call says so.
 //!
 //! An environment is opened before it is known what will be asked of it: secrets of an environment can be synced, also
 //! where nothing here can keep its images.
@@ -8,7 +8,7 @@ use std::io::Write;
 
 use async_trait::async_trait;
 
-use crate::deploy::{Claim, DeployTarget, Observation, Release, ReleaseId, ReleaseSpec, Status};
+use crate::deploy::{Claim, DeployTarget, Habits, Observation, Release, ReleaseId, ReleaseSpec, Status};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{BlobSource, ImageRegistry, Reference, StoredManifest};
@@ -23,14 +23,28 @@ pub(super) struct Absent {
     wanted: String,
     feature: &'static str,
     environment: EnvName,
+    /// Why it cannot be used although it is compiled in.
+    refused: Option<(ErrorKind, Vec<String>)>,
 }
 
 impl Absent {
     pub(super) fn new(wanted: impl Into<String>, feature: &'static str, environment: &EnvName) -> Self {
-        Absent { wanted: wanted.into(), feature, environment: environment.clone() }
+        Absent { wanted: wanted.into(), feature, environment: environment.clone(), refused: None }
+    }
+
+    /// A provider whose settings do not do: what does not need it goes on without it.
+    pub(super) fn refused(error: &Error, environment: &EnvName) -> Self {
+        Absent {
+            refused: Some((error.kind(), error.hints().to_vec())),
+            ..Absent::new(error.to_string(), "", environment)
+        }
     }
 
     pub(super) fn error(&self) -> Error {
+        if let Some((kind, hints)) = &self.refused {
+            let error = Error::new(*kind, self.wanted.clone()).with("environment", &self.environment);
+            return hints.iter().fold(error, |error, hint| error.hint(hint.clone()));
+        }
         Error::new(ErrorKind::NotBuilt, format!("{} is not compiled in", self.wanted))
             .with("environment", &self.environment)
             .hint(format!(
@@ -103,6 +117,10 @@ impl StateBackend for Absent {
 
 #[async_trait]
 impl DeployTarget for Absent {
+    fn habits(&self) -> Habits {
+        Habits::default()
+    }
+
     async fn claim(&self, _: &str) -> Result<Claim> {
         Err(self.error())
     }
@@ -140,6 +158,10 @@ impl DeployTarget for Absent {
 impl ImageRegistry for Absent {
     fn name(&self) -> &str {
         &self.wanted
+    }
+
+    async fn pull_reference(&self, _: &ImageName, _: &Digest) -> Result<String> {
+        Err(self.error())
     }
 
     async fn has_blob(&self, _: &ImageName, _: &Digest) -> Result<bool> {

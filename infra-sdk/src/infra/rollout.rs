@@ -145,10 +145,11 @@ impl Infra {
         work: impl AsyncFnOnce(RolloutOptions) -> Result<T>,
     ) -> Result<T> {
         self.before_change().await?;
+        let mut options =
+            RolloutOptions::new(&*self.ports().deploy, &self.settings().deploy, ledger::actor(self.env()));
         // Going back means to stop, to start and to wait for health again.
-        self.host().needs_grace(self.settings().deploy.wait.0 + STOPPING);
+        self.host().needs_grace(options.wait + STOPPING);
         let lock = self.lock("deploy", operation).await?;
-        let mut options = RolloutOptions::new(&self.settings().deploy, ledger::actor(self.env()));
         options.cancel = self.host().cancel.child();
         let (lost, cancel) = (lock.lost().clone(), options.cancel.clone());
         let watch = tokio::spawn(async move {

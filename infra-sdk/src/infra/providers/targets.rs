@@ -16,7 +16,24 @@ pub(super) fn open(choice: &Choice<'_>, images: &Arc<dyn ImageRegistry>) -> Resu
     let absent = |wanted: &str, feature| Arc::new(Absent::new(wanted, feature, config.environment()));
     Ok(match config.settings().deploy.target {
         Target::Local => Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env)),
-        Target::Ecs => absent("deploy target = \"ecs\"", "aws-ecs"),
+        // What does not roll out goes on without it.
+        Target::Ecs => ecs(choice, images)
+            .unwrap_or_else(|error| Arc::new(Absent::refused(&error, config.environment()))),
         Target::Worker => absent("deploy target = \"worker\"", "cloudflare"),
     })
+}
+
+/// The service of ECS that `[deploy]` names.
+#[cfg(feature = "aws-ecs")]
+fn ecs(choice: &Choice<'_>, images: &Arc<dyn ImageRegistry>) -> Result<Arc<dyn DeployTarget>> {
+    let settings = choice.config.settings();
+    let project = &settings.project.name;
+    let place = crate::aws::EcsPlace::of(&settings.deploy, project);
+    let aws = choice.clouds.aws(choice.env, choice.config)?;
+    Ok(Arc::new(crate::aws::EcsService::new(aws, place, project.clone(), images.clone())?))
+}
+
+#[cfg(not(feature = "aws-ecs"))]
+fn ecs(choice: &Choice<'_>, _: &Arc<dyn ImageRegistry>) -> Result<Arc<dyn DeployTarget>> {
+    Ok(Arc::new(Absent::new("deploy target = \"ecs\"", "aws-ecs", choice.config.environment())))
 }
