@@ -1,10 +1,12 @@
 //! What the test tiers share: the checkout, scratch folders, running programs to their end, and stand-ins for services.
 
 mod checkout;
+pub mod ecs_fake;
 pub mod github;
 mod moto;
 mod nacl;
 mod prism;
+mod pullable;
 mod recorder;
 mod run;
 mod scratch;
@@ -16,6 +18,7 @@ pub use checkout::{files, repo, sources};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};
 pub use prism::Prism;
+pub use pullable::Pullable;
 pub use recorder::{Answer, Recorder, Request};
 pub use run::{Finished, Run};
 pub use scratch::Scratch;
