@@ -9,4 +9,5 @@ mod pinned;
 mod roll_back;
 mod terraform;
 mod tools;
+mod way_back;
 mod world;

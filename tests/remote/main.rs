@@ -1,10 +1,14 @@
 //! Stores behind a network, each against its real counterpart on the loopback interface.
 
+#[path = "../contract/deploy.rs"]
+mod deploy;
 mod dotenv_readers;
 #[path = "../contract/secrets.rs"]
 mod secrets;
 
 mod aws;
+mod aws_ecs;
+mod aws_ecs_failures;
 mod aws_refusals;
 mod backup;
 mod cloudflare;

@@ -21,6 +21,7 @@ mod record;
 mod plan_view;
 mod plans;
 mod references;
+mod releases;
 mod roll_back;
 mod rollout;
 mod rotation;
@@ -28,6 +29,7 @@ mod scan;
 mod secrets;
 mod stacks;
 mod stores;
+mod surroundings;
 mod sync;
 mod values;
 

@@ -3,19 +3,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::deploy::{
-    self, Outcome as RolloutOutcome, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport,
+    self, Outcome as RolloutOutcome, Progress, Release, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport,
 };
 use crate::error::{ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome};
-use crate::names::SecretName;
-use crate::refs;
 
 /// How long an interrupted rollout may take beside the wait for health.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -50,6 +49,36 @@ impl fmt::Display for Log {
     }
 }
 
+/// What is to be remembered of a rollout under way.
+#[derive(Debug, Default)]
+struct Trace {
+    started: Mutex<Option<ReleaseId>>,
+    went_back: AtomicBool,
+}
+
+/// What the ledger needs to know of a release, so that it can be made again when no target keeps it any more.
+fn details_of(spec: &ReleaseSpec) -> Vec<(&'static str, String)> {
+    vec![
+        ("digest", spec.digest.to_string()),
+        ("image", spec.image.to_string()),
+        ("version", spec.version.clone()),
+    ]
+}
+
+fn details_of_kept(release: &Release) -> Vec<(&'static str, String)> {
+    let digest = release.digest.iter().map(|digest| ("digest", digest.to_string()));
+    let more = [("image", release.image.to_string()), ("version", release.version.clone())];
+    digest.chain(more).collect()
+}
+
+/// What was made anew to go back.
+fn back_again(report: RolloutReport) -> RolloutReport {
+    match report.outcome {
+        RolloutOutcome::RolledOut => RolloutReport { outcome: RolloutOutcome::RolledBack, ..report },
+        _ => report,
+    }
+}
+
 impl Infra {
     /// Whether this program was started to supervise a service; then it has done so, and ends with this code. A
     /// program that deploys to this machine asks first thing; [`main`](crate::main) does.
@@ -76,30 +105,45 @@ impl Infra {
     /// `Failed` when the release did not become healthy, after going back.
     pub async fn rollout(&self, spec: ReleaseSpec) -> Result<RolloutReport> {
         let spec = self.with_surroundings(spec).await?;
-        let details = vec![("digest", spec.digest.to_string()), ("version", spec.version.clone())];
+        let details = details_of(&spec);
         let told: BTreeMap<_, _> = details.iter().cloned().collect();
         self.under_lock("deploy", async |options| {
             self.tell_others(vocabulary::DEPLOY_START, told).await?;
             let target = &*self.ports().deploy;
-            let went_back = AtomicBool::new(false);
-            let result =
-                deploy::rollout(target, &spec, &options, &|step| self.follow(&step, &went_back)).await;
-            self.note("deploy", spec.image.as_str(), details, went_back.into_inner(), result).await
+            let trace = Trace::default();
+            let result = deploy::rollout(target, &spec, &options, &|step| self.follow(&step, &trace)).await;
+            self.note("deploy", spec.image.as_str(), details, trace, result).await
         })
         .await
     }
 
     /// Makes an earlier release the one that runs: `to`, or the one before the current.
     ///
+    /// One that the target no longer keeps is looked up in the ledger, and made anew from its image, with the settings,
+    /// references and secrets of today.
+    ///
     /// # Errors
-    /// `NotFound` when there is none to go back to; otherwise as [`Infra::rollout`].
+    /// `NotFound` when there is none to go back to, or its image is gone; otherwise as [`Infra::rollout`].
     pub async fn rollback(&self, to: Option<&ReleaseId>) -> Result<RolloutReport> {
         let wanted = to.map_or_else(|| "the one before".to_owned(), ToString::to_string);
         self.under_lock("rollback", async |options| {
             let target = &*self.ports().deploy;
-            let went_back = AtomicBool::new(false);
-            let result = deploy::rollback(target, to, &options, &|step| self.follow(&step, &went_back)).await;
-            self.note("rollback", &wanted, Vec::new(), went_back.into_inner(), result).await
+            let trace = Trace::default();
+            let follow = |step: Progress| self.follow(&step, &trace);
+            let again = match to {
+                Some(id) => self.recorded_release(id).await,
+                None => Ok(None),
+            };
+            let mut details = Vec::new();
+            let result = match again {
+                Ok(Some(spec)) => {
+                    details = details_of(&spec);
+                    deploy::rollout(target, &spec, &options, &follow).await.map(back_again)
+                }
+                Ok(None) => deploy::rollback(target, to, &options, &follow).await,
+                Err(error) => Err(error),
+            };
+            self.note("rollback", &wanted, details, trace, result).await
         })
         .await
     }
@@ -117,25 +161,6 @@ impl Infra {
             Ok(Stopped { release })
         })
         .await
-    }
-
-    /// The variables a release gets beside its own: references, and every secret this repo needs.
-    async fn with_surroundings(&self, mut spec: ReleaseSpec) -> Result<ReleaseSpec> {
-        let references = refs::variables(&*self.ports().params, &self.settings().refs).await?;
-        for (name, value) in references.plain {
-            spec.env.entry(name).or_insert(value);
-        }
-        let mut secrets = self.needed_secrets().await?;
-        for (name, value) in references.secret {
-            secrets.entry(SecretName::new(name)?).or_insert(value);
-        }
-        for (name, value) in secrets {
-            self.host().learn(&value);
-            if !spec.env.contains_key(name.as_str()) {
-                spec.secrets.entry(name).or_insert(value);
-            }
-        }
-        Ok(spec)
     }
 
     /// Does `work` while nobody else deploys this project here; losing the lock cancels it.
@@ -170,7 +195,7 @@ impl Infra {
         action: &str,
         subject: &str,
         mut details: Vec<(&'static str, String)>,
-        went_back: bool,
+        trace: Trace,
         result: Result<RolloutReport>,
     ) -> Result<RolloutReport> {
         let (outcome, event) = match &result {
@@ -178,14 +203,23 @@ impl Infra {
             Err(error) if error.kind() == ErrorKind::Cancelled => {
                 (Outcome::Cancelled, vocabulary::DEPLOY_CANCELLED)
             }
-            Err(_) if went_back && self.serves_again().await => {
+            Err(_) if trace.went_back.load(Ordering::Relaxed) && self.serves_again().await => {
                 (Outcome::RolledBack, vocabulary::DEPLOY_ROLLED_BACK)
             }
             Err(_) => (Outcome::Failed, vocabulary::DEPLOY_FAILED),
         };
         match &result {
-            Ok(report) => details.push(("release", report.release.id.to_string())),
-            Err(error) => details.push(("why", error.operation().to_owned())),
+            Ok(RolloutReport { release, .. }) => {
+                details.push(("release", release.id.to_string()));
+                if details.len() == 1 {
+                    details.extend(details_of_kept(release));
+                }
+            }
+            Err(error) => {
+                details.push(("why", error.operation().to_owned()));
+                let started = trace.started.into_inner().unwrap_or_else(PoisonError::into_inner);
+                details.extend(started.map(|id| ("release", id.to_string())));
+            }
         }
         // What serves unchanged was recorded when it began to serve, unless that run was killed before it could.
         let recorded = match &result {
@@ -201,11 +235,15 @@ impl Infra {
         Ok(report)
     }
 
-    /// Tells one step, and notes whether it goes back to the last good release: an error before anything was
-    /// touched is no roll back, although an accepted release serves after it, too.
-    fn follow(&self, step: &Progress, went_back: &AtomicBool) {
-        if matches!(step, Progress::GoingBack { .. }) {
-            went_back.store(true, Ordering::Relaxed);
+    /// Tells one step, and notes which release it starts and whether it goes back to the last good one: an error before
+    /// anything was touched is no roll back, although an accepted release serves after it, too.
+    fn follow(&self, step: &Progress, trace: &Trace) {
+        match step {
+            Progress::GoingBack { .. } => trace.went_back.store(true, Ordering::Relaxed),
+            Progress::Activating { release } => {
+                *trace.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.id.clone());
+            }
+            _ => {}
         }
         self.host().tell(&step.to_string());
     }

@@ -55,7 +55,7 @@ impl Calls {
         let found = answer.services.unwrap_or_default().into_iter().next();
         let service = found.ok_or_else(|| {
             let why = answer.failures.iter().flatten().find_map(|failure| failure.reason());
-            Error::not_found(format!("there is no {}", self.place))
+            Error::not_found(format!("{} is not there", self.place))
                 .with("region", self.aws.region())
                 .with("ECS says", why.unwrap_or("nothing"))
                 .hint("name the ones that Terraform makes as `cluster` and `service` under `[deploy]`")

@@ -13,4 +13,5 @@ pub(super) mod vault;
 
 pub(super) use clouds::Clouds;
 pub(super) use ports::{Choice, choose};
-pub(super) use stores::open as open_store;
+pub(super) use stores::{open as open_store, places};
+pub(super) use targets::reads_parameters;

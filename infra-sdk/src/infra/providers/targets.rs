@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::Target;
+use crate::config::{Config, Provider, Target};
 use crate::deploy::DeployTarget;
 use crate::error::Result;
 use crate::images::ImageRegistry;
@@ -21,6 +21,11 @@ pub(super) fn open(choice: &Choice<'_>, images: &Arc<dyn ImageRegistry>) -> Resu
             .unwrap_or_else(|error| Arc::new(Absent::refused(&error, config.environment()))),
         Target::Worker => absent("deploy target = \"worker\"", "cloudflare"),
     })
+}
+
+/// Whether the tasks of ECS read the parameters of this environment by their paths.
+pub(in crate::infra) fn reads_parameters(config: &Config) -> Result<bool> {
+    Ok(config.section()?.provider == Provider::Aws)
 }
 
 /// The service of ECS that `[deploy]` names.
