@@ -9,6 +9,8 @@ mod secrets;
 mod aws;
 mod aws_ecs;
 mod aws_ecs_failures;
+mod aws_ecs_tasks;
+mod aws_identity;
 mod aws_refusals;
 mod backup;
 mod cloudflare;

@@ -20,8 +20,16 @@ struct OutOfReach {
 }
 
 impl Infra {
-    /// The variables a release gets beside its own: references, and every secret this repo needs.
-    pub(super) async fn with_surroundings(&self, spec: ReleaseSpec) -> Result<ReleaseSpec> {
+    /// Adds what a release gets beside its own variables: references, and every secret this repo needs; as values, or for a
+    /// target that takes no values as the places it reads them from. [`rollout`](Infra::rollout) does this itself.
+    ///
+    /// Without values, secrets are looked for by name in the first of their stores that the target reads, and nothing is
+    /// learnt about their values but which write is there now; references that are secret are read with all others.
+    ///
+    /// # Errors
+    /// `NotFound` listing every secret that is missing, or that the target cannot read from where it is; what the stores
+    /// fail with.
+    pub async fn with_surroundings(&self, spec: ReleaseSpec) -> Result<ReleaseSpec> {
         match self.ports().deploy.habits().takes {
             Takes::Values => self.with_values(spec).await,
             Takes::Places => self.with_places(spec).await,
