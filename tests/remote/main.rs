@@ -9,6 +9,7 @@ mod secrets;
 mod aws;
 mod aws_ecs;
 mod aws_ecs_failures;
+mod aws_ecs_moto;
 mod aws_ecs_tasks;
 mod aws_identity;
 mod aws_refusals;
