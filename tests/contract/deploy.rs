@@ -6,12 +6,12 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use infra_sdk::ErrorKind;
 use infra_sdk::config::Deploy;
 use infra_sdk::deploy::{
     DeployTarget, Observation, Outcome, Progress, ReleaseSpec, RolloutOptions, history, rollback, rollout,
     status, stop,
 };
-use infra_sdk::ErrorKind;
 
 /// What a target is given to run.
 pub(crate) struct Specs {
@@ -105,7 +105,9 @@ async fn a_cancelled_rollout_goes_back(target: &dyn DeployTarget, specs: &Specs)
 async fn rolling_back_starts_the_release_before(target: &dyn DeployTarget, specs: &Specs) {
     let mut made = Vec::new();
     for version in ["one", "two", "three"] {
-        made.push(rollout(target, &variant(specs, version), &options(target), &|_| {}).await.unwrap().release.id);
+        made.push(
+            rollout(target, &variant(specs, version), &options(target), &|_| {}).await.unwrap().release.id,
+        );
     }
     let back = rollback(target, None, &options(target), &|_| {}).await.unwrap();
     assert_eq!((back.outcome, &back.release.id), (Outcome::RolledBack, &made[1]));

@@ -16,7 +16,10 @@ fn a_release_that_is_not_kept_any_more_is_made_again_from_the_ledger() {
     assert!(!listed.to_string().contains(&first), "{listed}");
 
     let back = world.shop(&["infra:deploy:rollback", &first], 0);
-    back.says(&[&format!("{first} is not kept any more: making it again from shop-api/app@"), "settings and secrets of today"]);
+    back.says(&[
+        &format!("{first} is not kept any more: making it again from shop-api/app@"),
+        "settings and secrets of today",
+    ]);
     assert!(back.stdout.contains("shop-api is back at"), "{}", back.stdout);
     // Variables of the task that deployed it are not in the ledger, references and secrets are read again.
     assert_eq!(world.get("/env?NAME"), "");
@@ -25,7 +28,9 @@ fn a_release_that_is_not_kept_any_more_is_made_again_from_the_ledger() {
 
     // One digit off.
     let near = format!("{}{}", &first[..first.len() - 1], if first.ends_with('0') { '1' } else { '0' });
-    world.shop(&["infra:deploy:rollback", &near], 5).says(&["not kept, and not in the ledger", "did you mean"]);
+    world
+        .shop(&["infra:deploy:rollback", &near], 5)
+        .says(&["not kept, and not in the ledger", "did you mean"]);
 }
 
 #[test]
@@ -42,5 +47,9 @@ fn a_release_that_failed_is_warned_about_and_one_whose_image_is_gone_is_refused(
         world.deploy(&[name], 0);
     }
     std::fs::remove_dir_all(world.home("registry")).expect("it is ours");
-    world.shop(&["infra:deploy:rollback", &first], 5).says(&["the image of the release", "is gone", "next: check out"]);
+    world.shop(&["infra:deploy:rollback", &first], 5).says(&[
+        "the image of the release",
+        "is gone",
+        "next: check out",
+    ]);
 }

@@ -7,8 +7,8 @@ use infra_sdk::Digest;
 use infra_sdk::aws::{EcsPlace, EcsService};
 use infra_sdk::config::Deploy;
 use infra_sdk::deploy::{
-    DeployTarget, Observation, Outcome, ReleaseSpec, RolloutOptions, RolloutReport, Takes, ValueFrom, history,
-    rollback, rollout, status, stop,
+    DeployTarget, Observation, Outcome, ReleaseSpec, RolloutOptions, RolloutReport, Takes, ValueFrom,
+    history, rollback, rollout, status, stop,
 };
 use infra_sdk::{Error, ErrorKind};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use support::{Answer, Pullable};
 use crate::aws::aws_at;
 use crate::deploy;
 
-const MANIFEST: &[u8] = b"a manifest";
+pub(crate) const MANIFEST: &[u8] = b"a manifest";
 
 /// A task definition of somebody else's with two containers, and everything that is not ours to change.
 pub(crate) fn fields() -> Value {
@@ -211,7 +211,8 @@ async fn a_rotated_secret_makes_another_release_and_an_equal_one_does_not() {
         spec.from.insert("TOKEN".into(), ValueFrom::new("/shop/TOKEN").at(version));
         spec
     };
-    let outcome = async |version| rollout(&target, &at(version), &options(&target), &|_| {}).await.unwrap().outcome;
+    let outcome =
+        async |version| rollout(&target, &at(version), &options(&target), &|_| {}).await.unwrap().outcome;
     assert_eq!(outcome("1").await, Outcome::RolledOut);
     assert_eq!(outcome("1").await, Outcome::Unchanged);
     assert_eq!(outcome("2").await, Outcome::RolledOut);
@@ -255,7 +256,9 @@ async fn a_port_that_the_container_does_not_open_is_named() {
 async fn a_container_must_be_named_where_there_are_several() {
     let fake = EcsFake::start(&fields());
     let images = std::sync::Arc::new(Pullable(vec![MANIFEST.to_vec()]));
-    for (container, says) in [(None, "several containers"), (Some("other".to_owned()), "no container `other`")] {
+    for (container, says) in
+        [(None, "several containers"), (Some("other".to_owned()), "no container `other`")]
+    {
         let place = EcsPlace { cluster: "acme".into(), service: "web".into(), container };
         let target =
             EcsService::new(aws_at(&fake.url()), place, "shop-api".parse().unwrap(), images.clone()).unwrap();
@@ -300,7 +303,10 @@ async fn a_service_that_was_stopped_comes_back_with_the_tasks_it_had() {
     let target = target(&fake);
     let first = deploy_to(&target, "1").await.unwrap().release;
     assert_eq!(stop(&target, "ada").await.unwrap(), Some(first.id.clone()));
-    assert_eq!((fake.service()["desiredCount"].as_u64(), fake.service()["runningCount"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(
+        (fake.service()["desiredCount"].as_u64(), fake.service()["runningCount"].as_u64()),
+        (Some(0), Some(0))
+    );
     assert!(status(&target).await.unwrap().to_string().starts_with("stopped; 1 (web:2) ran last"));
     fake.requests();
     let second = deploy_to(&target, "2").await.unwrap();
@@ -384,7 +390,9 @@ async fn a_busy_service_is_asked_again_and_the_rollout_goes_on() {
     let target = target(&fake);
     let throttled = support::ecs_fake::refusal(400, "ThrottlingException", "Rate exceeded");
     let html = Answer::Whole(503, vec![("content-type", "text/html".into())], "<html>busy</html>".into());
-    for operation in ["DescribeServices", "RegisterTaskDefinition", "UpdateService", "TagResource", "ListTasks"] {
+    for operation in
+        ["DescribeServices", "RegisterTaskDefinition", "UpdateService", "TagResource", "ListTasks"]
+    {
         fake.fault(operation, throttled.clone());
         fake.fault(operation, html.clone());
     }

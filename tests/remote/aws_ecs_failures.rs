@@ -52,7 +52,8 @@ async fn an_image_that_cannot_be_pulled_ends_in_the_release_before_and_the_reaso
     }
     let steps = steps.into_inner().unwrap();
     assert!(steps.iter().any(|step| matches!(step, Progress::GoingBack { .. })));
-    let waited = steps.iter().filter(|step| step.to_string().contains("still run; a task stopped: CannotPull"));
+    let waited =
+        steps.iter().filter(|step| step.to_string().contains("still run; a task stopped: CannotPull"));
     assert_eq!(waited.count(), 1, "{steps:?}");
     is_back(&fake).await;
 }
@@ -120,6 +121,39 @@ async fn what_is_not_allowed_names_permission_resource_and_request_and_nothing_i
 }
 
 #[tokio::test]
+async fn no_step_of_a_rollout_writes_to_another_account() {
+    let fake = served().await;
+    let aws = crate::aws::aws_at(&fake.url()).for_account("999999999999").unwrap();
+    let place = infra_sdk::aws::EcsPlace {
+        cluster: "acme".into(),
+        service: "web".into(),
+        container: Some("app".into()),
+    };
+    let images = std::sync::Arc::new(support::Pullable(vec![crate::aws_ecs::MANIFEST.to_vec()]));
+    let target = infra_sdk::aws::EcsService::new(aws, place, "shop-api".parse().unwrap(), images).unwrap();
+    let current = target.status().await.unwrap().current.unwrap();
+    let refused = [
+        target.prepare(&spec("2"), "ada", false).await.map(drop),
+        target.activate(&current).await,
+        target.accept(&current, 1).await,
+        target.stop().await,
+    ];
+    for refused in refused {
+        let error = refused.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied);
+        assert!(error.to_string().contains("another account"), "{error}");
+    }
+    let read = |operation: &str| ["Describe", "List", "Get"].iter().any(|read| operation.starts_with(read));
+    let made = fake.requests();
+    assert!(made.iter().all(|(operation, _)| read(operation)), "{made:?}");
+    assert_eq!(
+        made.iter().filter(|(operation, _)| operation == "GetCallerIdentity").count(),
+        1,
+        "asked once"
+    );
+}
+
+#[tokio::test]
 async fn a_busy_service_ends_the_wait_only_with_its_time() {
     let fake = served().await;
     let target = target(&fake);
@@ -141,7 +175,10 @@ async fn a_busy_service_ends_the_wait_only_with_its_time() {
 async fn credentials_that_expire_in_the_middle_say_how_to_get_new_ones() {
     let fake = served().await;
     for operation in ["UpdateService", "DescribeServices"] {
-        fake.fault(operation, refusal(400, "ExpiredTokenException", "The security token included is expired"));
+        fake.fault(
+            operation,
+            refusal(400, "ExpiredTokenException", "The security token included is expired"),
+        );
     }
     let error = deploy_to(&target(&fake), "2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
@@ -156,7 +193,7 @@ async fn a_service_that_cannot_be_rolled_out_on_says_why() {
         ("status", json!("INACTIVE"), ErrorKind::Conflict, "being deleted"),
         ("deploymentController", json!({ "type": "CODE_DEPLOY" }), ErrorKind::Invalid, "another program"),
         ("deploymentController", json!({ "type": "EXTERNAL" }), ErrorKind::Invalid, "another program"),
-        ("taskDefinition", json!(null), ErrorKind::Conflict, "no task definition"),
+        ("taskDefinition", json!(null), ErrorKind::Conflict, "has no task definition"),
     ] {
         let before = fake.service()[field].clone();
         fake.set(field, value);

@@ -41,7 +41,8 @@ fn made(moto: &Moto, name: &str) -> EcsService {
 
 fn spec(version: &str) -> ReleaseSpec {
     let digest = Digest::of(MANIFEST);
-    let spec = ReleaseSpec::new("shop-api".parse().unwrap(), "shop-api/app".parse().unwrap(), digest, version);
+    let spec =
+        ReleaseSpec::new("shop-api".parse().unwrap(), "shop-api/app".parse().unwrap(), digest, version);
     spec.env("VERSION", version)
 }
 
@@ -61,10 +62,20 @@ async fn a_release_is_what_boto3_sees_of_it() {
     wanted.from.insert("TOKEN".into(), ValueFrom::new("/shop-api/staging/TOKEN").at("3"));
     let release = target.prepare(&wanted, "ada", false).await.unwrap();
     assert_eq!(release.id.as_str(), "ecs-sees:2");
-    let seen = json(&moto, "client('ecs').describe_task_definition(taskDefinition='ecs-sees:2', include=['TAGS'])");
-    let first = json(&moto, "client('ecs').describe_task_definition(taskDefinition='ecs-sees:1', include=['TAGS'])");
+    let seen =
+        json(&moto, "client('ecs').describe_task_definition(taskDefinition='ecs-sees:2', include=['TAGS'])");
+    let first =
+        json(&moto, "client('ecs').describe_task_definition(taskDefinition='ecs-sees:1', include=['TAGS'])");
     let (now, then) = (&seen["taskDefinition"], &first["taskDefinition"]);
-    for field in ["networkMode", "cpu", "memory", "requiresCompatibilities", "executionRoleArn", "taskRoleArn", "volumes"] {
+    for field in [
+        "networkMode",
+        "cpu",
+        "memory",
+        "requiresCompatibilities",
+        "executionRoleArn",
+        "taskRoleArn",
+        "volumes",
+    ] {
         assert_eq!(now[field], then[field], "{field}");
         assert!(!now[field].is_null(), "{field}");
     }
@@ -85,7 +96,11 @@ async fn a_release_is_what_boto3_sees_of_it() {
     let seen = json(&moto, service);
     assert!(seen["taskDefinition"].as_str().unwrap().ends_with("ecs-sees:2"), "{seen}");
     assert_eq!(seen["desiredCount"], 2);
-    assert_eq!(target.prepare(&wanted, "ada", false).await.unwrap().id, release.id, "the same again is the same");
+    assert_eq!(
+        target.prepare(&wanted, "ada", false).await.unwrap().id,
+        release.id,
+        "the same again is the same"
+    );
 
     target.accept(&release.id, 5).await.unwrap();
     let kept = status(&target).await.unwrap();
@@ -102,9 +117,16 @@ async fn old_revisions_are_deregistered_and_those_of_others_are_not() {
         target.activate(&release.id).await.unwrap();
         target.accept(&release.id, 1).await.unwrap();
     }
-    let active = json(&moto, "client('ecs').list_task_definitions(familyPrefix='ecs-forgets', status='ACTIVE')['taskDefinitionArns']");
-    let active: Vec<&str> =
-        active.as_array().unwrap().iter().map(|arn| arn.as_str().unwrap().rsplit(':').next().unwrap()).collect();
+    let active = json(
+        &moto,
+        "client('ecs').list_task_definitions(familyPrefix='ecs-forgets', status='ACTIVE')['taskDefinitionArns']",
+    );
+    let active: Vec<&str> = active
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|arn| arn.as_str().unwrap().rsplit(':').next().unwrap())
+        .collect();
     assert_eq!(active, ["1", "3", "4"]);
 }
 
@@ -122,5 +144,9 @@ async fn a_stopped_service_remembers_its_count_in_a_tag() {
     target.activate(&release.id).await.unwrap();
     let seen = json(&moto, service);
     assert_eq!(seen["desiredCount"], 2);
-    assert!(!seen["tags"].to_string().contains("infra-sdk:") && seen["tags"].to_string().contains("team"), "{}", seen["tags"]);
+    assert!(
+        !seen["tags"].to_string().contains("infra-sdk:") && seen["tags"].to_string().contains("team"),
+        "{}",
+        seen["tags"]
+    );
 }

@@ -39,7 +39,9 @@ fn xtask(scratch: &Scratch, fake: &EcsFake, args: &[&str], code: i32) -> Finishe
 /// What was written since the last call.
 fn writes(fake: &EcsFake) -> Vec<String> {
     let requests = fake.requests().into_iter().map(|(operation, _)| operation);
-    requests.filter(|operation| !["Describe", "List", "Get"].iter().any(|read| operation.starts_with(read))).collect()
+    requests
+        .filter(|operation| !["Describe", "List", "Get"].iter().any(|read| operation.starts_with(read)))
+        .collect()
 }
 
 #[tokio::test]
@@ -51,23 +53,35 @@ async fn releases_are_shown_rolled_back_and_stopped() {
     let status = xtask(&scratch, &fake, &["infra:deploy:status"], 0);
     assert!(status.stdout.starts_with("1.1.0 (web:3) is healthy\n  by ada"), "{}", status.stdout);
     let history = xtask(&scratch, &fake, &["infra:deploy:history"], 0).stdout;
-    assert!(history.starts_with("current  web:3  1.1.0") && history.contains("\ngood     web:2  1.0.0"), "{history}");
+    assert!(
+        history.starts_with("current  web:3  1.1.0") && history.contains("\ngood     web:2  1.0.0"),
+        "{history}"
+    );
 
     // Two looks, so that there is something to tell.
     fake.next(Course::Completes(3));
     let back = xtask(&scratch, &fake, &["infra:deploy:rollback"], 0);
     assert!(back.stdout.contains("shop-api is back at 1.0.0 (web:2)"), "{}", back.stdout);
-    back.says(&["starting 1.0.0 (web:2)", "not healthy yet: 0 of 2 tasks run, 1 starting", "is healthy after"]);
+    back.says(&[
+        "starting 1.0.0 (web:2)",
+        "not healthy yet: 0 of 2 tasks run, 1 starting",
+        "is healthy after",
+    ]);
 
     let stopped = xtask(&scratch, &fake, &["infra:deploy:stop"], 0);
     assert!(stopped.stdout.contains("stopped release web:2"), "{}", stopped.stdout);
     assert_eq!(fake.service()["desiredCount"], 0);
     let logs = xtask(&scratch, &fake, &["infra:deploy:logs"], 0).stdout;
-    assert!(logs.contains("app prints to CloudWatch: aws logs tail /ecs/web --region eu-central-1"), "{logs}");
+    assert!(
+        logs.contains("app prints to CloudWatch: aws logs tail /ecs/web --region eu-central-1"),
+        "{logs}"
+    );
     xtask(&scratch, &fake, &["infra:deploy:rollback", "web:77"], 5)
         .says(&["web:77 is not kept, and not in the ledger", "did you mean"]);
     let ledger = xtask(&scratch, &fake, &["infra:ledger:show", "--output", "json"], 0).stdout;
-    for part in ["\"release\": \"web:2\"", "\"image\": \"shop-api/app\"", "\"digest\": \"sha256:", "rollback failed"] {
+    for part in
+        ["\"release\": \"web:2\"", "\"image\": \"shop-api/app\"", "\"digest\": \"sha256:", "rollback failed"]
+    {
         let shown = ledger.replace("\"action\": \"rollback\"", "rollback").replace("\":\"", "\": \"");
         assert!(part == "rollback failed" || shown.contains(part), "{part} is not in\n{ledger}");
     }
@@ -113,7 +127,12 @@ async fn nothing_is_written_to_another_account() {
 async fn nothing_is_written_while_two_regions_are_named() {
     let (fake, scratch) = (EcsFake::start(&fields()), product("ecs-region", "123456789012"));
     let finished = run(&scratch, &fake.url(), &["infra:deploy:stop"]).env("AWS_REGION", "us-east-1").finish();
-    finished.expect(3).says(&["two regions are named", "infra.toml: eu-central-1", "us-east-1", "unset AWS_REGION"]);
+    finished.expect(3).says(&[
+        "two regions are named",
+        "infra.toml: eu-central-1",
+        "us-east-1",
+        "unset AWS_REGION",
+    ]);
     assert!(writes(&fake).is_empty());
 }
 
@@ -151,7 +170,9 @@ fn no_secret_is_written_to_another_account_or_region() {
         let sync = run(&scratch, &moto.url(), &["infra:secrets:sync"]);
         let sync = if let Some(region) = region { sync.env("AWS_REGION", region) } else { sync };
         sync.finish().expect(code).says(&[says]);
-        let held = moto.python("print(len(client('ssm').get_parameters(Names=['/guards/staging/GUARDED'])['Parameters']))");
+        let held = moto.python(
+            "print(len(client('ssm').get_parameters(Names=['/guards/staging/GUARDED'])['Parameters']))",
+        );
         assert_eq!(held, if code == 0 { "1" } else { "0" });
     }
 }
@@ -172,7 +193,8 @@ async fn secrets_reach_a_task_by_their_places_and_all_that_do_not_are_listed() {
          made = client('secretsmanager').create_secret(Name='places/staging/IN_MANAGER', SecretString='canary-three')\n\
          print(made['ARN'])",
     );
-    let staging = "[env.staging]\nprovider = \"aws\"\nregion = \"eu-central-1\"\naccount = \"123456789012\"\n";
+    let staging =
+        "[env.staging]\nprovider = \"aws\"\nregion = \"eu-central-1\"\naccount = \"123456789012\"\n";
     let scratch = Scratch::new("places");
     let infra = |left_out: &[&str]| {
         let kept = left_out.iter().fold(format!("{PROJECT}{staging}{DEPLOY}{secrets}"), |text, name| {

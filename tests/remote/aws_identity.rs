@@ -71,14 +71,20 @@ fn a_profile_of_the_files_that_variables_name_is_used() {
     let keys = "[default]\naws_access_key_id = AKIDDEFAULT\naws_secret_access_key = canary-default\n\
                 [acme]\naws_access_key_id = AKIDACME\naws_secret_access_key = canary-acme\n";
     let keys = home.write("elsewhere/credentials", keys);
-    let files =
-        [("AWS_CONFIG_FILE", config.to_str().unwrap()), ("AWS_SHARED_CREDENTIALS_FILE", keys.to_str().unwrap())];
+    let files = [
+        ("AWS_CONFIG_FILE", config.to_str().unwrap()),
+        ("AWS_SHARED_CREDENTIALS_FILE", keys.to_str().unwrap()),
+    ];
     let test = "a_profile_of_the_files_that_variables_name_is_used";
     is(&whose(test, &home, &sts.url(), &files), "AKIDDEFAULT-none");
     is(&whose(test, &home, &sts.url(), &[&files[..], &[("AWS_PROFILE", "acme")]].concat()), "AKIDACME-none");
     let missing = whose(test, &home, &sts.url(), &[&files[..], &[("AWS_PROFILE", "nobody")]].concat());
     assert!(missing.stdout.contains("Denied: there are no credentials for AWS"), "{}", missing.stdout);
-    assert!(missing.stdout.contains("nobody") && missing.stdout.contains("AWS_PROFILE"), "{}", missing.stdout);
+    assert!(
+        missing.stdout.contains("nobody") && missing.stdout.contains("AWS_PROFILE"),
+        "{}",
+        missing.stdout
+    );
 }
 
 #[test]
@@ -87,7 +93,10 @@ fn keys_in_the_environment_go_before_a_profile() {
         return;
     }
     let (home, sts) = (Scratch::new("env-keys"), sts());
-    home.write(".aws/credentials", "[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = canary-file\n");
+    home.write(
+        ".aws/credentials",
+        "[default]\naws_access_key_id = AKIDFILE\naws_secret_access_key = canary-file\n",
+    );
     let test = "keys_in_the_environment_go_before_a_profile";
     is(&whose(test, &home, &sts.url(), &[]), "AKIDFILE-none");
     let keys = [
@@ -150,8 +159,10 @@ fn a_container_gives_credentials_to_its_task() {
         ))
     });
     let url = format!("{}/credentials", container.url());
-    let vars =
-        [("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url), ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "the-tasks-token")];
+    let vars = [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*url),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "the-tasks-token"),
+    ];
     is(&whose("a_container_gives_credentials_to_its_task", &home, &sts.url(), &vars), "AKIDTASK-SESSION");
 }
 

@@ -279,7 +279,9 @@ impl Model {
     }
 
     fn register(&mut self, mut fields: Value) -> Result<u64, String> {
-        for added in ["taskDefinitionArn", "revision", "status", "registeredAt", "registeredBy", "compatibilities"] {
+        for added in
+            ["taskDefinitionArn", "revision", "status", "registeredAt", "registeredBy", "compatibilities"]
+        {
             if fields.get(added).is_some() {
                 return Err(format!("{added} is for AWS to set"));
             }
@@ -323,8 +325,12 @@ impl Model {
         };
         let mut tags = resource["tags"].as_array().cloned().unwrap_or_default();
         let added = body["tags"].as_array().cloned().unwrap_or_default();
-        let gone: Vec<&Value> =
-            body["tagKeys"].as_array().into_iter().flatten().chain(added.iter().map(|tag| &tag["key"])).collect();
+        let gone: Vec<&Value> = body["tagKeys"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .chain(added.iter().map(|tag| &tag["key"]))
+            .collect();
         tags.retain(|tag| !gone.contains(&&tag["key"]));
         tags.extend(added.clone());
         resource["tags"] = tags.into();
@@ -338,7 +344,11 @@ impl Model {
         self.before = self.service.clone();
         if let Some(count) = body.get("desiredCount").filter(|count| !count.is_null()) {
             if self.service["schedulingStrategy"] == "DAEMON" {
-                return Ok(refusal(400, "InvalidParameterException", "A daemon service has no desiredCount."));
+                return Ok(refusal(
+                    400,
+                    "InvalidParameterException",
+                    "A daemon service has no desiredCount.",
+                ));
             }
             self.service["desiredCount"] = count.clone();
             let primary = &mut self.service["deployments"][0];
@@ -463,9 +473,11 @@ impl Model {
         self.courses.push_front(Course::Completes(2));
         self.deploy(before);
         let primary = &mut self.service["deployments"][0];
-        primary["rolloutStateReason"] =
-            format!("ECS deployment circuit breaker: rolling back to deploymentId {}.", id.as_str().unwrap_or_default())
-                .into();
+        primary["rolloutStateReason"] = format!(
+            "ECS deployment circuit breaker: rolling back to deploymentId {}.",
+            id.as_str().unwrap_or_default()
+        )
+        .into();
         self.service["deployments"][1] = failed;
         self.service["deployments"][1]["status"] = "ACTIVE".into();
     }

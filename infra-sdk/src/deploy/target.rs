@@ -70,7 +70,8 @@ pub trait DeployTarget: Send + Sync {
     async fn status(&self) -> Result<Status>;
 
     /// The last `lines` lines that a release printed, masked, oldest first; without a release: those of the
-    /// one that runs, or ran last. Empty when nothing was printed.
+    /// one that runs, or ran last. Empty when nothing was printed. A target whose lines are kept elsewhere says where, and
+    /// what it knows itself of how the release ended.
     ///
     /// # Errors
     /// `NotFound` for a release that is not kept; `Io` or `Unavailable`.

@@ -24,6 +24,7 @@ mod references;
 mod releases;
 mod roll_back;
 mod rollout;
+mod rollout_notes;
 mod rotation;
 mod scan;
 mod secrets;

@@ -29,6 +29,13 @@ impl Infra {
                 .with("environment", self.environment());
             return Err(match nearest(id.as_str(), known) {
                 Some(near) => error.hint(format!("did you mean {near}?")),
+                None if !status.releases.is_empty() => {
+                    let kept: Vec<&str> = status.releases.iter().map(|release| release.id.as_str()).collect();
+                    error.hint(format!(
+                        "take one of {}, or one that `infra:ledger:show` names",
+                        kept.join(", ")
+                    ))
+                }
                 None => error.hint("take one from `infra:deploy:history` or `infra:ledger:show`"),
             });
         };

@@ -8,7 +8,9 @@ use std::time::Duration;
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ecs::operation::update_service::builders::UpdateServiceFluentBuilder;
-use aws_sdk_ecs::types::{DesiredStatus, ServiceField, SortOrder, Tag, Task, TaskDefinitionField, TaskDefinitionStatus};
+use aws_sdk_ecs::types::{
+    DesiredStatus, ServiceField, SortOrder, Tag, Task, TaskDefinitionField, TaskDefinitionStatus,
+};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use serde_json::{Map, Value, json};
 
@@ -182,12 +184,7 @@ impl Calls {
         Ok(described.tasks.unwrap_or_default())
     }
 
-    async fn ask<T, E, A>(
-        &self,
-        action: &'static str,
-        on: &str,
-        request: impl Fn(Client) -> A,
-    ) -> Result<T>
+    async fn ask<T, E, A>(&self, action: &'static str, on: &str, request: impl Fn(Client) -> A) -> Result<T>
     where
         A: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + 'static,

@@ -59,9 +59,9 @@ impl Definition {
                 return Some(format!("{name} prints to the log driver {driver}"));
             };
             let region = options["awslogs-region"].as_str().unwrap_or(region);
-            let stream = options["awslogs-stream-prefix"].as_str().map(|prefix| {
-                format!(" --log-stream-name-prefix {prefix}/{name}/")
-            });
+            let stream = options["awslogs-stream-prefix"]
+                .as_str()
+                .map(|prefix| format!(" --log-stream-name-prefix {prefix}/{name}/"));
             let stream = stream.unwrap_or_default();
             Some(format!("{name} prints to CloudWatch: aws logs tail {group} --region {region}{stream}"))
         };
@@ -91,7 +91,8 @@ mod tests {
         let arn = "arn:aws:ecs:eu-central-1:123456789012:task-definition/shop-api:12";
         assert_eq!(revision_of(arn).unwrap().as_str(), "shop-api:12");
         assert_eq!(family(&revision_of("shop-api:12").unwrap()), "shop-api");
-        for odd in ["", "shop-api", "shop-api:", ":1", "shop-api:x", "arn:aws:ecs:1:task-definition/shop-api"] {
+        for odd in ["", "shop-api", "shop-api:", ":1", "shop-api:x", "arn:aws:ecs:1:task-definition/shop-api"]
+        {
             assert_eq!(revision_of(odd), None, "{odd}");
         }
     }

@@ -37,7 +37,8 @@ impl Look {
                 .hint("let ECS itself do it: `deployment_controller { type = \"ECS\" }`, which Terraform makes by replacing the service"));
         }
         let set_to = service.task_definition().and_then(revision_of).ok_or_else(|| {
-            refuse(ErrorKind::Conflict, "the service has no task definition")
+            refuse(ErrorKind::Conflict, "the service has no task definition that a release can be made from")
+                .with("task definition", service.task_definition().unwrap_or("none"))
                 .hint("give it one in Terraform; rollouts make the next revisions from it")
         })?;
         Ok(Look { service, set_to })
@@ -81,9 +82,11 @@ impl Look {
 
     /// The newest event since then, without the name of the service, which begins each.
     pub(super) fn newest_event(&self, since: Option<Timestamp>) -> Option<String> {
-        let dated = self.service.events().iter().filter_map(|event| {
-            Some((event.created_at().and_then(time)?, event.message()?))
-        });
+        let dated = self
+            .service
+            .events()
+            .iter()
+            .filter_map(|event| Some((event.created_at().and_then(time)?, event.message()?)));
         let since = dated.filter(|(at, _)| since.is_none_or(|since| *at >= since));
         // The first of equals: ECS gives the newest first.
         let (_, message) = since.reduce(|newest, next| if next.0 > newest.0 { next } else { newest })?;

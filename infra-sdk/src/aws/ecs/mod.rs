@@ -2,6 +2,7 @@
 
 mod calls;
 mod definition;
+mod known;
 mod look;
 mod observe;
 mod place;

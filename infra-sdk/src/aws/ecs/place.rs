@@ -87,8 +87,13 @@ mod tests {
         let arn = "arn:aws:ecs:eu-central-1:123456789012:cluster/acme";
         place(arn, "web").check().unwrap();
         assert_eq!(place(arn, "web").key(), "acme/web");
-        for (cluster, service) in [("", "web"), ("acme", ""), ("a b", "web"), ("acme", "a/b"), ("acme", "a\n")] {
-            assert!(!place(cluster, service).check().unwrap_err().hints().is_empty(), "{cluster:?} {service:?}");
+        for (cluster, service) in
+            [("", "web"), ("acme", ""), ("a b", "web"), ("acme", "a/b"), ("acme", "a\n")]
+        {
+            assert!(
+                !place(cluster, service).check().unwrap_err().hints().is_empty(),
+                "{cluster:?} {service:?}"
+            );
         }
     }
 }

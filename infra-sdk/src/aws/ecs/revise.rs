@@ -12,8 +12,9 @@ use crate::names::quoted;
 
 /// What AWS adds to a definition and does not take back.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
-const ADDED_BY_AWS: [&str; 8] = [
+const ADDED_BY_AWS: [&str; 9] = [
     "compatibilities",
+    "deleteRequestedAt",
     "deregisteredAt",
     "registeredAt",
     "registeredBy",
@@ -118,8 +119,7 @@ fn set_variables(container: &mut Map<String, Value>, spec: &ReleaseSpec, port: O
     environment.extend(plain.iter().map(|(name, value)| json!({ "name": name, "value": value })));
     let mut secrets = list(container, "secrets");
     secrets.retain(|variable| !ours(variable));
-    secrets
-        .extend(spec.from.iter().map(|(name, from)| json!({ "name": name, "valueFrom": from.place })));
+    secrets.extend(spec.from.iter().map(|(name, from)| json!({ "name": name, "valueFrom": from.place })));
     put(container, "environment", environment);
     put(container, "secrets", secrets);
     let mut labels = container.get("dockerLabels").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -158,7 +158,9 @@ fn put(container: &mut Map<String, Value>, field: &str, items: Vec<Value>) {
 
 /// The same definition with its variables sorted, without lists that are empty.
 fn in_order(mut fields: Map<String, Value>) -> Map<String, Value> {
-    for container in fields.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten() {
+    for container in
+        fields.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten()
+    {
         let Some(container) = container.as_object_mut() else { continue };
         for field in ["environment", "secrets"] {
             if let Some(items) = container.get_mut(field).and_then(Value::as_array_mut) {

@@ -127,7 +127,8 @@ impl<'a> Image<'a> {
 
 /// AWS counts seconds, with a fraction.
 fn registered_at(definition: &Definition) -> Timestamp {
-    let seconds = definition.fields.get("registeredAt").and_then(serde_json::Value::as_f64).unwrap_or_default();
+    let seconds =
+        definition.fields.get("registeredAt").and_then(serde_json::Value::as_f64).unwrap_or_default();
     let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
     SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH).into()
 }
@@ -162,7 +163,8 @@ mod tests {
     #[test]
     fn what_is_written_into_tags_is_read_back() {
         let digest = Digest::of(b"manifest");
-        let spec = ReleaseSpec::new("shop-api".parse().unwrap(), "shop-api/app".parse().unwrap(), digest, "1.4.0");
+        let spec =
+            ReleaseSpec::new("shop-api".parse().unwrap(), "shop-api/app".parse().unwrap(), digest, "1.4.0");
         let (before, team) = ("web:6".parse().unwrap(), ("team".to_owned(), "shop".to_owned()));
         let reserved = ("aws:cloudformation".to_owned(), "x".to_owned());
         let from = definition("registry.example/shop:1", &[team.clone(), reserved]);
@@ -179,7 +181,9 @@ mod tests {
 
     #[test]
     fn what_somebody_else_registered_is_told_as_far_as_aws_knows_it() {
-        let release = owner().release(&definition("123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop:1.2", &[])).unwrap();
+        let release = owner()
+            .release(&definition("123456789012.dkr.ecr.eu-central-1.amazonaws.com/shop:1.2", &[]))
+            .unwrap();
         assert_eq!((release.image.as_str(), release.version.as_str()), ("shop", "1.2"));
         assert_eq!((release.digest, release.by.as_str()), (None, "ci"));
         assert_eq!(release.accepted, Some(release.created));

@@ -22,8 +22,14 @@ const CURES: [(&str, &str); 8] = [
     ),
     ("unable to retrieve secret", "let the task's execution role read it: secretsmanager:GetSecretValue"),
     ("OutOfMemory", "give the task more memory, or let the service use less"),
-    ("failed ELB health checks", "look whether the service answers the health path of its target group on the right port"),
-    ("failed container health checks", "run the health check's command in the container, and give it a longer start period"),
+    (
+        "failed ELB health checks",
+        "look whether the service answers the health path of its target group on the right port",
+    ),
+    (
+        "failed container health checks",
+        "run the health check's command in the container, and give it a longer start period",
+    ),
     ("exec format error", "build the image for the machines of the service: `platforms` of `[image.NAME]`"),
     ("Host EC2", "an instance ended under it: this is no fault of the release, so roll out again"),
 ];
@@ -137,10 +143,22 @@ mod tests {
             task(7, 10, EssentialContainerExited, "Essential container in task exited", Some(1)),
             task(7, 20, EssentialContainerExited, "Essential container in task exited", Some(1)),
             task(7, 30, TaskFailedToStart, pull, None),
-            task(7, 40, ServiceSchedulerInitiated, "Scaling activity initiated by (deployment ecs-svc/1)", None),
+            task(
+                7,
+                40,
+                ServiceSchedulerInitiated,
+                "Scaling activity initiated by (deployment ecs-svc/1)",
+                None,
+            ),
             task(7, 5, TaskFailedToStart, "too early", None),
             task(6, 50, TaskFailedToStart, "of another release", None),
-            task(7, 15, ServiceSchedulerInitiated, "Task failed ELB health checks in (target-group x)", Some(0)),
+            task(
+                7,
+                15,
+                ServiceSchedulerInitiated,
+                "Task failed ELB health checks in (target-group x)",
+                Some(0),
+            ),
         ];
         let since = time(&DateTime::from_secs(8));
         let stops = stops(&tasks, &"web:7".parse().unwrap(), since);

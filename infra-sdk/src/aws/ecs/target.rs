@@ -1,6 +1,5 @@
 //! The deploy target of AWS: one service of ECS, whose releases are revisions of its task definition.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,8 @@ use async_trait::async_trait;
 
 use crate::aws::connect::Aws;
 use crate::aws::ecs::calls::Calls;
-use crate::aws::ecs::definition::{Definition, family};
+use crate::aws::ecs::definition::Definition;
+use crate::aws::ecs::known::Known;
 use crate::aws::ecs::look::{COUNT, Look};
 use crate::aws::ecs::observe::{Activation, observe};
 use crate::aws::ecs::place::EcsPlace;
@@ -32,12 +32,6 @@ const POLL: Duration = Duration::from_secs(5);
 /// How long the tasks of a service that is stopped may take to end: draining and the grace of each task.
 const STOPPING: Duration = Duration::from_secs(10 * 60);
 
-/// How many of the newest revisions are looked at; those that somebody else registered are among them.
-const REVISIONS: i32 = 25;
-
-/// How many revisions are asked for at once.
-const AT_ONCE: usize = 5;
-
 /// Runs releases of one project on [ECS](https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html),
 /// in a service that Terraform makes. A release is a revision of the service's task definition.
 ///
@@ -47,11 +41,14 @@ const AT_ONCE: usize = 5;
 ///   is ever given to it. Variables that the task definition has by itself stay, unless a release sets the same.
 /// - `PORT` is set to the port under `[deploy]`, or the only one that the container opens. `RELEASE` is not: a revision has no
 ///   number before it is registered. The health path is that of the target group or container, in Terraform.
+/// - Terraform leaves revision and count to rollouts with `ignore_changes = [task_definition, desired_count]`; a revision that
+///   it sets nevertheless is the one the next release is made from.
 /// - What a release is stands in tags of its revision, which begin with `infra-sdk:`; signs that a tag cannot hold become `_`.
 /// - Revisions that somebody else registered are never deregistered; the one that runs before the first rollout is the way back.
 /// - A count of tasks is sent only to stop and to start again, so that automatic scaling keeps its own; a stopped service
 ///   remembers it in a tag. A scaling policy may start a stopped service again.
-/// - ECS's own circuit breaker may go back first: that is noticed, and reported with its reason.
+/// - ECS's own circuit breaker may go back first: that is noticed, and reported with its reason. Without one, a release whose
+///   tasks keep failing is taken back only after `wait`.
 ///
 /// The lock of the environment guards it, so a [`Claim`] is free. It needs the permissions `ecs:DescribeServices`,
 /// `ecs:UpdateService`, `ecs:DescribeTaskDefinition`, `ecs:ListTaskDefinitions`, `ecs:RegisterTaskDefinition`,
@@ -109,83 +106,13 @@ impl EcsService {
         })
     }
 
-    /// Asks for several revisions at a time, and leaves out those that are gone.
-    async fn definitions(&self, ids: &[ReleaseId]) -> Result<Vec<Definition>> {
-        let mut found = Vec::new();
-        for wave in ids.chunks(AT_ONCE) {
-            let mut asked = tokio::task::JoinSet::new();
-            for id in wave {
-                let (calls, id) = (self.calls.clone(), id.clone());
-                asked.spawn(async move { calls.definition(&id).await });
-            }
-            while let Some(answer) = asked.join_next().await {
-                let answer = answer.map_err(|error| {
-                    Error::new(ErrorKind::Cancelled, "looking at releases was cut off").because(error)
-                })?;
-                found.extend(answer?.filter(Definition::is_active));
-            }
-        }
-        Ok(found)
+    fn known(&self) -> Known<'_> {
+        Known { calls: &self.calls, owner: &self.owner }
     }
 
-    /// The releases of this service and which of them runs, with the revision the service is set to.
+    /// The releases, which of them runs, and the revision the service is set to.
     async fn state(&self, look: &Look) -> Result<(Status, Definition)> {
-        let mut ids = self.calls.revisions(family(&look.set_to), REVISIONS).await?;
-        if !ids.contains(&look.set_to) {
-            ids.push(look.set_to.clone());
-        }
-        let mut known = self.definitions(&ids).await?;
-        let running = match known.iter().find(|definition| definition.id == look.set_to) {
-            Some(running) => running.clone(),
-            // Terraform deregisters the revision it replaces, and the service may still run it.
-            None => self.calls.definition(&look.set_to).await?.ok_or_else(|| {
-                Error::not_found(format!("the service's task definition {} is not there", look.set_to))
-                    .with("on", &self.owner.place)
-                    .hint("apply the Terraform that makes it")
-            })?,
-        };
-        let ours = |definition: &&Definition| self.owner.made(definition);
-        let before: BTreeSet<ReleaseId> =
-            known.iter().filter(ours).filter_map(|definition| self.owner.before(definition)).collect();
-        let missing: Vec<ReleaseId> = before.iter().filter(|id| !ids.contains(id)).cloned().collect();
-        known.extend(self.definitions(&missing).await?);
-        known.retain(|definition| {
-            self.owner.made(definition) || definition.id == look.set_to || before.contains(&definition.id)
-        });
-        if !known.iter().any(|definition| definition.id == running.id) {
-            known.push(running.clone());
-        }
-        let mut releases =
-            known.iter().map(|definition| self.owner.release(definition)).collect::<Result<Vec<Release>>>()?;
-        releases.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
-        let current = self.current(&running, &releases, &known);
-        let active = (!look.is_stopped()).then(|| look.set_to.clone());
-        Ok((Status { releases, current, active, url: None }, running))
-    }
-
-    /// The release that should run.
-    fn current(
-        &self,
-        running: &Definition,
-        releases: &[Release],
-        known: &[Definition],
-    ) -> Option<ReleaseId> {
-        let kept = |id: ReleaseId| releases.iter().any(|release| release.id == id).then_some(id);
-        // Whoever set the service to a revision of their own knows why.
-        if !self.owner.made(running) {
-            return kept(running.id.clone());
-        }
-        let good = || {
-            let ours = known.iter().filter(|definition| self.owner.made(definition));
-            let ids: Vec<&ReleaseId> = ours.map(|definition| &definition.id).collect();
-            let good = releases.iter().filter(|release| ids.contains(&&release.id));
-            let newest = good.filter(|release| release.accepted.is_some()).max_by_key(|release| release.accepted);
-            newest.map(|release| release.id.clone())
-        };
-        if running.tag(ACCEPTED).is_some() {
-            return good();
-        }
-        self.owner.before(running).and_then(kept).or_else(good)
+        self.known().state(look).await
     }
 
     fn activation(&self) -> Option<Activation> {
@@ -240,7 +167,8 @@ impl DeployTarget for EcsService {
         // The same revision again is no change, so a deployment that failed would stay as it is.
         let again = failed && look.set_to == *release;
         let remembered = look.tag(COUNT).map(str::to_owned);
-        let count = look.is_stopped().then(|| remembered.as_deref().and_then(|n| n.parse().ok()).unwrap_or(1));
+        let count =
+            look.is_stopped().then(|| remembered.as_deref().and_then(|n| n.parse().ok()).unwrap_or(1));
         let activation = Activation { release: release.clone(), before, begun: Instant::now() };
         *self.activation.lock().unwrap_or_else(PoisonError::into_inner) = Some(activation);
         self.calls
@@ -272,7 +200,9 @@ impl DeployTarget for EcsService {
         }
         let (status, _) = self.state(&self.calls.look().await?).await?;
         let superseded = status.superseded(keep);
-        for forgotten in self.definitions(&superseded).await?.iter().filter(|old| self.owner.made(old)) {
+        for forgotten in
+            self.known().definitions(&superseded).await?.iter().filter(|old| self.owner.made(old))
+        {
             self.calls.deregister(&forgotten.id).await?;
         }
         Ok(())
@@ -302,9 +232,11 @@ impl DeployTarget for EcsService {
     async fn stop(&self) -> Result<()> {
         let look = self.calls.look().await?;
         if look.is_daemon() {
-            return Err(Error::invalid("a service with one task on each machine has no count to set to nothing")
-                .with("on", &self.owner.place)
-                .hint("remove the service in Terraform, or give its placement constraints no machine"));
+            return Err(Error::invalid(
+                "a service with one task on each machine has no count to set to nothing",
+            )
+            .with("on", &self.owner.place)
+            .hint("remove the service in Terraform, or give its placement constraints no machine"));
         }
         if !look.is_stopped() {
             self.calls.tag(look.arn(), COUNT, &look.service.desired_count().to_string()).await?;
@@ -321,7 +253,9 @@ impl DeployTarget for EcsService {
                 return Err(Error::new(ErrorKind::TimedOut, "the tasks of the service do not end")
                     .with("on", &self.owner.place)
                     .with("running", running)
-                    .hint("look at them in the console of ECS; a scaling policy may have started them again"));
+                    .hint(
+                        "look at them in the console of ECS; a scaling policy may have started them again",
+                    ));
             }
             tokio::time::sleep(self.habits.poll).await;
         }
