@@ -83,7 +83,7 @@ pub(super) fn stops(tasks: &[Task], release: &ReleaseId, since: Option<Timestamp
             None => stops.push(Stop { tasks: 1, why, last }),
         }
     }
-    stops.sort_by(|a, b| b.last.cmp(&a.last));
+    stops.sort_by_key(|stop| std::cmp::Reverse(stop.last));
     stops
 }
 
