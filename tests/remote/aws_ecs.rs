@@ -241,6 +241,19 @@ async fn an_image_that_nobody_pushed_is_not_rolled_out() {
 }
 
 #[tokio::test]
+async fn a_registry_that_only_this_machine_has_is_refused() {
+    let (fake, scratch) = (EcsFake::start(&fields()), support::Scratch::new("ecs-local-images"));
+    let place = EcsPlace { cluster: "acme".into(), service: "web".into(), container: Some("app".into()) };
+    let images = std::sync::Arc::new(infra_sdk::local::LocalRegistry::new(scratch.join("registry")));
+    let target = EcsService::new(aws_at(&fake.url()), place, "shop-api".parse().unwrap(), images).unwrap();
+    let error = target.prepare(&spec("1"), "ada", false).await.unwrap_err();
+    assert!(
+        error.to_string().contains("no task of ECS can pull") && error.hints()[0].contains("`registry`"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_port_that_the_container_does_not_open_is_named() {
     let fake = EcsFake::start(&fields());
     let target = target(&fake);

@@ -152,6 +152,58 @@ async fn an_expired_token_says_how_to_sign_in() {
     assert!(writes(&fake).is_empty());
 }
 
+#[test]
+fn what_does_not_roll_out_needs_no_region() {
+    let scratch = Scratch::new("ecs-no-region");
+    scratch.write("repo/infra.toml", format!("{PROJECT}{DEPLOY}"));
+    let run = |task: &str| {
+        Run::new(env!("CARGO_BIN_EXE_product"), &scratch.join("repo"))
+            .env("INFRA_HOME", scratch.join("home"))
+            .args([task])
+            .finish()
+    };
+    drop(run("infra:ledger:show").expect(0));
+    run("infra:deploy:status").expect(4).says(&[
+        "target = \"ecs\" cannot be used",
+        "no region of AWS is chosen",
+        "AWS_REGION",
+    ]);
+}
+
+/// References of an environment whose parameters are files: no task can read those.
+#[tokio::test]
+async fn references_that_a_task_cannot_read_become_plain_and_secret_ones_are_listed() {
+    #[derive(serde::Serialize)]
+    struct Network {
+        vpc_id: &'static str,
+        zones: [&'static str; 2],
+        password: infra_sdk::SecretValue,
+    }
+    let scratch = Scratch::new("ecs-references");
+    let settings = format!("{PROJECT}[env.staging]\n{DEPLOY}[refs]\nnetwork = \"/infrastructure/network\"\n");
+    let vars = [("INFRA_HOME", scratch.path().to_str().unwrap()), ("AWS_REGION", "eu-central-1")];
+    let config = Config::of_text(&settings, scratch.path(), "staging").unwrap();
+    let infra = Infra::open(&Env::of(vars, scratch.path()), config, Host::silent()).unwrap();
+    let error = infra.with_surroundings(spec("1")).await.unwrap_err();
+    assert_eq!(error.kind(), infra_sdk::ErrorKind::NotFound, "a reference that leads nowhere: {error:?}");
+
+    let path = "/infrastructure/network".parse().unwrap();
+    let password = infra_sdk::SecretValue::new("canary-network");
+    let network = Network { vpc_id: "vpc-1", zones: ["a", "b"], password };
+    infra_sdk::refs::publish(&*infra.ports().params, &path, &network).await.unwrap();
+    let error = infra.with_surroundings(spec("1")).await.unwrap_err().to_string();
+    assert!(
+        error.contains("in no store that it reads: NETWORK_PASSWORD (/infrastructure/network/password)"),
+        "{error}"
+    );
+    assert!(!error.contains("canary"));
+
+    let given = spec("1").env("NETWORK_PASSWORD", "given by the task itself");
+    let given = infra.with_surroundings(given).await.unwrap();
+    assert_eq!((given.env["NETWORK_VPC_ID"].as_str(), given.env["NETWORK_ZONES"].as_str()), ("vpc-1", "a,b"));
+    assert!(given.from.is_empty() && given.env["NETWORK_PASSWORD"].starts_with("given"));
+}
+
 /// The same guards where secrets are written, against the emulator: it says what reached it.
 #[test]
 fn no_secret_is_written_to_another_account_or_region() {

@@ -23,8 +23,8 @@ impl ImageRegistry for Pullable {
         "registry.example"
     }
 
-    async fn pull_reference(&self, image: &ImageName, digest: &Digest) -> Result<String> {
-        Ok(format!("registry.example/acme/{image}@{digest}"))
+    fn address(&self, image: &ImageName) -> String {
+        format!("registry.example/acme/{image}")
     }
 
     async fn has_blob(&self, _: &ImageName, _: &Digest) -> Result<bool> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::file::failed;
 use crate::names::{ImageName, Tag};
 
@@ -35,17 +35,9 @@ pub trait ImageRegistry: Send + Sync {
     /// How messages call this registry.
     fn name(&self) -> &str;
 
-    /// What a machine that pulls the image elsewhere calls it: `host/prefix/name@sha256:…`.
-    ///
-    /// # Errors
-    /// `Invalid` where nothing but this program can pull, which is what is said unless a registry says otherwise; `Denied`
-    /// or `Unavailable`.
-    async fn pull_reference(&self, image: &ImageName, digest: &Digest) -> Result<String> {
-        Err(Error::invalid("no other machine can pull from this registry")
-            .with("registry", self.name())
-            .with("image", format!("{image}@{digest}"))
-            .hint("name a registry that it can reach, as `registry` of the environment in infra.toml"))
-    }
+    /// Where an image stands, as container engines write it, such as `registry.example.com/acme/shop-api/app`; behind an
+    /// `@` with a digest, or a `:` with a tag, it can be pulled by them.
+    fn address(&self, image: &ImageName) -> String;
 
     /// Whether a blob is there.
     ///

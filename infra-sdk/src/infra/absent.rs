@@ -1,4 +1,4 @@
-//! What stands behind a port whose provider is not compiled in or cannot be reached with these settings: every call says so.
+//! What stands behind a port whose provider is not compiled in: every call names the feature that is missing.
 //!
 //! An environment is opened before it is known what will be asked of it: secrets of an environment can be synced, also
 //! where nothing here can keep its images.
@@ -23,27 +23,26 @@ pub(super) struct Absent {
     wanted: String,
     feature: &'static str,
     environment: EnvName,
-    /// Why it cannot be used although it is compiled in.
-    refused: Option<(ErrorKind, Vec<String>)>,
+    /// What stands in its way instead of a feature: kind, what failed, what to do.
+    instead: Option<(ErrorKind, String, Vec<String>)>,
 }
 
 impl Absent {
     pub(super) fn new(wanted: impl Into<String>, feature: &'static str, environment: &EnvName) -> Self {
-        Absent { wanted: wanted.into(), feature, environment: environment.clone(), refused: None }
+        Absent { wanted: wanted.into(), feature, environment: environment.clone(), instead: None }
     }
 
-    /// A provider whose settings do not do: what does not need it goes on without it.
-    pub(super) fn refused(error: &Error, environment: &EnvName) -> Self {
-        Absent {
-            refused: Some((error.kind(), error.hints().to_vec())),
-            ..Absent::new(error.to_string(), "", environment)
-        }
+    /// For one that is compiled in and cannot be reached as the environment is: that is told when it is used.
+    pub(super) fn unreachable(wanted: impl Into<String>, error: &Error, environment: &EnvName) -> Self {
+        let instead = (error.kind(), error.to_string(), error.hints().to_vec());
+        Absent { instead: Some(instead), ..Absent::new(wanted, "", environment) }
     }
 
     pub(super) fn error(&self) -> Error {
-        if let Some((kind, hints)) = &self.refused {
-            let error = Error::new(*kind, self.wanted.clone()).with("environment", &self.environment);
-            return hints.iter().fold(error, |error, hint| error.hint(hint.clone()));
+        if let Some((kind, what, hints)) = &self.instead {
+            let error = Error::new(*kind, format!("{} cannot be used", self.wanted)).because(what.clone());
+            let error = error.with("environment", &self.environment);
+            return hints.iter().fold(error, |error, hint| error.hint(hint));
         }
         Error::new(ErrorKind::NotBuilt, format!("{} is not compiled in", self.wanted))
             .with("environment", &self.environment)
@@ -160,8 +159,8 @@ impl ImageRegistry for Absent {
         &self.wanted
     }
 
-    async fn pull_reference(&self, _: &ImageName, _: &Digest) -> Result<String> {
-        Err(self.error())
+    fn address(&self, image: &ImageName) -> String {
+        image.to_string()
     }
 
     async fn has_blob(&self, _: &ImageName, _: &Digest) -> Result<bool> {

@@ -27,9 +27,12 @@ impl Infra {
     /// learnt about their values but which write is there now; references that are secret are read with all others.
     ///
     /// # Errors
-    /// `NotFound` listing every secret that is missing, or that the target cannot read from where it is; what the stores
+    /// As [`check_references`](Infra::check_references); `NotFound` listing every secret that is missing, or that the target cannot read from where it is; what the stores
     /// fail with.
     pub async fn with_surroundings(&self, spec: ReleaseSpec) -> Result<ReleaseSpec> {
+        if !self.settings().refs.is_empty() {
+            self.check_references().await?;
+        }
         match self.ports().deploy.habits().takes {
             Takes::Values => self.with_values(spec).await,
             Takes::Places => self.with_places(spec).await,
@@ -148,5 +151,33 @@ impl OutOfReach {
                 .hint("write them to their store with `infra:secrets:sync` in this environment");
         }
         Err(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretValue;
+
+    #[test]
+    fn what_no_store_holds_as_it_is_is_not_read_from_there() {
+        let list = |items: &[&str]| ParameterValue::List(items.iter().map(ToString::to_string).collect());
+        let plain = |text: &str| ParameterValue::Plain(text.into());
+        let secret = |text: &str| ParameterValue::Secret(SecretValue::new(text));
+        for good in [plain("a,b"), list(&["a"]), list(&["a", "b c"]), secret("x")] {
+            assert!(stands_as_it_is(&good), "{good:?}");
+        }
+        for other in [plain(""), list(&[]), list(&["a,b"]), list(&["", "a"]), secret("")] {
+            assert!(!stands_as_it_is(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn all_that_is_out_of_reach_is_told_at_once() {
+        OutOfReach::default().require().unwrap();
+        let both = OutOfReach { no_store: vec!["A".into(), "B".into()], not_synced: vec!["C".into()] };
+        let error = both.require().unwrap_err();
+        assert!(error.to_string().contains("3 secrets") && error.to_string().contains("A, B"), "{error}");
+        assert_eq!(error.hints().len(), 2);
     }
 }

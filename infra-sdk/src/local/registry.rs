@@ -78,6 +78,11 @@ impl ImageRegistry for LocalRegistry {
         &self.name
     }
 
+    /// The layout folder, which other tools read under this path.
+    fn address(&self, image: &ImageName) -> String {
+        self.layout(image).folder().display().to_string()
+    }
+
     async fn has_blob(&self, image: &ImageName, digest: &Digest) -> Result<bool> {
         Ok(self.layout(image).has_blob(digest))
     }

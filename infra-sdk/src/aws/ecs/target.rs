@@ -106,6 +106,20 @@ impl EcsService {
         })
     }
 
+    /// What a task calls the image: `host/prefix/name@sha256:…`.
+    fn pulled_as(&self, spec: &ReleaseSpec) -> Result<String> {
+        let address = self.images.address(&spec.image);
+        let host = address.split('/').next().unwrap_or_default();
+        let is_host = host.contains(['.', ':']) && !host.contains(['\\', ' ']) && !host.starts_with('.');
+        if !is_host {
+            return Err(Error::invalid("no task of ECS can pull from this registry")
+                .with("registry", self.images.name())
+                .with("image", address)
+                .hint("name a registry that it can reach, as `registry` of the environment in infra.toml"));
+        }
+        Ok(format!("{address}@{}", spec.digest))
+    }
+
     fn known(&self) -> Known<'_> {
         Known { calls: &self.calls, owner: &self.owner }
     }
@@ -140,15 +154,17 @@ impl DeployTarget for EcsService {
         }
         let look = self.calls.look().await?;
         let (status, running) = self.state(&look).await?;
-        let image = self.images.pull_reference(&spec.image, &spec.digest).await?;
-        let fields = running.revised(spec, &image, self.owner.place.container.as_deref())?;
-        if !fresh && self.owner.made(&running) && running.is(&fields) {
-            return self.owner.release(&running);
-        }
-        if self.images.get_manifest(&spec.image, &spec.digest.clone().into()).await?.is_none() {
+        // Asked first: a registry may learn its own address by it.
+        let stored = self.images.get_manifest(&spec.image, &spec.digest.clone().into()).await?;
+        let image = self.pulled_as(spec)?;
+        if stored.is_none() {
             return Err(Error::not_found("the image is not in the registry")
                 .with("image", &image)
                 .hint("push it first: `infra.push(&image)` in a task, or `infra:image:push`"));
+        }
+        let fields = running.revised(spec, &image, self.owner.place.container.as_deref())?;
+        if !fresh && self.owner.made(&running) && running.is(&fields) {
+            return self.owner.release(&running);
         }
         let tags = self.owner.tags(&running, spec, by, status.current.as_ref());
         let made = self.calls.register(fields, &tags).await?;

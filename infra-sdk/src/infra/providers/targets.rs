@@ -10,6 +10,8 @@ use crate::infra::absent::Absent;
 use crate::infra::providers::ports::Choice;
 use crate::local::LocalDeploy;
 
+const ECS: &str = "deploy target = \"ecs\"";
+
 /// Where releases of an environment run.
 pub(super) fn open(choice: &Choice<'_>, images: &Arc<dyn ImageRegistry>) -> Result<Arc<dyn DeployTarget>> {
     let Choice { env, config, home, .. } = choice;
@@ -18,7 +20,7 @@ pub(super) fn open(choice: &Choice<'_>, images: &Arc<dyn ImageRegistry>) -> Resu
         Target::Local => Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env)),
         // What does not roll out goes on without it.
         Target::Ecs => ecs(choice, images)
-            .unwrap_or_else(|error| Arc::new(Absent::refused(&error, config.environment()))),
+            .unwrap_or_else(|error| Arc::new(Absent::unreachable(ECS, &error, config.environment()))),
         Target::Worker => absent("deploy target = \"worker\"", "cloudflare"),
     })
 }
@@ -40,5 +42,5 @@ fn ecs(choice: &Choice<'_>, images: &Arc<dyn ImageRegistry>) -> Result<Arc<dyn D
 
 #[cfg(not(feature = "aws-ecs"))]
 fn ecs(choice: &Choice<'_>, _: &Arc<dyn ImageRegistry>) -> Result<Arc<dyn DeployTarget>> {
-    Ok(Arc::new(Absent::new("deploy target = \"ecs\"", "aws-ecs", choice.config.environment())))
+    Ok(Arc::new(Absent::new(ECS, "aws-ecs", choice.config.environment())))
 }
