@@ -38,7 +38,7 @@ async fn work(args: Vec<String>) -> Result<String> {
     let dir = Path::new(dir);
     let registry = Arc::new(LocalRegistry::new(dir.join("images")));
     let target = LocalDeploy::new(dir.join("deploy/shop-api"), registry.clone(), &Env::of_process()?);
-    let mut options = RolloutOptions::new(&Deploy::default(), "deployer");
+    let mut options = RolloutOptions::new(&target, &Deploy::default(), "deployer");
     let tell = |step| println!("{step}");
     match verb.as_str() {
         "build" => {

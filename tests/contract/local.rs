@@ -10,10 +10,10 @@ use infra_sdk::local::{
     LocalState,
 };
 use infra_sdk::names::ImageName;
-use infra_sdk::{Env, ReleaseSpec};
+use infra_sdk::{Env, ReleaseSpec, SecretValue};
 use support::Scratch;
 
-use crate::{deploy, events, images, ledger, refs, secrets, state, types};
+use crate::{deploy, deploy_process, events, images, ledger, refs, secrets, state, types};
 
 #[tokio::test]
 async fn secrets_hold() {
@@ -96,6 +96,12 @@ fn deploys_hold() {
             let target = LocalDeploy::new(folder, registry.clone(), &env);
             Box::new(target.supervisor(env!("CARGO_BIN_EXE_deployer")))
         };
-        deploy::holds(&fresh, &deploy::Specs { good, broken }).await;
+        let secret: fn(&mut ReleaseSpec, &str) = |spec, name| {
+            let value = SecretValue::new("canary-another");
+            spec.secrets.insert(name.parse().expect("a name"), value);
+        };
+        let specs = deploy::Specs { good, broken, secret };
+        deploy::holds(&fresh, &specs).await;
+        deploy_process::holds(&fresh, &specs).await;
     });
 }

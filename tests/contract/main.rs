@@ -1,6 +1,7 @@
 //! Every port's contract, held against every implementation of it.
 
 mod deploy;
+mod deploy_process;
 mod events;
 mod images;
 mod ledger;

@@ -11,4 +11,5 @@ mod reproducible;
 mod roll_back;
 mod terraform;
 mod tools;
+mod way_back;
 mod world;

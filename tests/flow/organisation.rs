@@ -91,7 +91,7 @@ fn releases_are_shown_rolled_back_and_stopped() {
     assert_eq!((&back["outcome"], &back["release"]["id"]), (&json!("rolled_back"), &json!(first)));
     assert_eq!(world.get("/env?VARIANT"), "one");
     let second = releases[0]["id"].as_str().expect("an id");
-    world.shop(&["infra:deploy:rollback", "--to", second], 0);
+    world.shop(&["infra:deploy:rollback", second], 0);
     assert_eq!(world.get("/env?VARIANT"), "two");
     world.shop(&["infra:deploy:rollback", "--to", "nothing"], 5).says(&["not kept", "next:"]);
 

@@ -1,5 +1,7 @@
 //! Stores behind a network, each against its real counterpart on the loopback interface.
 
+#[path = "../contract/deploy.rs"]
+mod deploy;
 mod dotenv_readers;
 #[path = "../contract/images.rs"]
 mod images;
@@ -15,6 +17,11 @@ mod state_locks;
 mod aws;
 mod aws_ecr;
 mod aws_ecr_refusals;
+mod aws_ecs;
+mod aws_ecs_failures;
+mod aws_ecs_moto;
+mod aws_ecs_tasks;
+mod aws_identity;
 mod aws_refusals;
 mod aws_state;
 mod aws_state_refusals;

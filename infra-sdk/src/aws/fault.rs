@@ -143,6 +143,8 @@ impl From<Fault> for Error {
                 .because(story)
                 .hint("check the region, the profile and AWS_ENDPOINT_URL"),
         };
+        // Whatever went wrong, it is said what was asked.
+        let error = if error.to_string().contains(action) { error } else { error.with("operation", action) };
         match request_id {
             Some(id) => error.with("request", one_line(&id)),
             None => error,

@@ -40,6 +40,7 @@ const DOWN: &[&str] = &[
     "ServiceUnavailableException",
     "RequestTimeout",
     "RequestTimeoutException",
+    // ECS
     "ServerException",
 ];
 
@@ -180,6 +181,7 @@ pub(super) fn refused(
             ErrorKind::Conflict,
             "tags cannot be moved here: choose a new tag, or name the image by digest",
         ),
+        _ if action.starts_with("ecs:") => ecs(action, code, message, status, after),
         _ if status == 429 || status >= 500 => no_proper_answer(action, status, after),
         // Nothing that ECR is sent is secret.
         _ if action.starts_with("ecr:") => {
@@ -214,6 +216,40 @@ pub(super) fn unavailable(what: impl Into<String>) -> Error {
 
 fn throttled(after: Option<Duration>) -> Error {
     unavailable("AWS asks for fewer requests").throttled(after).hint("wait a little, and try again")
+}
+
+/// Codes of ECS: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/CommonErrors.html>. Its messages may be shown,
+/// for no secret is ever sent to it.
+fn ecs(action: &str, code: &str, message: &str, status: u16, after: Option<Duration>) -> Error {
+    let refuse =
+        |kind, hint: &str| saying(Error::new(kind, format!("AWS refused {action}")).hint(hint), message);
+    match code {
+        // All it says of a revision that never was.
+        "ClientException" if action == "ecs:DescribeTaskDefinition" => {
+            refuse(ErrorKind::NotFound, "take a release from `infra:deploy:history`")
+        }
+        "ClusterNotFoundException" => refuse(
+            ErrorKind::NotFound,
+            "name the cluster that Terraform makes, as `cluster` under `[deploy]`",
+        ),
+        "ServiceNotFoundException" => refuse(
+            ErrorKind::NotFound,
+            "name the service that Terraform makes, as `service` under `[deploy]`",
+        ),
+        "ServiceNotActiveException" => {
+            refuse(ErrorKind::Conflict, "the service is being deleted: apply the Terraform that makes it")
+        }
+        "ConflictException" | "UpdateInProgressException" => refuse(
+            ErrorKind::Conflict,
+            "somebody else changes the service: wait for the end of it, and try again",
+        )
+        .retryable(),
+        _ if status == 429 || status >= 500 => no_proper_answer(action, status, after),
+        _ => refuse(
+            ErrorKind::Failed,
+            "correct what AWS names, in infra.toml or in the Terraform of the service",
+        ),
+    }
 }
 
 /// `Denied`, with the permission that AWS says is missing, or else the one the request needs.

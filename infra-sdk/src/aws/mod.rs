@@ -1,4 +1,5 @@
-//! Amazon Web Services: secrets in Systems Manager's Parameter Store and in Secrets Manager, images in ECR.
+//! Amazon Web Services: references and secrets in Systems Manager, secrets in Secrets Manager, images in ECR, Terraform
+//! state in S3, releases on ECS.
 //!
 //! Nothing here has been held against an account: the tests run against an emulator and against scripted answers, and
 //! what those cannot show comes from AWS's documentation.
@@ -6,6 +7,8 @@
 mod connect;
 #[cfg(feature = "aws-ecr")]
 mod ecr;
+#[cfg(feature = "aws-ecs")]
+mod ecs;
 mod endpoint;
 mod fault;
 mod identity;
@@ -30,6 +33,8 @@ mod ssm_limits;
 pub use connect::Aws;
 #[cfg(feature = "aws-ecr")]
 pub use ecr::{Ecr, EcrRegistry};
+#[cfg(feature = "aws-ecs")]
+pub use ecs::{EcsPlace, EcsService};
 pub use identity::Identity;
 #[cfg(feature = "aws-s3")]
 pub use s3::{Bucket, S3Ledger, S3Locks, S3State};

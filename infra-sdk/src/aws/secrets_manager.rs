@@ -110,6 +110,18 @@ impl SecretsManagerSecrets {
         }
     }
 
+    /// The ARN of each secret that is there, and which version of it is current; no value is read.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable` or `TimedOut`.
+    pub async fn arns(&self) -> Result<BTreeMap<SecretName, (String, Option<String>)>> {
+        let named = |(name, mut entry): (SecretName, SecretListEntry)| {
+            let arn = entry.arn.take()?;
+            Some((name, (arn, current_version(entry))))
+        };
+        Ok(self.all(false).await?.into_iter().filter_map(named).collect())
+    }
+
     /// The values of at most [`limits::READ`] secrets; those that are gone by now are left out.
     async fn read(&self, names: &[SecretName]) -> Result<BTreeMap<SecretName, SecretValue>> {
         let call = Call { action: "secretsmanager:BatchGetSecretValue", on: &self.place().prefix };
@@ -182,9 +194,8 @@ impl SecretStore for SecretsManagerSecrets {
         }));
         all.retain(|(_, entry)| entry.deleted_date.is_none());
         let shown = |(name, entry): (SecretName, SecretListEntry)| {
-            let mut versions = entry.secret_versions_to_stages.into_iter().flatten();
-            let current = versions.find(|(_, stages)| stages.iter().any(|stage| stage == CURRENT));
-            place::stored(name, current.map(|(id, _)| Stamp::new(id)), entry.last_changed_date)
+            let changed = entry.last_changed_date;
+            place::stored(name, current_version(entry).map(Stamp::new), changed)
         };
         Ok(Listing::Now { secrets: place::sorted(all.into_iter().map(shown).collect()), mark: None })
     }
@@ -240,6 +251,11 @@ impl SecretSource for SecretsManagerSecrets {
         }
         Ok(values)
     }
+}
+
+fn current_version(entry: SecretListEntry) -> Option<String> {
+    let mut versions = entry.secret_versions_to_stages.into_iter().flatten();
+    versions.find(|(_, stages)| stages.iter().any(|stage| stage == CURRENT)).map(|(id, _)| id)
 }
 
 fn text(name: &SecretName, value: Option<String>) -> Result<SecretValue> {

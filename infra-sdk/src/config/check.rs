@@ -144,7 +144,7 @@ impl Check<'_> {
         if !health.is_empty() && (!health.starts_with('/') || health.contains(odd)) {
             self.refuse(&["deploy", "health"], "must be the path of a URL that starts with `/`, or empty");
         }
-        if settings.deploy.wait.0.is_zero() {
+        if settings.deploy.wait.is_some_and(|wait| wait.0.is_zero()) {
             self.refuse(&["deploy", "wait"], "must be longer than nothing");
         }
         if settings.deploy.keep == 0 {

@@ -1,7 +1,5 @@
 //! What `infra.toml` may say about rolling out.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::config::values::Span;
@@ -31,9 +29,10 @@ pub struct Deploy {
     /// For `ecs`: the container of the task that gets the image; default: the only one, or the project's name.
     #[serde(default)]
     pub container: Option<String>,
-    /// How long a new release may take to become healthy.
-    #[serde(default = "health_wait")]
-    pub wait: Span,
+    /// How long a new release may take to become healthy; default: what the target needs, 30 seconds on this machine and
+    /// 15 minutes on ECS.
+    #[serde(default)]
+    pub wait: Option<Span>,
     /// How many past releases are kept to roll back to.
     #[serde(default = "keep_releases")]
     pub keep: u16,
@@ -49,7 +48,7 @@ impl Default for Deploy {
             service: None,
             container: None,
             health: health_path(),
-            wait: health_wait(),
+            wait: None,
             keep: keep_releases(),
         }
     }
@@ -57,10 +56,6 @@ impl Default for Deploy {
 
 fn health_path() -> String {
     "/healthz".into()
-}
-
-fn health_wait() -> Span {
-    Span(Duration::from_secs(30))
 }
 
 fn keep_releases() -> u16 {

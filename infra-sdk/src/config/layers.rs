@@ -14,7 +14,6 @@ provider = "local"
 [deploy]
 target = "local"
 health = "/healthz"
-wait = "30s"
 keep = 5
 [ecr]
 keep = 100

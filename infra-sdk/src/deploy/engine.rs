@@ -30,8 +30,15 @@ impl Engine<'_> {
         outcome: Outcome,
     ) -> Result<RolloutReport> {
         (self.progress)(Progress::Activating { release: release.clone() });
+        let activated = match self.unless_cancelled(self.target.activate(&release.id)).await {
+            Err(error) if error.kind() != ErrorKind::Cancelled => match self.untouched(before).await {
+                Some(good) => return Err(error.with("serving", good)),
+                None => Err(error),
+            },
+            activated => activated,
+        };
         let started = async {
-            self.target.activate(&release.id).await?;
+            activated?;
             self.healthy(&release).await?;
             self.target.accept(&release.id, self.options.keep).await
         };
@@ -53,7 +60,12 @@ impl Engine<'_> {
         let begun = Instant::now();
         let mut told = String::new();
         loop {
-            let why = match self.target.observe(&release.id).await? {
+            let seen = match self.target.observe(&release.id).await {
+                // A service that is asked too often, or away for a moment, says nothing about the release.
+                Err(error) if error.is_retryable() => Observation::Starting { why: error.to_string() },
+                seen => seen?,
+            };
+            let why = match seen {
                 Observation::Healthy => {
                     (self.progress)(Progress::Healthy { release: release.clone(), after: begun.elapsed() });
                     return Ok(());
@@ -79,6 +91,15 @@ impl Engine<'_> {
             }
             tokio::time::sleep(self.options.poll).await;
         }
+    }
+
+    /// What served before and serves still, after the next one could not be started: then there is nothing to go back to.
+    async fn untouched<'b>(&self, before: &'b Status) -> Option<&'b Release> {
+        let active = before.active.as_ref().filter(|active| before.current.as_ref() == Some(*active))?;
+        let now = self.target.status().await.ok()?;
+        let healthy = now.active.as_ref() == Some(active)
+            && self.target.observe(active).await.ok()? == Observation::Healthy;
+        before.release(active).filter(|_| healthy)
     }
 
     /// Adds the last lines a release printed.

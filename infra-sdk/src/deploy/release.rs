@@ -23,8 +23,8 @@ pub struct Release {
     pub project: RepoName,
     /// The image's name.
     pub image: ImageName,
-    /// The image's exact content.
-    pub digest: Digest,
+    /// The image's exact content; `None` for a release that was not rolled out here and names its image by a tag.
+    pub digest: Option<Digest>,
     /// What people call it, such as `1.4.0` or a commit.
     pub version: String,
     /// Who made it.
@@ -127,6 +127,8 @@ pub struct ReleaseSpec {
     pub env: BTreeMap<String, String>,
     /// Secret environment variables.
     pub secrets: BTreeMap<SecretName, SecretValue>,
+    /// Environment variables that the target reads itself when it starts the release, for targets that take places.
+    pub from: BTreeMap<String, ValueFrom>,
     /// The port to listen on; `None`: the target chooses one and keeps it.
     pub port: Option<u16>,
     /// The path that answers 2xx when it is healthy; empty: it is healthy when it keeps running.
@@ -143,6 +145,7 @@ impl ReleaseSpec {
             version: version.into(),
             env: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            from: BTreeMap::new(),
             port: None,
             health: Deploy::default().health,
         }
@@ -168,12 +171,15 @@ impl ReleaseSpec {
     /// # Errors
     /// `Invalid`, naming the variable or setting.
     pub fn check(&self) -> Result<()> {
-        for (name, value) in &self.env {
+        let places = self.from.iter().map(|(name, from)| (name, &from.place));
+        for (name, value) in self.env.iter().chain(places) {
             if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
                 return Err(Error::invalid(format!("{} cannot be an environment variable", quoted(name)))
                     .hint("use letters, digits and `_` in the name, and no NUL byte in the value"));
             }
-            if self.secrets.contains_key(name.as_str()) {
+            if self.secrets.contains_key(name.as_str())
+                || (self.env.contains_key(name) && self.from.contains_key(name))
+            {
                 return Err(Error::invalid(format!("{name} is both a plain variable and a secret"))
                     .hint("rename one of the two"));
             }
@@ -185,7 +191,8 @@ impl ReleaseSpec {
             }
         }
         for name in ["PORT", "RELEASE"] {
-            if self.env.contains_key(name) || self.secrets.contains_key(name) {
+            if self.env.contains_key(name) || self.secrets.contains_key(name) || self.from.contains_key(name)
+            {
                 return Err(Error::invalid(format!("{name} is set by the rollout itself"))
                     .hint("set the port with `port` under `[deploy]`, and rename your own variable"));
             }
@@ -202,6 +209,35 @@ impl ReleaseSpec {
             ));
         }
         Ok(())
+    }
+}
+
+/// A place that a target reads a variable from when it starts a release.
+///
+/// ```
+/// use infra_sdk::deploy::ValueFrom;
+/// let place = ValueFrom::new("/shop-api/staging/DATABASE_URL").at("3");
+/// assert_eq!(place.place, "/shop-api/staging/DATABASE_URL");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ValueFrom {
+    /// As the target writes it: a parameter's name, or an ARN.
+    pub place: String,
+    /// Which write of the value is there now, where that is known. A later one makes the release another one, so that a
+    /// rotated secret reaches what runs.
+    pub version: Option<String>,
+}
+
+impl ValueFrom {
+    /// A place, of whose value nothing is known.
+    pub fn new(place: impl Into<String>) -> Self {
+        ValueFrom { place: place.into(), version: None }
+    }
+
+    /// The same with the version of the value that is there.
+    #[must_use]
+    pub fn at(self, version: impl Into<String>) -> Self {
+        ValueFrom { version: Some(version.into()), ..self }
     }
 }
 

@@ -155,7 +155,7 @@ mod tests {
             id: id.parse().unwrap(),
             project: "shop-api".parse().unwrap(),
             image: "shop-api/app".parse().unwrap(),
-            digest: Digest::of(b""),
+            digest: Some(Digest::of(b"")),
             version: version.into(),
             by: "kim".into(),
             created: Timestamp::now(),

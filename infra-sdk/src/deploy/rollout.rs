@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::deploy::engine::Engine;
+use crate::deploy::habits::Habits;
 use crate::deploy::progress::Progress;
 use crate::deploy::release::{ReleaseId, ReleaseSpec};
 use crate::deploy::report::{History, Outcome, RolloutReport, StatusReport};
@@ -13,9 +14,9 @@ use crate::error::{Error, Result};
 /// How a rollout waits, and who asks for it.
 #[derive(Clone, Debug)]
 pub struct RolloutOptions {
-    /// How long a release may take to become healthy.
+    /// How long a release may take to become healthy; at first what `[deploy]` says, or else the target.
     pub wait: Duration,
-    /// The time between two looks; 0.1 s at first, right for a target on this machine.
+    /// The time between two looks; at first what the target says.
     pub poll: Duration,
     /// How many past releases are kept to roll back to.
     pub keep: u16,
@@ -28,11 +29,12 @@ pub struct RolloutOptions {
 }
 
 impl RolloutOptions {
-    /// What `[deploy]` says, for a rollout asked for by `by`.
-    pub fn new(deploy: &crate::config::Deploy, by: impl Into<String>) -> Self {
+    /// What `[deploy]` says, and the target's habits, for a rollout asked for by `by`.
+    pub fn new(target: &dyn DeployTarget, deploy: &crate::config::Deploy, by: impl Into<String>) -> Self {
+        let Habits { wait, poll, .. } = target.habits();
         RolloutOptions {
-            wait: deploy.wait.0,
-            poll: Duration::from_millis(100),
+            wait: deploy.wait.map_or(wait, |wait| wait.0),
+            poll,
             keep: deploy.keep,
             force: false,
             by: by.into(),

@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use serde::Serialize;
 
+use crate::deploy::habits::Habits;
 use crate::deploy::release::{Release, ReleaseId, ReleaseSpec};
 use crate::error::Result;
 
@@ -22,9 +23,13 @@ use crate::error::Result;
 /// - `status` and `observe` change nothing.
 /// - A release that was accepted stays until `accept` forgets it; the current one and the
 ///   accepted one before it are never forgotten.
+/// - What runs although it was not rolled out here is a release, too: current, with what is known of it, and never forgotten.
 /// - No secret appears in a `Release`, an `Observation`, a log line or an error.
 #[async_trait]
 pub trait DeployTarget: Send + Sync {
+    /// What this kind of target is like; the same with each call.
+    fn habits(&self) -> Habits;
+
     /// Takes the right to change what runs, and puts in order what a killed rollout left behind.
     /// `by` says who asks.
     ///
@@ -32,7 +37,7 @@ pub trait DeployTarget: Send + Sync {
     /// `Locked`, naming the holder, when somebody else has it; `Denied` or `Unavailable`.
     async fn claim(&self, by: &str) -> Result<Claim>;
 
-    /// Makes a release ready to run. Gives back the current release when it has exactly
+    /// Makes a release ready to run. Gives back the release that runs, or ran last, when it has exactly
     /// this image and these settings, secrets included, unless `fresh` asks for a new one.
     ///
     /// # Errors
@@ -65,7 +70,8 @@ pub trait DeployTarget: Send + Sync {
     async fn status(&self) -> Result<Status>;
 
     /// The last `lines` lines that a release printed, masked, oldest first; without a release: those of the
-    /// one that runs, or ran last. Empty when nothing was printed.
+    /// one that runs, or ran last. Empty when nothing was printed. A target whose lines are kept elsewhere says where, and
+    /// what it knows itself of how the release ended.
     ///
     /// # Errors
     /// `NotFound` for a release that is not kept; `Io` or `Unavailable`.
@@ -138,6 +144,27 @@ pub struct Status {
 }
 
 impl Status {
+    /// What may be forgotten: good releases beyond `keep` past ones, and all failed ones but the newest, whose log
+    /// somebody may still want to read. Never the current one, the active one or the good one before.
+    pub fn superseded(&self, keep: u16) -> Vec<ReleaseId> {
+        let before = self.before_current().map(|release| &release.id);
+        let (mut good, mut failed) = (0, 0);
+        let mut forgotten = Vec::new();
+        for release in &self.releases {
+            let id = Some(&release.id);
+            if id == self.current.as_ref() || id == self.active.as_ref() {
+                continue;
+            }
+            let (count, limit) =
+                if release.accepted.is_some() { (&mut good, keep) } else { (&mut failed, 1) };
+            *count += 1;
+            if *count > limit && id != before {
+                forgotten.push(release.id.clone());
+            }
+        }
+        forgotten
+    }
+
     /// A kept release by id.
     pub fn release(&self, id: &ReleaseId) -> Option<&Release> {
         self.releases.iter().find(|release| release.id == *id)
@@ -155,5 +182,49 @@ impl Status {
             .iter()
             .filter(|release| release.accepted.is_some() && release.id != current.id)
             .find(|release| (release.created, &release.id) < (current.created, &current.id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::digest::Digest;
+    use crate::time::Timestamp;
+
+    fn status(accepted: &[bool], current: usize) -> Status {
+        let releases: Vec<Release> = accepted
+            .iter()
+            .enumerate()
+            .map(|(age, accepted)| Release {
+                id: format!("r{age}").parse().unwrap(),
+                project: "shop".parse().unwrap(),
+                image: "app".parse().unwrap(),
+                digest: Some(Digest::of(b"")),
+                version: age.to_string(),
+                by: "test".into(),
+                created: Timestamp::from(std::time::UNIX_EPOCH + Duration::from_secs(100 - age as u64)),
+                accepted: accepted.then(Timestamp::now),
+                port: None,
+                health: String::new(),
+            })
+            .collect();
+        let current = Some(releases[current].id.clone());
+        Status { active: current.clone(), current, url: None, releases }
+    }
+
+    fn forgotten(accepted: &[bool], current: usize, keep: u16) -> Vec<String> {
+        status(accepted, current).superseded(keep).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn old_releases_are_forgotten_but_never_the_way_back() {
+        assert_eq!(forgotten(&[true; 5], 0, 2), ["r3", "r4"]);
+        assert_eq!(forgotten(&[true; 4], 0, 0), ["r2", "r3"]);
+        // After a rollback to r2 the way back is r3.
+        assert_eq!(forgotten(&[true; 5], 2, 1), ["r1", "r4"]);
+        // Of failed ones only the newest is kept.
+        assert_eq!(forgotten(&[true, false, false, true], 0, 5), ["r2"]);
     }
 }

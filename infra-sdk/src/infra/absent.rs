@@ -8,7 +8,7 @@ use std::io::Write;
 
 use async_trait::async_trait;
 
-use crate::deploy::{Claim, DeployTarget, Observation, Release, ReleaseId, ReleaseSpec, Status};
+use crate::deploy::{Claim, DeployTarget, Habits, Observation, Release, ReleaseId, ReleaseSpec, Status};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{BlobSource, ImageRegistry, Reference, StoredManifest};
@@ -22,14 +22,27 @@ pub(super) struct Absent {
     wanted: String,
     feature: &'static str,
     environment: EnvName,
+    /// What stands in its way instead of a feature: kind, what failed, what to do.
+    instead: Option<(ErrorKind, String, Vec<String>)>,
 }
 
 impl Absent {
     pub(super) fn new(wanted: impl Into<String>, feature: &'static str, environment: &EnvName) -> Self {
-        Absent { wanted: wanted.into(), feature, environment: environment.clone() }
+        Absent { wanted: wanted.into(), feature, environment: environment.clone(), instead: None }
+    }
+
+    /// For one that is compiled in and cannot be reached as the environment is: that is told when it is used.
+    pub(super) fn unreachable(wanted: impl Into<String>, error: &Error, environment: &EnvName) -> Self {
+        let instead = (error.kind(), error.to_string(), error.hints().to_vec());
+        Absent { instead: Some(instead), ..Absent::new(wanted, "", environment) }
     }
 
     pub(super) fn error(&self) -> Error {
+        if let Some((kind, what, hints)) = &self.instead {
+            let error = Error::new(*kind, format!("{} cannot be used", self.wanted)).because(what.clone());
+            let error = error.with("environment", &self.environment);
+            return hints.iter().fold(error, |error, hint| error.hint(hint));
+        }
         Error::new(ErrorKind::NotBuilt, format!("{} is not compiled in", self.wanted))
             .with("environment", &self.environment)
             .hint(format!(
@@ -75,6 +88,10 @@ impl ParameterStore for Absent {
 
 #[async_trait]
 impl DeployTarget for Absent {
+    fn habits(&self) -> Habits {
+        Habits::default()
+    }
+
     async fn claim(&self, _: &str) -> Result<Claim> {
         Err(self.error())
     }

@@ -2,20 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::deploy::{
-    self, Outcome as RolloutOutcome, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport,
-};
-use crate::error::{ErrorKind, Result, ResultExt};
+use crate::deploy::{self, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport};
+use crate::error::Result;
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
+use crate::infra::rollout_notes::{Trace, back_again, details_of};
 use crate::ledger::{self, Outcome};
-use crate::names::SecretName;
-use crate::refs;
 
 /// How long an interrupted rollout may take beside the wait for health.
 const STOPPING: Duration = Duration::from_secs(30);
@@ -76,30 +72,45 @@ impl Infra {
     /// `Failed` when the release did not become healthy, after going back.
     pub async fn rollout(&self, spec: ReleaseSpec) -> Result<RolloutReport> {
         let spec = self.with_surroundings(spec).await?;
-        let details = vec![("digest", spec.digest.to_string()), ("version", spec.version.clone())];
+        let details = details_of(&spec);
         let told: BTreeMap<_, _> = details.iter().cloned().collect();
         self.under_lock("deploy", async |options| {
             self.tell_others(vocabulary::DEPLOY_START, told).await?;
             let target = &*self.ports().deploy;
-            let went_back = AtomicBool::new(false);
-            let result =
-                deploy::rollout(target, &spec, &options, &|step| self.follow(&step, &went_back)).await;
-            self.note("deploy", spec.image.as_str(), details, went_back.into_inner(), result).await
+            let trace = Trace::default();
+            let result = deploy::rollout(target, &spec, &options, &|step| self.follow(&step, &trace)).await;
+            self.note("deploy", spec.image.as_str(), details, trace, result).await
         })
         .await
     }
 
     /// Makes an earlier release the one that runs: `to`, or the one before the current.
     ///
+    /// One that the target no longer keeps is looked up in the ledger, and made anew from its image, with the settings,
+    /// references and secrets of today.
+    ///
     /// # Errors
-    /// `NotFound` when there is none to go back to; otherwise as [`Infra::rollout`].
+    /// `NotFound` when there is none to go back to, or its image is gone; otherwise as [`Infra::rollout`].
     pub async fn rollback(&self, to: Option<&ReleaseId>) -> Result<RolloutReport> {
         let wanted = to.map_or_else(|| "the one before".to_owned(), ToString::to_string);
         self.under_lock("rollback", async |options| {
             let target = &*self.ports().deploy;
-            let went_back = AtomicBool::new(false);
-            let result = deploy::rollback(target, to, &options, &|step| self.follow(&step, &went_back)).await;
-            self.note("rollback", &wanted, Vec::new(), went_back.into_inner(), result).await
+            let trace = Trace::default();
+            let follow = |step: Progress| self.follow(&step, &trace);
+            let again = match to {
+                Some(id) => self.recorded_release(id).await,
+                None => Ok(None),
+            };
+            let mut details = Vec::new();
+            let result = match again {
+                Ok(Some(spec)) => {
+                    details = details_of(&spec);
+                    deploy::rollout(target, &spec, &options, &follow).await.map(back_again)
+                }
+                Ok(None) => deploy::rollback(target, to, &options, &follow).await,
+                Err(error) => Err(error),
+            };
+            self.note("rollback", &wanted, details, trace, result).await
         })
         .await
     }
@@ -119,25 +130,6 @@ impl Infra {
         .await
     }
 
-    /// The variables a release gets beside its own: references, and every secret this repo needs.
-    async fn with_surroundings(&self, mut spec: ReleaseSpec) -> Result<ReleaseSpec> {
-        let references = refs::variables(&*self.ports().params, &self.settings().refs).await?;
-        for (name, value) in references.plain {
-            spec.env.entry(name).or_insert(value);
-        }
-        let mut secrets = self.needed_secrets().await?;
-        for (name, value) in references.secret {
-            secrets.entry(SecretName::new(name)?).or_insert(value);
-        }
-        for (name, value) in secrets {
-            self.host().learn(&value);
-            if !spec.env.contains_key(name.as_str()) {
-                spec.secrets.entry(name).or_insert(value);
-            }
-        }
-        Ok(spec)
-    }
-
     /// Does `work` while nobody else deploys this project here; losing the lock cancels it.
     async fn under_lock<T>(
         &self,
@@ -145,10 +137,11 @@ impl Infra {
         work: impl AsyncFnOnce(RolloutOptions) -> Result<T>,
     ) -> Result<T> {
         self.before_change().await?;
+        let mut options =
+            RolloutOptions::new(&*self.ports().deploy, &self.settings().deploy, ledger::actor(self.env()));
         // Going back means to stop, to start and to wait for health again.
-        self.host().needs_grace(self.settings().deploy.wait.0 + STOPPING);
+        self.host().needs_grace(options.wait + STOPPING);
         let lock = self.lock("deploy", operation).await?;
-        let mut options = RolloutOptions::new(&self.settings().deploy, ledger::actor(self.env()));
         options.cancel = self.host().cancel.child();
         let (lost, cancel) = (lock.lost().clone(), options.cancel.clone());
         let watch = tokio::spawn(async move {
@@ -161,71 +154,5 @@ impl Infra {
         let value = result?;
         unlocked?;
         Ok(value)
-    }
-
-    /// Writes down how a change of what runs ended, and tells the others.
-    async fn note(
-        &self,
-        action: &str,
-        subject: &str,
-        mut details: Vec<(&'static str, String)>,
-        went_back: bool,
-        result: Result<RolloutReport>,
-    ) -> Result<RolloutReport> {
-        let (outcome, event) = match &result {
-            Ok(_) => (Outcome::Done, vocabulary::DEPLOY_DONE),
-            Err(error) if error.kind() == ErrorKind::Cancelled => {
-                (Outcome::Cancelled, vocabulary::DEPLOY_CANCELLED)
-            }
-            Err(_) if went_back && self.serves_again().await => {
-                (Outcome::RolledBack, vocabulary::DEPLOY_ROLLED_BACK)
-            }
-            Err(_) => (Outcome::Failed, vocabulary::DEPLOY_FAILED),
-        };
-        match &result {
-            Ok(report) => details.push(("release", report.release.id.to_string())),
-            Err(error) => details.push(("why", error.operation().to_owned())),
-        }
-        // What serves unchanged was recorded when it began to serve, unless that run was killed before it could.
-        let recorded = match &result {
-            Ok(report) if report.outcome == RolloutOutcome::Unchanged && self.is_recorded(report).await? => {
-                Ok(())
-            }
-            _ => self.record(action, subject, outcome, &details).await,
-        };
-        let told = self.tell_others(event, details.into_iter().collect::<BTreeMap<_, _>>()).await;
-        // The rollout's own failure is the news; trouble with the records is it only when there is no other.
-        let report = result?;
-        recorded.and(told).context("the release runs, but this could not be noted")?;
-        Ok(report)
-    }
-
-    /// Tells one step, and notes whether it goes back to the last good release: an error before anything was
-    /// touched is no roll back, although an accepted release serves after it, too.
-    fn follow(&self, step: &Progress, went_back: &AtomicBool) {
-        if matches!(step, Progress::GoingBack { .. }) {
-            went_back.store(true, Ordering::Relaxed);
-        }
-        self.host().tell(&step.to_string());
-    }
-
-    /// Whether the ledger says that this release came to serve.
-    async fn is_recorded(&self, report: &RolloutReport) -> Result<bool> {
-        let filter = ledger::Filter {
-            env: Some(self.environment().clone()),
-            project: Some(self.settings().project.name.clone()),
-            action: None,
-        };
-        let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
-        let names = |entry: &ledger::Entry| {
-            entry.details.get("release").is_some_and(|id| id == report.release.id.as_str())
-        };
-        Ok(history.entries.iter().any(|entry| entry.outcome == Outcome::Done && names(entry)))
-    }
-
-    /// Whether an accepted release serves now.
-    async fn serves_again(&self) -> bool {
-        let status = self.ports().deploy.status().await;
-        status.is_ok_and(|status| status.current.is_some() && status.current == status.active)
     }
 }

@@ -35,6 +35,12 @@ impl Infra {
     /// `NotBuilt` naming the feature when its kind is not compiled in; `Denied` or `Invalid` naming the variable when
     /// credentials are missing or the settings can not be used.
     pub fn open_store(&self, label: &Label) -> Result<(std::sync::Arc<dyn SecretStore>, Option<f64>)> {
+        let store = self.store_named(label)?;
+        Ok((providers::open_store(self, label, &store)?, store.writes_per_second))
+    }
+
+    /// What infra.toml says of a store, with this environment's names filled in.
+    pub(super) fn store_named(&self, label: &Label) -> Result<Store> {
         let store = match (self.settings().store.get(label.as_str()), StoreKind::named(label.as_str())) {
             (Some(store), _) => store.clone(),
             (None, Some(kind)) => Store::of_kind(kind),
@@ -54,8 +60,7 @@ impl Infra {
                 .replace("{project}", project.name.as_str())
                 .replace("{env}", self.environment().as_str())
         };
-        let store = store.filled(fill);
-        Ok((providers::open_store(self, label, &store)?, store.writes_per_second))
+        Ok(store.filled(fill))
     }
 
     pub(super) fn secret_needs(&self) -> Needs {
@@ -64,7 +69,7 @@ impl Infra {
 }
 
 /// Where secrets of an environment go that name no store.
-fn own_store(provider: Provider) -> Option<Label> {
+pub(super) fn own_store(provider: Provider) -> Option<Label> {
     let kind = match provider {
         Provider::Local => return None,
         Provider::Aws => StoreKind::Ssm,

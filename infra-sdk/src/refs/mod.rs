@@ -20,4 +20,4 @@ pub use parameter::{Parameter, ParameterValue, ParameterWrite};
 pub use port::ParameterStore;
 pub use publish::{PublishPlan, Published, publish, publish_plan};
 pub use read::read;
-pub use variables::{Variables, variables};
+pub use variables::{Variables, by_variable, variables};

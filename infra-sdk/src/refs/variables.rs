@@ -26,30 +26,44 @@ pub struct Variables {
 /// `Invalid` when two values would get the same name; what the store fails with otherwise.
 pub async fn variables(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>) -> Result<Variables> {
     let mut variables = Variables::default();
-    let mut taken: BTreeMap<String, ParamPath> = BTreeMap::new();
+    for (name, parameter) in by_variable(store, refs).await? {
+        match parameter.value {
+            ParameterValue::Plain(text) => drop(variables.plain.insert(name, text)),
+            ParameterValue::List(items) => drop(variables.plain.insert(name, items.join(","))),
+            ParameterValue::Secret(secret) => drop(variables.secret.insert(name, secret)),
+        }
+    }
+    Ok(variables)
+}
+
+/// The same parameters with their paths and versions, for a service whose variables are read from there when it starts.
+///
+/// # Errors
+/// As [`variables`].
+pub async fn by_variable(
+    store: &dyn ParameterStore,
+    refs: &BTreeMap<Label, ParamPath>,
+) -> Result<BTreeMap<String, Parameter>> {
+    let mut named: BTreeMap<String, Parameter> = BTreeMap::new();
     for (label, path) in refs {
         let mut parameters: Vec<Parameter> =
             store.get(std::slice::from_ref(path)).await?.into_values().collect();
         parameters.extend(store.under(path).await?);
-        for Parameter { path: at, value, .. } in parameters {
-            let name = match at.below(path) {
+        for parameter in parameters {
+            let name = match parameter.path.below(path) {
                 Some(below) => variable(&format!("{label}_{below}")),
                 None => variable(label.as_str()),
             };
-            if let Some(other) = taken.insert(name.clone(), at.clone()) {
+            if let Some(other) = named.get(&name) {
                 return Err(Error::invalid(format!("two references would both be the variable {name}"))
-                    .with("one", other)
-                    .with("other", at)
+                    .with("one", &other.path)
+                    .with("other", &parameter.path)
                     .hint("give one of them another name in `[refs]` of infra.toml"));
             }
-            match value {
-                ParameterValue::Plain(text) => drop(variables.plain.insert(name, text)),
-                ParameterValue::List(items) => drop(variables.plain.insert(name, items.join(","))),
-                ParameterValue::Secret(secret) => drop(variables.secret.insert(name, secret)),
-            }
+            named.insert(name, parameter);
         }
     }
-    Ok(variables)
+    Ok(named)
 }
 
 fn variable(text: &str) -> String {

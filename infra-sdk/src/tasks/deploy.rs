@@ -55,11 +55,15 @@ struct RollbackFlags {
 
 impl TaskArgs for RollbackFlags {
     fn augment(command: Command) -> Command {
-        let to = Arg::new("to").long("to").value_name("RELEASE").value_parser(value_parser!(String));
-        command.arg(to.help("The release to go back to, from infra:deploy:history"))
+        let help = "The release to go back to, from infra:deploy:history or the ledger";
+        let to = Arg::new("release").value_name("RELEASE").value_parser(value_parser!(String)).help(help);
+        // As it was written before there was a plain argument.
+        let long = Arg::new("to").long("to").value_name("RELEASE").value_parser(value_parser!(String));
+        command.arg(to).arg(long.conflicts_with("release").hide(true))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        let to = matches.get_one::<String>("to").map(|text| text.parse()).transpose()?;
+        let to = matches.get_one::<String>("release").or_else(|| matches.get_one::<String>("to"));
+        let to = to.map(|text| text.parse()).transpose()?;
         Ok(RollbackFlags { to })
     }
 }

@@ -27,4 +27,5 @@ pub(super) use images::{
 };
 pub(super) use ports::Providers;
 pub(super) use state::own_locks;
-pub(super) use stores::open as open_store;
+pub(super) use stores::{open as open_store, places};
+pub(super) use targets::reads_parameters;

@@ -1,11 +1,13 @@
 //! The stores that secrets are synced to, each where its feature is compiled in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Store, StoreKind};
+use crate::deploy::ValueFrom;
 use crate::error::{Result, ResultExt};
 use crate::infra::open::Infra;
-use crate::names::Label;
+use crate::names::{Label, SecretName};
 use crate::secrets::SecretStore;
 
 /// Opens the store that `store` describes, which `infra.toml` calls `label`.
@@ -17,6 +19,51 @@ pub(in crate::infra) fn open(infra: &Infra, label: &Label, store: &Store) -> Res
         StoreKind::Worker => worker(infra, store),
     }
     .context(format!("open the store `{label}`"))
+}
+
+/// Where the secrets that are in a store can be read by the tasks of ECS, without their values; `None` for a store that those
+/// cannot read.
+pub(in crate::infra) async fn places(
+    infra: &Infra,
+    label: &Label,
+    store: &Store,
+) -> Result<Option<BTreeMap<SecretName, ValueFrom>>> {
+    match store.kind {
+        StoreKind::Ssm => {
+            let opened = open(infra, label, store)?;
+            let place = |name: &SecretName| ValueFrom::new(opened.key(name));
+            let listed = opened.list().await?.into_iter().map(|stored| {
+                let version = stored.stamp.map(|stamp| stamp.as_str().to_owned());
+                let from = ValueFrom { version, ..place(&stored.name) };
+                (stored.name, from)
+            });
+            Ok(Some(listed.collect()))
+        }
+        StoreKind::SecretsManager => secrets_manager_places(infra, label, store).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// A task names a secret there by its whole ARN, which ends in signs that only a list tells.
+#[cfg(feature = "aws-secrets-manager")]
+async fn secrets_manager_places(
+    infra: &Infra,
+    label: &Label,
+    store: &Store,
+) -> Result<BTreeMap<SecretName, ValueFrom>> {
+    let aws = infra.aws()?;
+    let opened = crate::aws::SecretsManagerSecrets::new(aws, given(&store.prefix), store.kms_key.clone());
+    let listed = opened.context(format!("open the store `{label}`"))?.arns().await?.into_iter();
+    Ok(listed.map(|(name, (arn, version))| (name, ValueFrom { place: arn, version })).collect())
+}
+
+#[cfg(not(feature = "aws-secrets-manager"))]
+async fn secrets_manager_places(
+    infra: &Infra,
+    label: &Label,
+    store: &Store,
+) -> Result<BTreeMap<SecretName, ValueFrom>> {
+    open(infra, label, store).map(|_| BTreeMap::new())
 }
 
 #[cfg(feature = "github")]

@@ -12,7 +12,6 @@ mod launch;
 mod log;
 mod orphans;
 mod port;
-mod prune;
 mod supervise;
 mod supervisor;
 mod target;

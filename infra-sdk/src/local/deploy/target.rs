@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use crate::deploy::{Claim, DeployTarget, Observation, Release, ReleaseId, ReleaseSpec, Status};
+use crate::deploy::{Claim, DeployTarget, Habits, Observation, Release, ReleaseId, ReleaseSpec, Status};
 use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
 use crate::images::{self, ImageRegistry};
 use crate::local::deploy::folder::{Active, Folder, Phase, State};
 use crate::local::deploy::launch::Launch;
-use crate::local::deploy::{health, log, orphans, port, prune, supervise};
+use crate::local::deploy::{health, log, orphans, port, supervise};
 use crate::process::Detached;
 use crate::time::{Timestamp, human};
 
@@ -84,7 +84,7 @@ impl LocalDeploy {
     fn fits(&self, release: &Release, spec: &ReleaseSpec) -> Result<bool> {
         let same = release.project == spec.project
             && release.image == spec.image
-            && release.digest == spec.digest
+            && release.digest.as_ref() == Some(&spec.digest)
             && release.health == spec.health
             && (spec.port.is_none() || spec.port == release.port);
         let launch = Launch::load(&self.folder.release_dir(&release.id))?;
@@ -164,6 +164,10 @@ impl LocalDeploy {
 
 #[async_trait]
 impl DeployTarget for LocalDeploy {
+    fn habits(&self) -> Habits {
+        Habits::default()
+    }
+
     async fn claim(&self, by: &str) -> Result<Claim> {
         let held = self.folder.claim(by)?;
         self.folder.tidy()?;
@@ -172,6 +176,10 @@ impl DeployTarget for LocalDeploy {
 
     async fn prepare(&self, spec: &ReleaseSpec, by: &str, fresh: bool) -> Result<Release> {
         spec.check()?;
+        if let Some(name) = spec.from.keys().next() {
+            return Err(Error::invalid(format!("{name} names a place, and a process here takes values"))
+                .hint("give it in `secrets` or `env` of the release"));
+        }
         self.program()?;
         let state = self.folder.state()?;
         if let Some(current) = state.current.as_ref().filter(|_| !fresh)
@@ -184,7 +192,7 @@ impl DeployTarget for LocalDeploy {
             id: ReleaseId::generate()?,
             project: spec.project.clone(),
             image: spec.image.clone(),
-            digest: spec.digest.clone(),
+            digest: Some(spec.digest.clone()),
             version: spec.version.clone(),
             by: by.to_owned(),
             created: Timestamp::now(),
@@ -253,7 +261,7 @@ impl DeployTarget for LocalDeploy {
         self.folder.set_release(&accepted)?;
         let state = self.folder.state()?;
         self.folder.set_state(&State { current: Some(release.clone()), ..state })?;
-        for id in prune::superseded(&self.status().await?, keep) {
+        for id in self.status().await?.superseded(keep) {
             self.folder.remove_release(&id)?;
         }
         Ok(())

@@ -1,0 +1,16 @@
+//! Releases on ECS: each a revision of the service's task definition.
+
+mod calls;
+mod definition;
+mod known;
+mod look;
+mod observe;
+mod place;
+mod raw;
+mod revise;
+mod revision;
+mod stopped;
+mod target;
+
+pub use place::EcsPlace;
+pub use target::EcsService;

@@ -1,0 +1,122 @@
+//! How a rollout is told while it goes on, and what the ledger and the others learn of its end.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::deploy::{Outcome as RolloutOutcome, Progress, Release, ReleaseId, ReleaseSpec, RolloutReport};
+use crate::error::{ErrorKind, Result, ResultExt};
+use crate::events::vocabulary;
+use crate::infra::open::Infra;
+use crate::ledger::{self, Outcome};
+
+/// What is to be remembered of a rollout under way.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    started: Mutex<Option<ReleaseId>>,
+    went_back: AtomicBool,
+}
+
+/// What the ledger needs to know of a release, so that it can be made again when no target keeps it any more.
+pub(super) fn details_of(spec: &ReleaseSpec) -> Vec<(&'static str, String)> {
+    vec![
+        ("digest", spec.digest.to_string()),
+        ("image", spec.image.to_string()),
+        ("version", spec.version.clone()),
+    ]
+}
+
+fn details_of_kept(release: &Release) -> Vec<(&'static str, String)> {
+    let digest = release.digest.iter().map(|digest| ("digest", digest.to_string()));
+    let more = [("image", release.image.to_string()), ("version", release.version.clone())];
+    digest.chain(more).collect()
+}
+
+/// What was made anew to go back.
+pub(super) fn back_again(report: RolloutReport) -> RolloutReport {
+    match report.outcome {
+        RolloutOutcome::RolledOut => RolloutReport { outcome: RolloutOutcome::RolledBack, ..report },
+        _ => report,
+    }
+}
+
+impl Infra {
+    /// Writes down how a change of what runs ended, and tells the others.
+    pub(super) async fn note(
+        &self,
+        action: &str,
+        subject: &str,
+        mut details: Vec<(&'static str, String)>,
+        trace: Trace,
+        result: Result<RolloutReport>,
+    ) -> Result<RolloutReport> {
+        let (outcome, event) = match &result {
+            Ok(_) => (Outcome::Done, vocabulary::DEPLOY_DONE),
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                (Outcome::Cancelled, vocabulary::DEPLOY_CANCELLED)
+            }
+            Err(_) if trace.went_back.load(Ordering::Relaxed) && self.serves_again().await => {
+                (Outcome::RolledBack, vocabulary::DEPLOY_ROLLED_BACK)
+            }
+            Err(_) => (Outcome::Failed, vocabulary::DEPLOY_FAILED),
+        };
+        match &result {
+            Ok(RolloutReport { release, .. }) => {
+                details.push(("release", release.id.to_string()));
+                if details.len() == 1 {
+                    details.extend(details_of_kept(release));
+                }
+            }
+            Err(error) => {
+                details.push(("why", error.operation().to_owned()));
+                let started = trace.started.into_inner().unwrap_or_else(PoisonError::into_inner);
+                details.extend(started.map(|id| ("release", id.to_string())));
+            }
+        }
+        // What serves unchanged was recorded when it began to serve, unless that run was killed before it could.
+        let recorded = match &result {
+            Ok(report) if report.outcome == RolloutOutcome::Unchanged && self.is_recorded(report).await? => {
+                Ok(())
+            }
+            _ => self.record(action, subject, outcome, &details).await,
+        };
+        let told = self.tell_others(event, details.into_iter().collect::<BTreeMap<_, _>>()).await;
+        // The rollout's own failure is the news; trouble with the records is it only when there is no other.
+        let report = result?;
+        recorded.and(told).context("the release runs, but this could not be noted")?;
+        Ok(report)
+    }
+
+    /// Tells one step, and notes which release it starts and whether it goes back to the last good one: an error before
+    /// anything was touched is no roll back, although an accepted release serves after it, too.
+    pub(super) fn follow(&self, step: &Progress, trace: &Trace) {
+        match step {
+            Progress::GoingBack { .. } => trace.went_back.store(true, Ordering::Relaxed),
+            Progress::Activating { release } => {
+                *trace.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.id.clone());
+            }
+            _ => {}
+        }
+        self.host().tell(&step.to_string());
+    }
+
+    /// Whether the ledger says that this release came to serve.
+    async fn is_recorded(&self, report: &RolloutReport) -> Result<bool> {
+        let filter = ledger::Filter {
+            env: Some(self.environment().clone()),
+            project: Some(self.settings().project.name.clone()),
+            action: None,
+        };
+        let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
+        let names = |entry: &ledger::Entry| {
+            entry.details.get("release").is_some_and(|id| id == report.release.id.as_str())
+        };
+        Ok(history.entries.iter().any(|entry| entry.outcome == Outcome::Done && names(entry)))
+    }
+
+    /// Whether an accepted release serves now.
+    async fn serves_again(&self) -> bool {
+        let status = self.ports().deploy.status().await;
+        status.is_ok_and(|status| status.current.is_some() && status.current == status.active)
+    }
+}
