@@ -49,7 +49,7 @@ async fn the_ledger_holds() {
 #[tokio::test]
 async fn parameters_hold() {
     let scratch = Scratch::new("params");
-    refs::holds(&LocalParameters::new(scratch.path())).await;
+    refs::holds(&LocalParameters::new(scratch.path()), refs::NewKind::Rises).await;
 }
 
 #[tokio::test]

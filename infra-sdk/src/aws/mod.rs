@@ -8,6 +8,12 @@ mod endpoint;
 mod fault;
 mod identity;
 mod meaning;
+#[cfg(feature = "aws-ssm")]
+mod parameters;
+#[cfg(feature = "aws-ssm")]
+mod parameters_read;
+#[cfg(feature = "aws-ssm")]
+mod parameters_write;
 #[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod place;
 #[cfg(feature = "aws-secrets-manager")]
@@ -23,6 +29,8 @@ mod ssm_limits;
 
 pub use connect::Aws;
 pub use identity::Identity;
+#[cfg(feature = "aws-ssm")]
+pub use parameters::SsmParameters;
 #[cfg(feature = "aws-secrets-manager")]
 pub use secrets_manager::SecretsManagerSecrets;
 #[cfg(feature = "aws-ssm")]

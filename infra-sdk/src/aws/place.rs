@@ -73,7 +73,7 @@ pub(super) fn next_page(last: Option<&str>, next: Option<String>) -> Result<Opti
 /// What a task that reads gave; it is cut off only with the run.
 pub(super) fn finished<T>(read: std::result::Result<T, tokio::task::JoinError>) -> Result<T> {
     read.map_err(|error| {
-        Error::new(ErrorKind::Cancelled, "reading secrets was cut off").because(error).hint("run it again")
+        Error::new(ErrorKind::Cancelled, "reading was cut off").because(error).hint("run it again")
     })
 }
 

@@ -3,7 +3,7 @@
 //! An environment is opened before it is known what will be asked of it: secrets of an environment can be synced, also
 //! where nothing here can keep its images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use async_trait::async_trait;
@@ -23,14 +23,27 @@ pub(super) struct Absent {
     wanted: String,
     feature: &'static str,
     environment: EnvName,
+    /// What stands in its way instead of a feature: kind, what failed, what to do.
+    instead: Option<(ErrorKind, String, Vec<String>)>,
 }
 
 impl Absent {
     pub(super) fn new(wanted: impl Into<String>, feature: &'static str, environment: &EnvName) -> Self {
-        Absent { wanted: wanted.into(), feature, environment: environment.clone() }
+        Absent { wanted: wanted.into(), feature, environment: environment.clone(), instead: None }
+    }
+
+    /// For one that is compiled in and cannot be reached as the environment is: that is told when it is used.
+    pub(super) fn unreachable(wanted: impl Into<String>, error: &Error, environment: &EnvName) -> Self {
+        let instead = (error.kind(), error.to_string(), error.hints().to_vec());
+        Absent { instead: Some(instead), ..Absent::new(wanted, "", environment) }
     }
 
     pub(super) fn error(&self) -> Error {
+        if let Some((kind, what, hints)) = &self.instead {
+            let error = Error::new(*kind, format!("{} cannot be used", self.wanted)).because(what.clone());
+            let error = error.with("environment", &self.environment);
+            return hints.iter().fold(error, |error, hint| error.hint(hint));
+        }
         Error::new(ErrorKind::NotBuilt, format!("{} is not compiled in", self.wanted))
             .with("environment", &self.environment)
             .hint(format!(
@@ -54,6 +67,10 @@ impl Sealer for Absent {
 #[async_trait]
 impl ParameterStore for Absent {
     async fn get(&self, _: &[ParamPath]) -> Result<BTreeMap<ParamPath, Parameter>> {
+        Err(self.error())
+    }
+
+    async fn present(&self, _: &[ParamPath]) -> Result<BTreeSet<ParamPath>> {
         Err(self.error())
     }
 

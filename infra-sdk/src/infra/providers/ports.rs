@@ -41,6 +41,7 @@ pub(in crate::infra) fn choose(choice: &Choice<'_>) -> Result<Ports> {
         keys: values.keys,
         sealer: values.sealer,
         params: parameters::open(choice)?,
+        replicas: parameters::replicas(choice)?,
         deploy: targets::open(choice, &images)?,
         images,
         state: state::open(choice)?,

@@ -1,0 +1,157 @@
+//! What stands at and below paths: by the names that contracts list, else by looking at everything there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::names::ParamPath;
+use crate::refs::{Contract, FieldType, Parameter, ParameterStore, ParameterValue};
+
+/// A contract as it stands in a store, whether it can be read or not.
+pub(crate) struct Standing {
+    pub(crate) root: ParamPath,
+    pub(crate) contract: Result<Contract>,
+    /// The parameters it is kept in, as they were found.
+    pub(crate) parts: BTreeMap<ParamPath, Parameter>,
+}
+
+/// The contracts of trees, by their roots.
+pub(crate) struct Contracts(BTreeMap<ParamPath, Standing>);
+
+/// What stands at one path.
+pub(crate) struct Found {
+    /// In the order of their paths.
+    pub(crate) parameters: Vec<Parameter>,
+    /// Whether a contract said what to look for; else everything was looked at.
+    pub(crate) by_contract: bool,
+}
+
+/// The path and those above it: where the tree that it is a part of may start.
+fn roots(path: &ParamPath) -> impl Iterator<Item = ParamPath> {
+    let text = path.as_str();
+    let ends = text.match_indices('/').map(|(at, _)| at).skip(1).chain([text.len()]);
+    let roots: Vec<ParamPath> = ends.filter_map(|end| ParamPath::new(&text[..end]).ok()).collect();
+    roots.into_iter().rev()
+}
+
+/// Where the contract of each tree that a path may be a part of would stand, by the tree's root.
+fn heads<'a>(paths: impl IntoIterator<Item = &'a ParamPath>) -> BTreeMap<ParamPath, ParamPath> {
+    let roots: BTreeSet<ParamPath> = paths.into_iter().flat_map(roots).collect();
+    roots.into_iter().filter_map(|root| Some((Contract::path(&root).ok()?, root))).map(|(at, root)| (root, at)).collect()
+}
+
+impl Contracts {
+    /// Looks for the contracts of all trees that these paths are, or are part of.
+    pub(crate) async fn around<'a>(
+        store: &dyn ParameterStore,
+        paths: impl IntoIterator<Item = &'a ParamPath>,
+    ) -> Result<Self> {
+        let heads = heads(paths);
+        let found = store.get(&heads.values().cloned().collect::<Vec<_>>()).await?;
+        Self::among(store, &heads, &found).await
+    }
+
+    /// Reads the contracts whose first parts are among `found`; asks for their other parts.
+    pub(crate) async fn among(
+        store: &dyn ParameterStore,
+        heads: &BTreeMap<ParamPath, ParamPath>,
+        found: &BTreeMap<ParamPath, Parameter>,
+    ) -> Result<Self> {
+        let mut more = Vec::new();
+        let mut firsts = Vec::new();
+        for (root, at) in heads {
+            let Some(head) = found.get(at) else { continue };
+            let others = Contract::other_parts(root, text(head)).unwrap_or_default();
+            more.extend(others.iter().cloned());
+            firsts.push((root, head, others));
+        }
+        let more = if more.is_empty() { BTreeMap::new() } else { store.get(&more).await? };
+        let standing = firsts.into_iter().map(|(root, head, others)| {
+            let others: Vec<&Parameter> = others.iter().filter_map(|path| more.get(path)).collect();
+            let parts = [head].into_iter().chain(others);
+            let contract = Contract::read(parts.clone().map(text));
+            let parts = parts.map(|part| (part.path.clone(), part.clone())).collect();
+            (root.clone(), Standing { root: root.clone(), contract, parts })
+        });
+        Ok(Contracts(standing.collect()))
+    }
+
+    /// What the contract of the nearest tree promises at and below a path.
+    pub(crate) fn of(&self, path: &ParamPath) -> Result<Option<(&Contract, BTreeMap<ParamPath, FieldType>)>> {
+        for root in roots(path) {
+            if let Some(Standing { contract: Ok(contract), .. }) = self.0.get(&root) {
+                let fields = contract.at(&root, path)?;
+                if !fields.is_empty() {
+                    return Ok(Some((contract, fields)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The contract of exactly this tree.
+    pub(crate) fn take(mut self, root: &ParamPath) -> Option<Standing> {
+        self.0.remove(root)
+    }
+}
+
+/// What a parameter says where a contract is looked for; nothing readable if it holds something else.
+fn text(parameter: &Parameter) -> &str {
+    match &parameter.value {
+        ParameterValue::Plain(text) => text,
+        ParameterValue::List(_) | ParameterValue::Secret(_) => "",
+    }
+}
+
+/// Everything at and below a path: one read for the contract and, where there is one, one for the values.
+pub(crate) async fn tree(store: &dyn ParameterStore, path: &ParamPath) -> Result<Found> {
+    let heads = heads([path]);
+    let mut names: Vec<ParamPath> = heads.values().cloned().collect();
+    names.push(path.clone());
+    let mut found = store.get(&names).await?;
+    let contracts = Contracts::among(store, &heads, &found).await?;
+    if let Some((_, fields)) = contracts.of(path)? {
+        let wanted: Vec<ParamPath> = fields.keys().filter(|field| *field != path).cloned().collect();
+        let own = found.remove(path).filter(|_| fields.contains_key(path));
+        let mut parameters: Vec<Parameter> = own.into_iter().collect();
+        parameters.extend(store.get(&wanted).await?.into_values());
+        return Ok(Found { parameters, by_contract: true });
+    }
+    let mut parameters: Vec<Parameter> = found.remove(path).into_iter().collect();
+    parameters.extend(below(store, path).await?);
+    Ok(Found { parameters, by_contract: false })
+}
+
+/// For each of the paths that a contract is about, what it names there.
+pub(crate) async fn promised<'a>(
+    store: &dyn ParameterStore,
+    paths: impl IntoIterator<Item = &'a ParamPath>,
+) -> Result<BTreeMap<&'a ParamPath, Vec<ParamPath>>> {
+    let paths: Vec<&ParamPath> = paths.into_iter().collect();
+    let contracts = Contracts::around(store, paths.iter().copied()).await?;
+    let mut promised = BTreeMap::new();
+    for path in paths {
+        if let Some((_, fields)) = contracts.of(path)? {
+            promised.insert(path, fields.into_keys().collect());
+        }
+    }
+    Ok(promised)
+}
+
+/// All parameters below a path, without the contracts among them.
+pub(crate) async fn below(store: &dyn ParameterStore, path: &ParamPath) -> Result<Vec<Parameter>> {
+    let mut parameters = store.under(path).await?;
+    parameters.retain(|parameter| Contract::tree_of(&parameter.path).is_none());
+    Ok(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_may_be_a_part_of_every_tree_above_it() {
+        let shown: Vec<String> = roots(&"/a/b/c".parse().unwrap()).map(|root| root.to_string()).collect();
+        assert_eq!(shown, ["/a/b/c", "/a/b", "/a"]);
+        assert_eq!(roots(&"/a".parse().unwrap()).count(), 1);
+    }
+}
