@@ -23,17 +23,8 @@ async fn below(store: &dyn ParameterStore, at: &str) -> Vec<String> {
     found.into_iter().map(|parameter| parameter.path.to_string()).collect()
 }
 
-/// How a store turns a parameter into one of another kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NewKind {
-    /// As any other write.
-    Rises,
-    /// By making it anew: versions start again.
-    StartsAgain,
-}
-
-/// Checks an empty store.
-pub(crate) async fn holds(store: &dyn ParameterStore, new_kind: NewKind) {
+/// Checks an empty store; `anew`: it turns a parameter into one of another kind by making it anew.
+pub(crate) async fn holds(store: &dyn ParameterStore, anew: bool) {
     assert!(store.get(&[path("/infra/none")]).await.expect("none").is_empty());
     assert_eq!(below(store, "/infra").await, [""; 0]);
     assert_eq!(store.names().await.expect("none"), []);
@@ -79,7 +70,7 @@ pub(crate) async fn holds(store: &dyn ParameterStore, new_kind: NewKind) {
     sorted.sort();
     assert_eq!(store.names().await.expect("names"), sorted);
 
-    versions(store, new_kind).await;
+    versions(store, anew).await;
     over(store).await;
     all_or_none(store, &sorted).await;
 
@@ -89,12 +80,12 @@ pub(crate) async fn holds(store: &dyn ParameterStore, new_kind: NewKind) {
     store.put(&[plain("/infra/network", "again")]).await.expect("written anew");
 }
 
-async fn versions(store: &dyn ParameterStore, new_kind: NewKind) {
+async fn versions(store: &dyn ParameterStore, anew: bool) {
     let at = "/infra/network/vpc-id";
     assert_eq!(store.put(&[plain(at, "vpc-9")]).await.expect("a version"), [2]);
     let value = ParameterValue::Secret(SecretValue::new("now secret"));
     let changed = ParameterWrite::new(path(at), value);
-    let last = if new_kind == NewKind::Rises { 3 } else { 1 };
+    let last = if anew { 1 } else { 3 };
     let versions = store.put(&[changed.clone(), plain("/infra/network2/vpc-id", "vpc-3")]).await;
     assert_eq!(versions.expect("versions"), [last, 2], "in the order of the writes, also when the kind changes");
     let found = store.get(&[path(at)]).await.expect("a parameter");

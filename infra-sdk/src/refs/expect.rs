@@ -138,11 +138,17 @@ impl Compared<'_> {
             .filter(|problem| matches!(problem.kind, ProblemKind::Unknown { .. }))
             .map(|problem| place(self.root, &problem.path))
             .collect();
+        let missing: Vec<String> = problems
+            .iter()
+            .filter(|problem| problem.kind == ProblemKind::Missing)
+            .map(|problem| place(self.root, &problem.path))
+            .collect();
+        let mut renamed = self.renamed::<T>(&missing, &unread);
         for Problem { path, kind, .. } in problems {
             let at = place(self.root, &path);
             let kind = match kind {
                 ProblemKind::Unknown { .. } => continue,
-                ProblemKind::Missing => match self.renamed::<T>(&at, &unread) {
+                ProblemKind::Missing => match renamed.remove(&at) {
                     Some(to) => MismatchKind::Renamed { to },
                     None => MismatchKind::Missing,
                 },
@@ -161,22 +167,39 @@ impl Compared<'_> {
         self.fields.iter().find(|(field, _)| field.as_str() == at).map(|(_, kind)| kind.to_string())
     }
 
-    /// What a missing field is called now: of what nobody reads, that with the nearest name which the field can read.
-    fn renamed<T: DeserializeOwned>(&self, missing: &str, unread: &[String]) -> Option<String> {
-        let above = |path: &str| path.rsplit_once('/').map(|(above, _)| above.to_owned());
-        let mut near: Vec<&str> = unread.iter().map(String::as_str).collect();
-        while let Some(found) = nearest(missing, near.iter().copied()) {
-            if self.reads::<T>(missing, found) {
-                return Some(found.to_owned());
+    /// What missing fields are called now: of what nobody reads, each that with the nearest name which the field can read.
+    fn renamed<T: DeserializeOwned>(&self, missing: &[String], unread: &[String]) -> BTreeMap<String, String> {
+        let mut renamed = BTreeMap::new();
+        let mut free: Vec<&str> = unread.iter().map(String::as_str).collect();
+        // Below the root: what all names begin with makes none of them alike.
+        let name = |path: &str| path[self.root.as_str().len()..].to_owned();
+        for field in missing {
+            let mut near: BTreeMap<String, &str> = free.iter().map(|path| (name(path), *path)).collect();
+            while let Some(best) = nearest(&name(field), near.keys().map(String::as_str)).map(str::to_owned) {
+                match near.remove(&best) {
+                    Some(found) if self.reads::<T>(field, found) => {
+                        free.retain(|other| *other != found);
+                        renamed.insert(field.clone(), found.to_owned());
+                        break;
+                    }
+                    _ => {}
+                }
             }
-            near.retain(|other| *other != found);
         }
         // With nothing else to choose from, a name that is nothing alike is a good guess, too.
-        let mut beside = unread.iter().filter(|path| above(path) == above(missing));
-        match (beside.next(), beside.next()) {
-            (Some(only), None) if self.reads::<T>(missing, only) => Some(only.clone()),
-            _ => None,
+        let above = |path: &str| path.rsplit_once('/').map(|(above, _)| above.to_owned());
+        let left: Vec<&String> = missing.iter().filter(|field| !renamed.contains_key(*field)).collect();
+        for field in &left {
+            let beside = |path: &&str| above(path) == above(field);
+            let alone = left.iter().filter(|other| beside(&other.as_str())).count() == 1;
+            let mut found = free.iter().filter(|path| beside(path));
+            if let (true, Some(only), None) = (alone, found.next(), found.next())
+                && self.reads::<T>(field, only)
+            {
+                renamed.insert((*field).clone(), (*only).to_owned());
+            }
         }
+        renamed
     }
 
     /// Whether what stands at and below `found` is what is missing at `missing`.
@@ -275,7 +298,7 @@ mod tests {
         assert_eq!(changed(|fields| fields[0].0 = "vpc-title"), [to("vpc-title")]);
         assert_eq!(changed(|fields| fields[0].0 = "zzz"), [to("zzz")], "there is no other");
         assert_eq!(changed(|fields| fields[0] = ("vpc-names", FieldType::Texts)), [vpc], "of another type");
-        assert_eq!(changed(|fields| drop(fields.remove(0))), [vpc]);
+        assert_eq!(changed(|fields| fields.retain(|field| field.0 != "vpc-name")), [vpc]);
         let nearest = changed(|fields| {
             fields[0].0 = "vpc-title";
             fields.push(("vpc-name2", FieldType::Texts));
