@@ -107,6 +107,31 @@ async fn a_missing_permission_is_named_with_what_it_is_for() {
     assert!(!text.contains("[secret]") && !text.contains(CANARY), "{text}");
 }
 
+/// Permissions on the values of a tree alone: neither on its contract nor on what stands around it.
+#[tokio::test]
+async fn who_may_read_values_only_reads_them_without_the_contract() {
+    let moto = Moto::shared();
+    let plainly = store_in(&moto.url(), "ap-southeast-3");
+    let values = BTreeMap::from([("a", "x"), ("b", "y")]);
+    refs::publish(&plainly, &path("/narrow/tree"), &values).await.unwrap();
+    let behind = Arc::clone(&moto);
+    let recorder = Recorder::start(move |request| {
+        let names = request.json()["Names"].as_array().cloned().unwrap_or_default();
+        let forbidden = |name: &Value| !name.as_str().is_some_and(|name| name.starts_with("/narrow/tree/"));
+        if names.iter().any(forbidden) {
+            return Ok(refusal("AccessDeniedException", "is not authorized to perform: ssm:GetParameters on resource: x"));
+        }
+        behind.answer(request).map_err(|error| error.to_string())
+    });
+    let store = store_in(&recorder.url(), "ap-southeast-3");
+    let read: BTreeMap<String, String> = refs::read(&store, &path("/narrow/tree")).await.unwrap();
+    assert_eq!(read.len(), 2);
+    let check = refs::check_contract::<BTreeMap<String, String>>(&store, &path("/narrow/tree/a")).await;
+    assert_eq!(check.unwrap().version, None);
+    let denied = refs::read::<String>(&store, &path("/narrow/other")).await.unwrap_err();
+    assert_eq!(denied.kind(), ErrorKind::Denied, "what may not be read is not missing");
+}
+
 /// The emulator behind a service that refuses the first requests of each operation, and answers lists backwards.
 #[tokio::test]
 async fn what_is_throttled_is_asked_again_and_order_does_not_matter() {

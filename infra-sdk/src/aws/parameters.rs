@@ -25,6 +25,8 @@ use crate::time::Timestamp;
 /// cannot be, is a `StringList` that says `,`: that is no list of anything else, since no element may be empty. Others read
 /// it as two empty texts, and as nothing with `compact(split(",", …))` in Terraform.
 ///
+/// - The contract of a tree stands beside it: who reads `/infrastructure/network` by its contract may read
+///   `parameter/infrastructure/network*`. Without the permission for it, everything below the path is listed instead.
 /// - Values are read by name, ten with each request and four requests at a time, and matched by name.
 /// - Requests that were throttled are made again after a pause, and reads also after a failure of AWS or of the network.
 /// - AWS has no "write only if": a write over what was seen is made and then compared, by the version that AWS gives it. One
@@ -82,12 +84,30 @@ impl SsmParameters {
         SsmParameters { pause, ..self }
     }
 
-    /// Makes a request again, as long as it may help.
-    pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(&self, ask: impl Fn() -> F) -> Result<T> {
+    /// Makes a request again: one that was throttled with all patience, and one that failed otherwise, if that may go away
+    /// by itself, as often as `failures` says.
+    pub(super) async fn patiently<T, F: Future<Output = Result<T>>>(
+        &self,
+        failures: u32,
+        ask: impl Fn() -> F,
+    ) -> Result<T> {
         // Whoever waits for this drops it when the run is cancelled.
-        PATIENCE.run(&CancelToken::new(), |_| ask()).await
+        let never = CancelToken::new();
+        let asked = PATIENCE.run(&never, |attempt| {
+            let asked = ask();
+            async move {
+                match asked.await {
+                    Err(error) if error.throttle().is_none() && attempt > failures => Ok(Err(error)),
+                    asked => asked.map(Ok),
+                }
+            }
+        });
+        asked.await?
     }
 }
+
+/// Failures of AWS or of the network after which a request that changes nothing, or deletes, is made again.
+pub(super) const FAILURES: u32 = 2;
 
 #[async_trait]
 impl ParameterStore for SsmParameters {

@@ -5,7 +5,7 @@ use aws_sdk_ssm::types::{Parameter as Theirs, ParameterType};
 
 use crate::aws::fault::Call;
 use crate::aws::meaning::KEY;
-use crate::aws::parameters::{SsmParameters, ours};
+use crate::aws::parameters::{FAILURES, SsmParameters, ours};
 use crate::aws::place::{finished, next_page};
 use crate::aws::ssm::{client, fault};
 use crate::aws::ssm_limits as limits;
@@ -69,7 +69,7 @@ async fn ask(store: &SsmParameters, batch: &[ParamPath], decrypt: bool) -> Resul
     };
     let client = &client(&store.aws).await?;
     let answer = store
-        .patiently(|| async {
+        .patiently(FAILURES, || async {
             let names = batch.iter().map(ToString::to_string).collect();
             let request = client.get_parameters().set_names(Some(names)).with_decryption(decrypt);
             request.send().await.map_err(|error| refused("ssm:GetParameters", &on, &error))
@@ -109,7 +109,7 @@ async fn pages(store: &SsmParameters, path: &ParamPath, decrypt: bool) -> Result
     let (mut found, mut next) = (Vec::new(), None::<String>);
     loop {
         let page = store
-            .patiently(|| async {
+            .patiently(FAILURES, || async {
                 let request = client
                     .get_parameters_by_path()
                     .path(path.as_str())
@@ -134,7 +134,7 @@ pub(super) async fn names(store: &SsmParameters) -> Result<Vec<ParamPath>> {
     let (mut found, mut next) = (Vec::new(), None::<String>);
     loop {
         let page = store
-            .patiently(|| async {
+            .patiently(FAILURES, || async {
                 let request = client
                     .describe_parameters()
                     .max_results(limits::DESCRIBED as i32)

@@ -1,12 +1,13 @@
 //! Writing parameters: each over what was planned against, those that change their type made anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_sdk_ssm::types::{ParameterStringFilter, ParameterTier};
 
 use crate::aws::fault::{Call, Why};
-use crate::aws::parameters::{SsmParameters, theirs};
+use crate::aws::parameters::{FAILURES, SsmParameters, theirs};
 use crate::aws::parameters_read as reads;
 use crate::aws::ssm::{client, fault};
 use crate::aws::ssm_limits as limits;
@@ -88,20 +89,17 @@ impl<'a> Put<'a> {
     async fn one(&self, at: usize, pace: &mut Duration) -> Result<u64> {
         let write = &self.writes[at];
         tokio::time::sleep(*pace).await;
-        let throttled = std::sync::atomic::AtomicBool::new(false);
+        let throttled = AtomicBool::new(false);
         let written = self
             .store
-            .patiently(|| async {
-                match self.send(write).await {
-                    Err(error) if error.throttle().is_some() => {
-                        throttled.store(true, std::sync::atomic::Ordering::Relaxed);
-                        Err(error)
-                    }
-                    // Wrapped, so that the patience ends here.
-                    sent => Ok(sent),
+            .patiently(0, || async {
+                let sent = self.send(write).await;
+                if sent.as_ref().is_err_and(|error| error.throttle().is_some()) {
+                    throttled.store(true, Ordering::Relaxed);
                 }
+                sent
             })
-            .await??;
+            .await?;
         if throttled.into_inner() {
             *pace = Duration::from_secs_f64(1.0 / limits::PUTS_A_SECOND);
         }
@@ -175,7 +173,7 @@ async fn is_advanced(store: &SsmParameters, path: &ParamPath) -> Result<bool> {
     let name = ParameterStringFilter::builder().key("Name").option("Equals").values(path.as_str()).build();
     let name = name.map_err(|error| Error::new(ErrorKind::Bug, "ask for a parameter's tier").because(error))?;
     let told = store
-        .patiently(|| async {
+        .patiently(FAILURES, || async {
             let request = client.describe_parameters().parameter_filters(name.clone());
             let call = Call { action: "ssm:DescribeParameters", on: path.as_str() };
             request.send().await.map_err(|error| Error::from(fault(call, &error)))
@@ -203,7 +201,7 @@ impl SsmParameters {
         for batch in paths.chunks(limits::DELETES) {
             let on = batch.first().map(ToString::to_string).unwrap_or_default();
             let answer = self
-                .patiently(|| async {
+                .patiently(FAILURES, || async {
                     let names = batch.iter().map(ToString::to_string).collect();
                     let request = client.delete_parameters().set_names(Some(names));
                     let call = Call { action: "ssm:DeleteParameters", on: &on };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::names::ParamPath;
 use crate::refs::{Contract, FieldType, Parameter, ParameterStore, ParameterValue};
 
@@ -46,7 +46,7 @@ impl Contracts {
         paths: impl IntoIterator<Item = &'a ParamPath>,
     ) -> Result<Self> {
         let heads = heads(paths);
-        let found = store.get(&heads.values().cloned().collect::<Vec<_>>()).await?;
+        let found = allowed(store, heads.values()).await?;
         Self::among(store, &heads, &found).await
     }
 
@@ -102,12 +102,44 @@ fn text(parameter: &Parameter) -> &str {
     }
 }
 
-/// Everything at and below a path: one read for the contract and, where there is one, one for the values.
+/// The parameters at these paths, without those that the caller may not read: who may read values and no contract does
+/// without it.
+async fn allowed<'a>(
+    store: &dyn ParameterStore,
+    paths: impl Iterator<Item = &'a ParamPath>,
+) -> Result<BTreeMap<ParamPath, Parameter>> {
+    let paths: Vec<ParamPath> = paths.cloned().collect();
+    match store.get(&paths).await {
+        Err(error) if error.kind() == ErrorKind::Denied && paths.len() > 1 => {}
+        Err(error) if error.kind() == ErrorKind::Denied => return Ok(BTreeMap::new()),
+        found => return found,
+    }
+    let mut found = BTreeMap::new();
+    for path in paths {
+        match store.get(std::slice::from_ref(&path)).await {
+            Err(error) if error.kind() == ErrorKind::Denied => {}
+            one => found.extend(one?),
+        }
+    }
+    Ok(found)
+}
+
+/// Everything at and below a path: one read for its own contract and, where there is one, one for the values.
 pub(crate) async fn tree(store: &dyn ParameterStore, path: &ParamPath) -> Result<Found> {
-    let heads = heads([path]);
-    let mut names: Vec<ParamPath> = heads.values().cloned().collect();
-    names.push(path.clone());
-    let mut found = store.get(&names).await?;
+    let heads: BTreeMap<ParamPath, ParamPath> =
+        Contract::path(path).ok().map(|head| (path.clone(), head)).into_iter().collect();
+    let names: Vec<ParamPath> = heads.values().chain([path]).cloned().collect();
+    let (mut found, mut denied) = (BTreeMap::new(), None);
+    match store.get(&names).await {
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            found = allowed(store, heads.values()).await?;
+            match store.get(std::slice::from_ref(path)).await {
+                Err(error) if error.kind() == ErrorKind::Denied => denied = Some(error),
+                own => found.extend(own?),
+            }
+        }
+        got => found.extend(got?),
+    }
     let contracts = Contracts::among(store, &heads, &found).await?;
     if let Some((_, fields)) = contracts.of(path)? {
         let wanted: Vec<ParamPath> = fields.keys().filter(|field| *field != path).cloned().collect();
@@ -117,7 +149,15 @@ pub(crate) async fn tree(store: &dyn ParameterStore, path: &ParamPath) -> Result
         return Ok(Found { parameters, by_contract: true });
     }
     let mut parameters: Vec<Parameter> = found.remove(path).into_iter().collect();
-    parameters.extend(below(store, path).await?);
+    match below(store, path).await {
+        // A value that may be read alone needs no look around it.
+        Err(error) if error.kind() == ErrorKind::Denied && !parameters.is_empty() => {}
+        below => parameters.extend(below?),
+    }
+    // What stands there and may not be read is not missing.
+    if let Some(denied) = denied.filter(|_| parameters.is_empty()) {
+        return Err(denied);
+    }
     Ok(Found { parameters, by_contract: false })
 }
 
