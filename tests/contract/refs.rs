@@ -87,7 +87,11 @@ async fn versions(store: &dyn ParameterStore, anew: bool) {
     let changed = ParameterWrite::new(path(at), value);
     let last = if anew { 1 } else { 3 };
     let versions = store.put(&[changed.clone(), plain("/infra/network2/vpc-id", "vpc-3")]).await;
-    assert_eq!(versions.expect("versions"), [last, 2], "in the order of the writes, also when the kind changes");
+    assert_eq!(
+        versions.expect("versions"),
+        [last, 2],
+        "in the order of the writes, also when the kind changes"
+    );
     let found = store.get(&[path(at)]).await.expect("a parameter");
     assert_eq!((&found[&path(at)].value, found[&path(at)].version), (&changed.value, last));
 }
@@ -95,11 +99,16 @@ async fn versions(store: &dyn ParameterStore, anew: bool) {
 /// A write goes over nothing but what it was planned against.
 async fn over(store: &dyn ParameterStore) {
     let at = path("/infra/network2/vpc-id");
-    let seen = store.get(std::slice::from_ref(&at)).await.expect("a parameter").remove(&at).expect("it is there");
+    let seen =
+        store.get(std::slice::from_ref(&at)).await.expect("a parameter").remove(&at).expect("it is there");
     let write = |text: &str, over| plain("/infra/network2/vpc-id", text).over(over);
     let exists = store.put(&[write("x", Over::Nothing)]).await.expect_err("something is there");
     assert_eq!(exists.kind(), ErrorKind::Conflict);
-    assert_eq!(store.get(std::slice::from_ref(&at)).await.expect("a parameter")[&at], seen, "nothing was written");
+    assert_eq!(
+        store.get(std::slice::from_ref(&at)).await.expect("a parameter")[&at],
+        seen,
+        "nothing was written"
+    );
     let over = Over::seen(Some(&seen));
     assert_eq!(store.put(&[write("vpc-4", over)]).await.expect("what was seen"), [seen.version + 1]);
     let stale = store.put(&[write("vpc-5", over)]).await.expect_err("what was seen is gone");

@@ -17,8 +17,7 @@ use crate::{contracts, refs as port, types};
 
 /// AWS at this address in a region of the test's own: everything of a region is seen by all that look there.
 fn aws_in(url: &str, region: &str) -> Aws {
-    let vars =
-        [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let vars = [("AWS_ENDPOINT_URL", url), ("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
     Aws::connect(&Env::of(vars, "/"), Some(region)).unwrap()
 }
 
@@ -234,7 +233,14 @@ async fn what_somebody_wrote_since_the_plan_is_told_with_what_to_do() {
     let error = plan.apply(&store).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let text = format!("{error:?}");
-    for part in ["`/race/b` changed", "planned over version: 1", "found version: 2", "version 3, over", "1 of 4", "history --name /race/b"] {
+    for part in [
+        "`/race/b` changed",
+        "planned over version: 1",
+        "found version: 2",
+        "version 3, over",
+        "1 of 4",
+        "history --name /race/b",
+    ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     // Planned anew, all is well.
@@ -245,7 +251,11 @@ async fn what_somebody_wrote_since_the_plan_is_told_with_what_to_do() {
     moto.python("boto3.client('ssm', region_name='ap-south-2').put_parameter(Name='/race/new', Value='theirs', Type='String')");
     let error = plan.apply(&store).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Conflict && error.to_string().contains("`/race/new`"), "{error:?}");
-    assert_eq!(refs::read::<String>(&store, &path("/race/new")).await.unwrap(), "theirs", "it was not written over");
+    assert_eq!(
+        refs::read::<String>(&store, &path("/race/new")).await.unwrap(),
+        "theirs",
+        "it was not written over"
+    );
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ struct Renamed {
 async fn a_renamed_and_a_retyped_field_are_told_before_a_deploy() {
     let moto = Moto::shared();
     let env = "region = \"ap-southeast-2\"\n";
-    let more = "[refs]\nnetwork = \"/renamed/network\"\n[image.app]\nfiles = \"dist\"\nentrypoint = [\"service\"]\n";
+    let more =
+        "[refs]\nnetwork = \"/renamed/network\"\n[image.app]\nfiles = \"dist\"\nentrypoint = [\"service\"]\n";
     let product = Product::new("renamed", moto.url(), env, more);
     std::fs::create_dir(product.scratch.join("shop/dist")).unwrap();
     std::fs::copy(env!("CARGO_BIN_EXE_service"), product.scratch.join("shop/dist/service")).unwrap();
@@ -78,15 +79,25 @@ async fn a_renamed_and_a_retyped_field_are_told_before_a_deploy() {
         zones: vec!["a".into()],
         log_key: SecretValue::new("canary-of-the-log"),
     };
-    let publisher =
-        refs::Publisher::new(&"acme".parse().unwrap(), &"infrastructure".parse().unwrap(), Some("0a1b2c".into()));
+    let publisher = refs::Publisher::new(
+        &"acme".parse().unwrap(),
+        &"infrastructure".parse().unwrap(),
+        Some("0a1b2c".into()),
+    );
     let publisher = publisher.unwrap();
     let plan = refs::publish_plan(&store, &root, &network).await.unwrap().by(&publisher);
     plan.apply(&store).await.unwrap();
     let fits = product.run(&["infra:refs:check"]).expect(0);
-    shows(&fits, &["network: `/renamed/network`, 3 parameters", "fits the contract, version 1 of acme/infrastructure at 0a1b2c"]);
+    shows(
+        &fits,
+        &[
+            "network: `/renamed/network`, 3 parameters",
+            "fits the contract, version 1 of acme/infrastructure at 0a1b2c",
+        ],
+    );
 
-    let plan = refs::publish_plan(&store, &root, &Renamed { vpc_title: "vpc-main".into(), zones: 2 }).await.unwrap();
+    let plan =
+        refs::publish_plan(&store, &root, &Renamed { vpc_title: "vpc-main".into(), zones: 2 }).await.unwrap();
     plan.by(&publisher).apply(&store).await.unwrap();
     for task in ["infra:refs:check", "deploy"] {
         let refused = product.run(&[task, "--yes=deploy"]);
@@ -211,7 +222,8 @@ async fn references_are_written_as_terraform_formats_and_reads_them() {
     }
     assert!(!code.contains("canary"));
     let folder = file.parent().unwrap();
-    let _ = Run::new("terraform", folder).args(["fmt", "-check", "-diff", "references.tf"]).finish().expect(0);
+    let _ =
+        Run::new("terraform", folder).args(["fmt", "-check", "-diff", "references.tf"]).finish().expect(0);
 
     // The provider is not at hand: the same locals over what it would give.
     let values = moto.python(
@@ -244,7 +256,10 @@ print(json.dumps({parameter['Name']: parameter['Value'] for parameter in told}))
     let plain = product.scratch.join("plain");
     product.scratch.write("plain/outputs.tf", format!("output \"all\" {{\n  value = {ask}\n}}\n"));
     let _ = Run::new("terraform", &plain).args(["init", "-input=false", "-no-color"]).finish().expect(0);
-    let _ = Run::new("terraform", &plain).args(["apply", "-auto-approve", "-input=false", "-no-color"]).finish().expect(0);
+    let _ = Run::new("terraform", &plain)
+        .args(["apply", "-auto-approve", "-input=false", "-no-color"])
+        .finish()
+        .expect(0);
     let all = Run::new("terraform", &plain).args(["output", "-raw", "all"]).finish().expect(0);
     let read: serde_json::Value = serde_json::from_str(&all.stdout).unwrap();
     let zone = |cidr: &str| serde_json::json!({ "cidr_block": cidr, "subnet_ids": ["a", "b"] });

@@ -75,7 +75,8 @@ async fn ask(store: &SsmParameters, batch: &[ParamPath], decrypt: bool) -> Resul
             request.send().await.map_err(|error| refused("ssm:GetParameters", &on, &error))
         })
         .await?;
-    let mut found: Vec<Parameter> = answer.parameters.unwrap_or_default().into_iter().filter_map(ours).collect();
+    let mut found: Vec<Parameter> =
+        answer.parameters.unwrap_or_default().into_iter().filter_map(ours).collect();
     // In any order, and nothing that was not asked for.
     found.retain(|parameter| batch.contains(&parameter.path));
     Ok(found)
@@ -84,7 +85,9 @@ async fn ask(store: &SsmParameters, batch: &[ParamPath], decrypt: bool) -> Resul
 /// Everything below a path, in the order of the paths.
 pub(super) async fn under(store: &SsmParameters, path: &ParamPath) -> Result<Vec<Parameter>> {
     let listed = match pages(store, path, true).await {
-        Err(error) if error.kind() == ErrorKind::Denied => return Err(undecryptable(store, path, error).await),
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            return Err(undecryptable(store, path, error).await);
+        }
         listed => listed?,
     };
     let mut found: Vec<Parameter> = listed.into_iter().filter_map(ours).collect();
@@ -117,7 +120,10 @@ async fn pages(store: &SsmParameters, path: &ParamPath, decrypt: bool) -> Result
                     .with_decryption(decrypt)
                     .max_results(limits::PAGE as i32)
                     .set_next_token(next.clone());
-                request.send().await.map_err(|error| refused("ssm:GetParametersByPath", path.as_str(), &error))
+                request
+                    .send()
+                    .await
+                    .map_err(|error| refused("ssm:GetParametersByPath", path.as_str(), &error))
             })
             .await?;
         found.extend(page.parameters.unwrap_or_default());

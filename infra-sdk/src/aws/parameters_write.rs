@@ -77,8 +77,9 @@ impl<'a> Put<'a> {
         tokio::time::sleep(self.store.pause).await;
         for (number, at) in anew.into_iter().enumerate() {
             versions[at] = self.one(at, &mut pace).await.map_err(|error| {
-                after(error, made + number, self.writes.len())
-                    .hint("parameters that change their type were deleted: run the same again to make them anew")
+                after(error, made + number, self.writes.len()).hint(
+                    "parameters that change their type were deleted: run the same again to make them anew",
+                )
             })?;
         }
         Ok(versions)
@@ -142,7 +143,9 @@ impl<'a> Put<'a> {
             Ok(answer) => Ok(u64::try_from(answer.version).unwrap_or(0)),
             Err(error) => {
                 let fault = fault(call, &error);
-                if nothing && matches!(&fault.why, Why::Refused { code, .. } if code == "ParameterAlreadyExists") {
+                if nothing
+                    && matches!(&fault.why, Why::Refused { code, .. } if code == "ParameterAlreadyExists")
+                {
                     let found = reads::by_name(self.store, std::slice::from_ref(&write.path), false).await;
                     let found = found.ok().and_then(|found| found.first().map(|found| found.version));
                     return Err(write.conflict(found.unwrap_or(1)));
@@ -171,7 +174,8 @@ fn after(error: Error, made: usize, all: usize) -> Error {
 async fn is_advanced(store: &SsmParameters, path: &ParamPath) -> Result<bool> {
     let client = &client(&store.aws).await?;
     let name = ParameterStringFilter::builder().key("Name").option("Equals").values(path.as_str()).build();
-    let name = name.map_err(|error| Error::new(ErrorKind::Bug, "ask for a parameter's tier").because(error))?;
+    let name =
+        name.map_err(|error| Error::new(ErrorKind::Bug, "ask for a parameter's tier").because(error))?;
     let told = store
         .patiently(FAILURES, || async {
             let request = client.describe_parameters().parameter_filters(name.clone());
@@ -180,7 +184,9 @@ async fn is_advanced(store: &SsmParameters, path: &ParamPath) -> Result<bool> {
         })
         .await?;
     let theirs = told.parameters.unwrap_or_default();
-    Ok(theirs.iter().any(|it| it.name() == Some(path.as_str()) && it.tier() == Some(&ParameterTier::Advanced)))
+    Ok(theirs
+        .iter()
+        .any(|it| it.name() == Some(path.as_str()) && it.tier() == Some(&ParameterTier::Advanced)))
 }
 
 fn too_long(path: &ParamPath) -> Error {

@@ -63,10 +63,9 @@ pub(super) fn check_name(full: &str) -> Result<()> {
     if full.len() + ARN <= NAME_WITH_ARN {
         return Ok(());
     }
-    Err(Error::invalid("a parameter's name is too long").with("parameter", full).hint(format!(
-        "shorten the path: AWS takes {} characters",
-        NAME_WITH_ARN - ARN
-    )))
+    Err(Error::invalid("a parameter's name is too long")
+        .with("parameter", full)
+        .hint(format!("shorten the path: AWS takes {} characters", NAME_WITH_ARN - ARN)))
 }
 
 /// Refuses a change that AWS would refuse, or would take as something else; `full` is the parameter's name.

@@ -24,18 +24,12 @@ pub(super) struct Absent {
     feature: &'static str,
     environment: EnvName,
     /// What stands in its way instead of a feature: kind, what failed, what to do.
-    instead: Option<(ErrorKind, String, Vec<String>)>,
+    pub(super) instead: Option<(ErrorKind, String, Vec<String>)>,
 }
 
 impl Absent {
     pub(super) fn new(wanted: impl Into<String>, feature: &'static str, environment: &EnvName) -> Self {
         Absent { wanted: wanted.into(), feature, environment: environment.clone(), instead: None }
-    }
-
-    /// For one that is compiled in and cannot be reached as the environment is: that is told when it is used.
-    pub(super) fn unreachable(wanted: impl Into<String>, error: &Error, environment: &EnvName) -> Self {
-        let instead = (error.kind(), error.to_string(), error.hints().to_vec());
-        Absent { instead: Some(instead), ..Absent::new(wanted, "", environment) }
     }
 
     pub(super) fn error(&self) -> Error {

@@ -154,8 +154,7 @@ impl Infra {
         }
         let counts = |count: fn(&Published) -> usize| done.iter().map(count).sum::<usize>();
         if let (Some(first), true) = (plans.first(), plans.iter().any(|plan| !plan.is_empty())) {
-            let [written, removed] =
-                [counts(|done| done.written.len()), counts(|done| done.removed.len())];
+            let [written, removed] = [counts(|done| done.written.len()), counts(|done| done.removed.len())];
             let mut details = vec![("parameters", format!("{written} written, {removed} removed"))];
             if done.len() > 1 {
                 let regions: Vec<&str> = done.iter().filter_map(|done| done.region.as_deref()).collect();

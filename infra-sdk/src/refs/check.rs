@@ -102,7 +102,8 @@ impl Check {
         let mut lines: Vec<String> = self.missing.iter().map(ToString::to_string).collect();
         lines.extend(unfit.iter().map(ToString::to_string));
         let broken: BTreeSet<&Label> = self.missing.iter().map(|missing| &missing.name).collect();
-        let all: BTreeSet<&Label> = self.found.iter().map(|found| &found.name).chain(broken.iter().copied()).collect();
+        let all: BTreeSet<&Label> =
+            self.found.iter().map(|found| &found.name).chain(broken.iter().copied()).collect();
         Err(Error::not_found(format!("{} of {} references lead nowhere", broken.len(), all.len()))
             .because(lines.join("\n"))
             .hint("correct `[refs]` in infra.toml, or run `cargo xtask infra:refs:publish` in the repo that exports them"))

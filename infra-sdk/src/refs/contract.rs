@@ -102,9 +102,9 @@ impl Contract {
     /// The tree whose contract, or part of one, stands at `path`; `None` for every other path.
     pub fn tree_of(path: &ParamPath) -> Option<ParamPath> {
         let (root, rest) = path.as_str().rsplit_once(ENDING)?;
-        let number = rest.strip_prefix('.').is_some_and(|number| {
-            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-        });
+        let number = rest
+            .strip_prefix('.')
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
         if rest.is_empty() || number { ParamPath::new(root).ok() } else { None }
     }
 
@@ -295,7 +295,8 @@ mod tests {
             Contract::read(["canary"]).unwrap_err(),
             Contract::read(["{\"format\":2}"]).unwrap_err(),
             Contract::read(["{\"format\":1,\"version\":1,\"fields\":{\"a\":\"canary\"}}"]).unwrap_err(),
-            Contract::other_parts(&root(), "{\"format\":1,\"version\":1,\"parts\":99999,\"fields\":{}}").unwrap_err(),
+            Contract::other_parts(&root(), "{\"format\":1,\"version\":1,\"parts\":99999,\"fields\":{}}")
+                .unwrap_err(),
         ] {
             assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
         }
@@ -306,7 +307,9 @@ mod tests {
         let tree = |path: &str| Contract::tree_of(&path.parse().unwrap()).map(|tree| tree.to_string());
         assert_eq!(tree("/a/b.contract").as_deref(), Some("/a/b"));
         assert_eq!(tree("/a/b.contract.12").as_deref(), Some("/a/b"));
-        for other in ["/a/b", "/a/contract", "/a/b.contracts", "/a/b.contract.x", "/a/b.contract/c", "/a/.contract"] {
+        for other in
+            ["/a/b", "/a/contract", "/a/b.contracts", "/a/b.contract.x", "/a/b.contract/c", "/a/.contract"]
+        {
             assert_eq!(tree(other), None, "{other}");
         }
     }

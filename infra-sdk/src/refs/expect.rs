@@ -122,7 +122,8 @@ impl Compared<'_> {
             }
             let at = place(self.root, &problem.path);
             let near = |field: &ParamPath| is_within(field.as_str(), &at) || is_within(&at, field.as_str());
-            let fields = self.fields.iter().filter(|(field, kind)| **kind != FieldType::Secret && near(field));
+            let fields =
+                self.fields.iter().filter(|(field, kind)| **kind != FieldType::Secret && near(field));
             doubtful.extend(fields.map(|(field, _)| field.clone()));
         }
         doubtful.sort();
@@ -168,7 +169,11 @@ impl Compared<'_> {
     }
 
     /// What missing fields are called now: of what nobody reads, each that with the nearest name which the field can read.
-    fn renamed<T: DeserializeOwned>(&self, missing: &[String], unread: &[String]) -> BTreeMap<String, String> {
+    fn renamed<T: DeserializeOwned>(
+        &self,
+        missing: &[String],
+        unread: &[String],
+    ) -> BTreeMap<String, String> {
         let mut renamed = BTreeMap::new();
         let mut free: Vec<&str> = unread.iter().map(String::as_str).collect();
         // Below the root: what all names begin with makes none of them alike.

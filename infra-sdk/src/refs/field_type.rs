@@ -120,7 +120,15 @@ mod tests {
     fn the_word_is_what_serde_writes() {
         use FieldType as T;
         for kind in [
-            T::Text, T::Integer, T::Number, T::Boolean, T::Secret, T::Texts, T::Integers, T::Numbers, T::Booleans,
+            T::Text,
+            T::Integer,
+            T::Number,
+            T::Boolean,
+            T::Secret,
+            T::Texts,
+            T::Integers,
+            T::Numbers,
+            T::Booleans,
             T::Empty,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.word()));

@@ -69,7 +69,10 @@ impl Flat<'_> {
         match joined {
             // Read as a field, a contract would be one more value; written as one, it would be lost.
             Ok(path) if Contract::tree_of(&path).is_some() => {
-                self.refuse(&path, "is where the contract of another value stands; give it another name".into());
+                self.refuse(
+                    &path,
+                    "is where the contract of another value stands; give it another name".into(),
+                );
             }
             Ok(path) => self.add(&path, node.value),
             Err(why) => self.refuse(parent, why),
@@ -114,9 +117,10 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let value =
-            serde_json::json!({"a b": "x", "ok": "x", "empty": "", "list": ["a,b"], "x/y": "x", "..": "x", "a.contract": "x"});
-        let Err(problems) = flatten(&root(), tree(&value).unwrap().unwrap()) else { panic!("it was accepted") };
+        let value = serde_json::json!({"a b": "x", "ok": "x", "empty": "", "list": ["a,b"], "x/y": "x", "..": "x", "a.contract": "x"});
+        let Err(problems) = flatten(&root(), tree(&value).unwrap().unwrap()) else {
+            panic!("it was accepted")
+        };
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(shown.len(), 6, "{shown:#?}");
     }

@@ -231,7 +231,10 @@ mod tests {
         let label: Label = "2nd-net".parse().unwrap();
         assert_eq!(source_name(&label, "zones/0/cidr-block"), "_2nd_net_zones_0_cidr_block");
         assert_eq!(identifier("2nd-net"), "_2nd_net");
-        assert_eq!((key("vpc_id"), key("shop.example"), key("0a")), ("vpc_id".into(), "\"shop.example\"".into(), "\"0a\"".into()));
+        assert_eq!(
+            (key("vpc_id"), key("shop.example"), key("0a")),
+            ("vpc_id".into(), "\"shop.example\"".into(), "\"0a\"".into())
+        );
         let mut taken = BTreeSet::new();
         assert_eq!([unique(&mut taken, "a".into()), unique(&mut taken, "a".into())], ["a", "a_2"]);
     }

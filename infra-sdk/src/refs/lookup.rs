@@ -1,6 +1,6 @@
 //! What stands at and below paths: by the names that contracts list, else by looking at everything there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::error::{ErrorKind, Result};
 use crate::names::ParamPath;
@@ -33,21 +33,28 @@ fn roots(path: &ParamPath) -> impl Iterator<Item = ParamPath> {
     roots.into_iter().rev()
 }
 
-/// Where the contract of each tree that a path may be a part of would stand, by the tree's root.
-fn heads<'a>(paths: impl IntoIterator<Item = &'a ParamPath>) -> BTreeMap<ParamPath, ParamPath> {
-    let roots: BTreeSet<ParamPath> = paths.into_iter().flat_map(roots).collect();
-    roots.into_iter().filter_map(|root| Some((Contract::path(&root).ok()?, root))).map(|(at, root)| (root, at)).collect()
+/// Where the contracts of these trees would stand, by the trees' roots.
+fn heads(roots: impl IntoIterator<Item = ParamPath>) -> BTreeMap<ParamPath, ParamPath> {
+    // A path that is too long for a contract has none.
+    roots.into_iter().filter_map(|root| Contract::path(&root).ok().map(|head| (root, head))).collect()
 }
 
 impl Contracts {
-    /// Looks for the contracts of all trees that these paths are, or are part of.
+    /// Looks for the contracts of all trees that these paths are; of those that are none, for the trees they are part of.
+    /// Most are trees, and who may read one may not always read what is promised above it.
     pub(crate) async fn around<'a>(
         store: &dyn ParameterStore,
         paths: impl IntoIterator<Item = &'a ParamPath>,
     ) -> Result<Self> {
-        let heads = heads(paths);
-        let found = allowed(store, heads.values()).await?;
-        Self::among(store, &heads, &found).await
+        let paths: Vec<&ParamPath> = paths.into_iter().collect();
+        let own = heads(paths.iter().map(|path| (*path).clone()));
+        let mut all = Self::among(store, &own, &allowed(store, own.values()).await?).await?;
+        let parts = paths.into_iter().filter(|path| !all.0.contains_key(*path));
+        let above =
+            heads(parts.flat_map(|path| roots(path).skip(1)).filter(|root| !all.0.contains_key(root)));
+        let above = Self::among(store, &above, &allowed(store, above.values()).await?).await?;
+        all.0.extend(above.0);
+        Ok(all)
     }
 
     /// Reads the contracts whose first parts are among `found`; asks for their other parts.
@@ -126,8 +133,7 @@ async fn allowed<'a>(
 
 /// Everything at and below a path: one read for its own contract and, where there is one, one for the values.
 pub(crate) async fn tree(store: &dyn ParameterStore, path: &ParamPath) -> Result<Found> {
-    let heads: BTreeMap<ParamPath, ParamPath> =
-        Contract::path(path).ok().map(|head| (path.clone(), head)).into_iter().collect();
+    let heads = heads([path.clone()]);
     let names: Vec<ParamPath> = heads.values().chain([path]).cloned().collect();
     let (mut found, mut denied) = (BTreeMap::new(), None);
     match store.get(&names).await {

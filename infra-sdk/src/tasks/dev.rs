@@ -25,7 +25,9 @@ pub(super) fn register(pack: &mut Pack<'_>, tools: &ToolsTasks, secrets: &Secret
 async fn setup(cx: Cx) -> Result<()> {
     match cx.infra().await?.check_references().await {
         Ok(check) => cx.say(check),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => cx.warn(error.report()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => {
+            cx.warn(error.report())
+        }
         Err(error) => return Err(error),
     }
     Ok(())

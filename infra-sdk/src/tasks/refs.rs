@@ -56,7 +56,11 @@ impl RefsTasks {
 pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
     RefsTasks {
         list: pack.task("refs:list").about("List what this repo reads and publishes").read_only().run(list),
-        check: pack.task("refs:check").about("Check that every reference is there, as it is read here").read_only().run(check),
+        check: pack
+            .task("refs:check")
+            .about("Check that every reference is there, as it is read here")
+            .read_only()
+            .run(check),
         publish: pack
             .task("refs:publish")
             .about("Publish the exports from the outputs of their stacks")

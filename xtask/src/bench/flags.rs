@@ -2,7 +2,7 @@
 
 use infra_sdk::{Cx, Result};
 
-use crate::bench::{build, graph, plan, secrets, startup};
+use crate::bench::{build, graph, plan, refs, secrets, startup};
 
 /// The flags of `bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -10,7 +10,7 @@ pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum)]
     what: What,
-    /// How many rounds [default: 40 for startup, 2 for build, 7 for plan]
+    /// How many rounds [default: 40 for startup, 2 for build, 7 for plan, 3 for refs]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
 }
@@ -27,6 +27,8 @@ enum What {
     Secrets,
     /// Summarising plans of up to 100,000 resources, beside jq, Python, terraform show and two summarisers
     Plan,
+    /// Reading 1,000 parameters of AWS, beside boto3 and aws
+    Refs,
 }
 
 /// The task.
@@ -39,6 +41,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
         What::Build => cx.report(&build::measure(&cx, flags.rounds.unwrap_or(2)).await?),
         What::Graph => graph::measure(&cx).await?,
         What::Plan => cx.report(&plan::measure(&cx, flags.rounds.unwrap_or(7)).await?),
+        What::Refs => cx.report(&refs::measure(&cx, flags.rounds.unwrap_or(3)).await?),
         What::Secrets => cx.report(&secrets::measure(&cx).await?),
     }
     Ok(())

@@ -1,10 +1,11 @@
-//! `bench`: what this SDK costs its users: start-up, secrets and plans beside its peers, the first build, the task runtime.
+//! `bench`: what this SDK costs its users: start-up, secrets, references and plans beside its peers, the first build, the task runtime.
 
 mod build;
 mod flags;
 mod graph;
 mod plan;
 mod profile;
+mod refs;
 mod secrets;
 mod startup;
 

@@ -7,14 +7,21 @@ pub(in crate::infra) struct Clouds {
     aws: std::sync::OnceLock<crate::aws::Aws>,
 }
 
+#[cfg(feature = "aws-ssm")]
+pub(super) use aws::unreachable;
+
 #[cfg(feature = "aws-base")]
 mod aws {
     use crate::aws::Aws;
     use crate::config::{Config, Provider};
     use crate::env::Env;
+    #[cfg(feature = "aws-ssm")]
+    use crate::error::Error;
     use crate::error::Result;
     use crate::infra::open::Infra;
     use crate::infra::providers::Clouds;
+    #[cfg(feature = "aws-ssm")]
+    use crate::names::EnvName;
 
     impl Clouds {
         /// AWS in the environment's region; writes are let pass to the environment's account only.
@@ -33,6 +40,19 @@ mod aws {
             }
             Ok(self.aws.get_or_init(|| aws).clone())
         }
+    }
+
+    /// What stands behind a port whose provider cannot be reached as the environment is: that is told when it is used, for
+    /// not everything that is done in an environment needs it.
+    #[cfg(feature = "aws-ssm")]
+    pub(in crate::infra) fn unreachable(
+        wanted: &str,
+        error: &Error,
+        environment: &EnvName,
+    ) -> crate::infra::absent::Absent {
+        let mut absent = crate::infra::absent::Absent::new(wanted, "", environment);
+        absent.instead = Some((error.kind(), error.to_string(), error.hints().to_vec()));
+        absent
     }
 
     impl Infra {

@@ -6,6 +6,8 @@ use crate::config::Provider;
 use crate::error::Result;
 use crate::infra::absent::Absent;
 use crate::infra::open::Replica;
+#[cfg(feature = "aws-ssm")]
+use crate::infra::providers::clouds::unreachable;
 use crate::infra::providers::ports::Choice;
 use crate::local::LocalParameters;
 use crate::refs::ParameterStore;
@@ -45,7 +47,7 @@ fn ssm(choice: &Choice<'_>, wanted: &str, region: Option<&str>) -> Arc<dyn Param
     let wanted = format!("{wanted} for references");
     match open() {
         Ok(store) => Arc::new(store),
-        Err(error) => Arc::new(Absent::unreachable(wanted, &error, choice.config.environment())),
+        Err(error) => Arc::new(unreachable(&wanted, &error, choice.config.environment())),
     }
 }
 
