@@ -1,4 +1,4 @@
-//! Amazon Web Services: secrets in Systems Manager's Parameter Store and in Secrets Manager.
+//! Amazon Web Services: references and secrets in Systems Manager's Parameter Store, secrets in Secrets Manager.
 //!
 //! Nothing here has been held against an account: the tests run against an emulator and against scripted answers, and
 //! what those cannot show comes from AWS's documentation.
