@@ -48,6 +48,7 @@ fn main() -> ExitCode {
 }
 
 fn tasks(app: &mut App, infra: &InfraTasks) {
+    infra.refs.expect::<Network>("network");
     let build = app.task("build").about("Build the image").run(build);
     app.task("deploy")
         .about("Ship the service")

@@ -13,7 +13,7 @@ use infra_sdk::names::ImageName;
 use infra_sdk::{Env, ReleaseSpec, SecretValue};
 use support::Scratch;
 
-use crate::{deploy, deploy_process, events, images, ledger, refs, secrets, state, types};
+use crate::{contracts, deploy, deploy_process, events, images, ledger, refs, secrets, state, types};
 
 #[tokio::test]
 async fn secrets_hold() {
@@ -49,13 +49,19 @@ async fn the_ledger_holds() {
 #[tokio::test]
 async fn parameters_hold() {
     let scratch = Scratch::new("params");
-    refs::holds(&LocalParameters::new(scratch.path())).await;
+    refs::holds(&LocalParameters::new(scratch.path()), false).await;
 }
 
 #[tokio::test]
 async fn types_hold() {
     let scratch = Scratch::new("types");
     types::hold(&LocalParameters::new(scratch.path())).await;
+}
+
+#[tokio::test]
+async fn contracts_hold() {
+    let scratch = Scratch::new("contracts");
+    contracts::hold(&LocalParameters::new(scratch.path())).await;
 }
 
 #[tokio::test]

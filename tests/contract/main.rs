@@ -1,5 +1,6 @@
 //! Every port's contract, held against every implementation of it.
 
+mod contracts;
 mod deploy;
 mod deploy_process;
 mod events;

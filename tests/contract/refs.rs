@@ -1,7 +1,7 @@
 //! What every parameter store must do: one check for each sentence of `ParameterStore`'s contract.
 
 use infra_sdk::names::ParamPath;
-use infra_sdk::refs::{ParameterStore, ParameterValue, ParameterWrite};
+use infra_sdk::refs::{Over, ParameterStore, ParameterValue, ParameterWrite};
 use infra_sdk::time::Timestamp;
 use infra_sdk::{ErrorKind, SecretValue};
 
@@ -10,12 +10,12 @@ fn path(text: &str) -> ParamPath {
 }
 
 fn plain(at: &str, text: &str) -> ParameterWrite {
-    ParameterWrite { path: path(at), value: ParameterValue::Plain(text.into()) }
+    ParameterWrite::new(path(at), ParameterValue::Plain(text.into()))
 }
 
 fn list(at: &str, items: &[&str]) -> ParameterWrite {
     let items = items.iter().map(|item| (*item).to_owned()).collect();
-    ParameterWrite { path: path(at), value: ParameterValue::List(items) }
+    ParameterWrite::new(path(at), ParameterValue::List(items))
 }
 
 async fn below(store: &dyn ParameterStore, at: &str) -> Vec<String> {
@@ -23,8 +23,8 @@ async fn below(store: &dyn ParameterStore, at: &str) -> Vec<String> {
     found.into_iter().map(|parameter| parameter.path.to_string()).collect()
 }
 
-/// Checks an empty store.
-pub(crate) async fn holds(store: &dyn ParameterStore) {
+/// Checks an empty store; `anew`: it turns a parameter into one of another kind by making it anew.
+pub(crate) async fn holds(store: &dyn ParameterStore, anew: bool) {
     assert!(store.get(&[path("/infra/none")]).await.expect("none").is_empty());
     assert_eq!(below(store, "/infra").await, [""; 0]);
     assert_eq!(store.names().await.expect("none"), []);
@@ -35,7 +35,7 @@ pub(crate) async fn holds(store: &dyn ParameterStore) {
         plain("/infra/network/vpc-id", "vpc-1"),
         list("/infra/network/subnet-ids", &["a", "b"]),
         list("/infra/network/none", &[]),
-        ParameterWrite { path: path("/infra/network/db/Key_1.x"), value: secret },
+        ParameterWrite::new(path("/infra/network/db/Key_1.x"), secret),
         plain("/infra/network", "its own \"value\"\n, ü,"),
         plain("/infra/network2/vpc-id", "vpc-2"),
     ];
@@ -47,6 +47,7 @@ pub(crate) async fn holds(store: &dyn ParameterStore) {
     asked.push(path("/infra/none"));
     let found = store.get(&asked).await.expect("parameters");
     assert_eq!(found.len(), writes.len(), "the rest is left out");
+    assert!(store.present(&asked).await.expect("paths").iter().eq(found.keys()), "the same are there");
     for write in &writes {
         let kept = &found[&write.path];
         assert_eq!((&kept.path, &kept.value, kept.version), (&write.path, &write.value, 1));
@@ -69,7 +70,8 @@ pub(crate) async fn holds(store: &dyn ParameterStore) {
     sorted.sort();
     assert_eq!(store.names().await.expect("names"), sorted);
 
-    versions(store).await;
+    versions(store, anew).await;
+    over(store).await;
     all_or_none(store, &sorted).await;
 
     let gone = [path("/infra/network"), path("/infra/none"), path("/infra/network2/vpc-id")];
@@ -78,15 +80,41 @@ pub(crate) async fn holds(store: &dyn ParameterStore) {
     store.put(&[plain("/infra/network", "again")]).await.expect("written anew");
 }
 
-async fn versions(store: &dyn ParameterStore) {
+async fn versions(store: &dyn ParameterStore, anew: bool) {
     let at = "/infra/network/vpc-id";
     assert_eq!(store.put(&[plain(at, "vpc-9")]).await.expect("a version"), [2]);
     let value = ParameterValue::Secret(SecretValue::new("now secret"));
-    let changed = ParameterWrite { path: path(at), value };
-    let versions = store.put(&[plain("/infra/network2/vpc-id", "vpc-3"), changed.clone()]).await;
-    assert_eq!(versions.expect("versions"), [2, 3], "in the order of the writes, also when the kind changes");
+    let changed = ParameterWrite::new(path(at), value);
+    let last = if anew { 1 } else { 3 };
+    let versions = store.put(&[changed.clone(), plain("/infra/network2/vpc-id", "vpc-3")]).await;
+    assert_eq!(
+        versions.expect("versions"),
+        [last, 2],
+        "in the order of the writes, also when the kind changes"
+    );
     let found = store.get(&[path(at)]).await.expect("a parameter");
-    assert_eq!((&found[&path(at)].value, found[&path(at)].version), (&changed.value, 3));
+    assert_eq!((&found[&path(at)].value, found[&path(at)].version), (&changed.value, last));
+}
+
+/// A write goes over nothing but what it was planned against.
+async fn over(store: &dyn ParameterStore) {
+    let at = path("/infra/network2/vpc-id");
+    let seen =
+        store.get(std::slice::from_ref(&at)).await.expect("a parameter").remove(&at).expect("it is there");
+    let write = |text: &str, over| plain("/infra/network2/vpc-id", text).over(over);
+    let exists = store.put(&[write("x", Over::Nothing)]).await.expect_err("something is there");
+    assert_eq!(exists.kind(), ErrorKind::Conflict);
+    assert_eq!(
+        store.get(std::slice::from_ref(&at)).await.expect("a parameter")[&at],
+        seen,
+        "nothing was written"
+    );
+    let over = Over::seen(Some(&seen));
+    assert_eq!(store.put(&[write("vpc-4", over)]).await.expect("what was seen"), [seen.version + 1]);
+    let stale = store.put(&[write("vpc-5", over)]).await.expect_err("what was seen is gone");
+    assert_eq!(stale.kind(), ErrorKind::Conflict);
+    let text = format!("{stale:?}");
+    assert!(text.contains(at.as_str()) && !stale.hints().is_empty(), "{text}");
 }
 
 async fn all_or_none(store: &dyn ParameterStore, names: &[ParamPath]) {

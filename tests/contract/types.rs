@@ -119,7 +119,7 @@ async fn changes(store: &dyn ParameterStore) {
     assert!(again.is_empty(), "nothing changed: {again}");
     assert_eq!(again.apply(store).await.expect("nothing to do"), refs::Published::default());
 
-    let beside = ParameterWrite { path: path("/infra/network2"), value: ParameterValue::Plain("x".into()) };
+    let beside = ParameterWrite::new(path("/infra/network2"), ParameterValue::Plain("x".into()));
     store.put(&[beside]).await.expect("a neighbour");
     let mut next = network();
     next.vpc_id = "vpc-2".into();

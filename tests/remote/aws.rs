@@ -30,7 +30,7 @@ fn secrets_manager(moto: &Moto, prefix: &str) -> SecretsManagerSecrets {
 }
 
 /// The emulator, with every request noted.
-fn noted(moto: &Arc<Moto>) -> Recorder {
+pub(crate) fn noted(moto: &Arc<Moto>) -> Recorder {
     let moto = Arc::clone(moto);
     Recorder::start(move |request| moto.answer(request).map_err(|error| error.to_string()))
 }

@@ -22,6 +22,20 @@ mod aws_ecs_failures;
 mod aws_ecs_moto;
 mod aws_ecs_tasks;
 mod aws_identity;
+#[path = "../contract/contracts.rs"]
+mod contracts;
+mod dotenv_readers;
+#[path = "../contract/refs.rs"]
+mod refs;
+#[path = "../contract/secrets.rs"]
+mod secrets;
+#[path = "../contract/types.rs"]
+mod types;
+
+mod aws;
+mod aws_refs;
+mod aws_refs_refusals;
+mod aws_refs_tasks;
 mod aws_refusals;
 mod aws_state;
 mod aws_state_refusals;

@@ -24,7 +24,7 @@ const COUNTERPARTS: &[Package] = &[
 const NODE: &[Package] =
     &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0"), ("age-encryption", "0.3.1")];
 
-/// What `bench secrets` compares with; apart, for aws is particular about libraries it shares with boto3.
+/// What `bench secrets` and `bench refs` compare with; apart, for aws is particular about libraries it shares with boto3.
 const SECRET_PEERS: &[Package] = &[("awscli", "1.46.2")];
 
 /// What npm has of them.
@@ -51,6 +51,23 @@ pub(crate) async fn secret_peers(cx: &Cx) -> Result<SecretPeers> {
     let counterparts = python(cx, "python", COUNTERPARTS).await?;
     let node = node(cx, "bench-node", SECRET_NODE_PEERS, &counterparts).await?;
     Ok(SecretPeers { python: python(cx, "bench-python", SECRET_PEERS).await?, counterparts, node })
+}
+
+/// Folders of what `bench refs` compares with.
+pub(crate) struct ParameterPeers {
+    /// A Python environment with aws.
+    pub(crate) python: PathBuf,
+    /// The one tests use, with boto3 and the emulator.
+    pub(crate) counterparts: PathBuf,
+}
+
+/// Fetches what `bench refs` compares with.
+///
+/// # Errors
+/// As [`peers`].
+pub(crate) async fn parameter_peers(cx: &Cx) -> Result<ParameterPeers> {
+    let counterparts = python(cx, "python", COUNTERPARTS).await?;
+    Ok(ParameterPeers { python: python(cx, "bench-python", SECRET_PEERS).await?, counterparts })
 }
 
 /// The folder of the programs that benches compare with.

@@ -45,7 +45,7 @@ const DOWN: &[&str] = &[
 ];
 
 /// Codes for a KMS key that can not be used.
-const KEY: &[&str] = &[
+pub(super) const KEY: &[&str] = &[
     "InvalidKeyId",
     "InvalidKeyIdException",
     "EncryptionFailure",

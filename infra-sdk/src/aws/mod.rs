@@ -15,6 +15,12 @@ mod identity;
 mod meaning;
 #[cfg(any(feature = "aws-ecr", feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod pages;
+#[cfg(feature = "aws-ssm")]
+mod parameters;
+#[cfg(feature = "aws-ssm")]
+mod parameters_read;
+#[cfg(feature = "aws-ssm")]
+mod parameters_write;
 #[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod place;
 #[cfg(feature = "aws-s3")]
@@ -36,6 +42,8 @@ pub use ecr::{Ecr, EcrRegistry};
 #[cfg(feature = "aws-ecs")]
 pub use ecs::{EcsPlace, EcsService};
 pub use identity::Identity;
+#[cfg(feature = "aws-ssm")]
+pub use parameters::SsmParameters;
 #[cfg(feature = "aws-s3")]
 pub use s3::{Bucket, S3Ledger, S3Locks, S3State};
 #[cfg(feature = "aws-secrets-manager")]

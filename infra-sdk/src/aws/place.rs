@@ -63,7 +63,7 @@ pub(super) fn sorted(mut secrets: Vec<StoredSecret>) -> Vec<StoredSecret> {
 /// What a task that reads gave; it is cut off only with the run.
 pub(super) fn finished<T>(read: std::result::Result<T, tokio::task::JoinError>) -> Result<T> {
     read.map_err(|error| {
-        Error::new(ErrorKind::Cancelled, "reading secrets was cut off").because(error).hint("run it again")
+        Error::new(ErrorKind::Cancelled, "reading was cut off").because(error).hint("run it again")
     })
 }
 

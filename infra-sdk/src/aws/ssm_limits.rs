@@ -11,6 +11,8 @@ use crate::secrets::SecretChange;
 pub(super) const PAGE: usize = 10;
 /// Parameters that one read by name gives.
 pub(super) const READ: usize = 10;
+/// Parameters that one page of descriptions holds.
+pub(super) const DESCRIBED: usize = 50;
 /// Reads by name that are made at the same time.
 pub(super) const READS_AT_ONCE: usize = 4;
 /// Parameters that one request deletes.
@@ -19,7 +21,7 @@ pub(super) const DELETES: usize = 10;
 pub(super) const PUTS_A_SECOND: f64 = 3.0;
 
 /// Bytes of a standard parameter's value.
-const VALUE: usize = 4096;
+pub(super) const VALUE: usize = 4096;
 /// Levels of a name, its own the last.
 const LEVELS: usize = 15;
 /// Characters of a name with its ARN before it.
@@ -54,6 +56,16 @@ pub(super) fn check_prefix(prefix: &str) -> Result<()> {
         return refuse("leaves no room for a name");
     }
     Ok(())
+}
+
+/// Refuses a name that is too long with what AWS puts before it.
+pub(super) fn check_name(full: &str) -> Result<()> {
+    if full.len() + ARN <= NAME_WITH_ARN {
+        return Ok(());
+    }
+    Err(Error::invalid("a parameter's name is too long")
+        .with("parameter", full)
+        .hint(format!("shorten the path: AWS takes {} characters", NAME_WITH_ARN - ARN)))
 }
 
 /// Refuses a change that AWS would refuse, or would take as something else; `full` is the parameter's name.

@@ -3,7 +3,7 @@
 //! An environment is opened before it is known what will be asked of it: secrets of an environment can be synced, also
 //! where nothing here can keep its images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use async_trait::async_trait;
@@ -66,6 +66,10 @@ impl Sealer for Absent {
 #[async_trait]
 impl ParameterStore for Absent {
     async fn get(&self, _: &[ParamPath]) -> Result<BTreeMap<ParamPath, Parameter>> {
+        Err(self.error())
+    }
+
+    async fn present(&self, _: &[ParamPath]) -> Result<BTreeSet<ParamPath>> {
         Err(self.error())
     }
 

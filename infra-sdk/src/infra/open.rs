@@ -14,7 +14,7 @@ use crate::infra::host::Host;
 use crate::infra::providers::Providers;
 use crate::ledger::Ledger;
 use crate::names::EnvName;
-use crate::refs::ParameterStore;
+use crate::refs::{Expectation, ParameterStore};
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 use crate::state::{Locks, StateBackend, StateLocks, StateStore};
 
@@ -23,6 +23,7 @@ use crate::state::{Locks, StateBackend, StateLocks, StateStore};
 pub struct Infra {
     shared: Arc<Shared>,
     host: Host,
+    expected: Arc<[Expectation]>,
 }
 
 struct Shared {
@@ -45,6 +46,8 @@ pub struct Ports {
     pub sealer: Arc<dyn Sealer>,
     /// Where repos publish and read.
     pub params: Arc<dyn ParameterStore>,
+    /// Where they publish, too: the other regions of the environment.
+    pub replicas: Vec<Replica>,
     /// Where images are kept.
     pub images: Arc<dyn ImageRegistry>,
     /// Where Terraform keeps its state.
@@ -63,6 +66,15 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
 }
 
+/// The parameters of another region, which hold what is published in the environment's own.
+#[derive(Clone)]
+pub struct Replica {
+    /// The region.
+    pub region: String,
+    /// Its parameters.
+    pub store: Arc<dyn ParameterStore>,
+}
+
 impl Infra {
     /// Opens the environment that `config` chose.
     ///
@@ -73,13 +85,25 @@ impl Infra {
         let home = home_of(env, &config)?;
         let providers = Providers::choose(env, &config, &home)?;
         let shared = Shared { env: env.clone(), config, home, providers };
-        Ok(Infra { shared: Arc::new(shared), host })
+        Ok(Infra { shared: Arc::new(shared), host, expected: Arc::default() })
+    }
+
+    /// The same environment, for a repo that reads references as these types: the check of references compares them with
+    /// what is promised.
+    #[must_use]
+    pub fn expecting(self, expected: impl IntoIterator<Item = Expectation>) -> Self {
+        Infra { expected: expected.into_iter().collect(), ..self }
+    }
+
+    /// The types that this repo reads references as.
+    pub(super) fn expected(&self) -> &[Expectation] {
+        &self.expected
     }
 
     /// The same environment for another host: another task, with its own lines and end.
     #[must_use]
     pub fn for_host(&self, host: Host) -> Self {
-        Infra { shared: self.shared.clone(), host }
+        Infra { shared: self.shared.clone(), host, expected: self.expected.clone() }
     }
 
     /// Checks, before anything is changed, that the tag of the organisation's file has not moved. A remote that does

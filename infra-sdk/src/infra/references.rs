@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
-use crate::infra::open::Infra;
+use crate::file::{self, Access};
+use crate::infra::open::{Infra, Ports, Replica};
 use crate::ledger::Outcome;
 use crate::names::{Label, ParamPath, unknown};
-use crate::refs::{self, Check, Listing, PublishPlan, Published};
+use crate::refs::{self, Check, Hcl, Listing, ParameterStore, PublishPlan, Published, Publisher};
 use crate::secret::SecretValue;
 
 impl Infra {
@@ -24,14 +26,21 @@ impl Infra {
         refs::read(&*self.ports().params, &path).await.context(format!("read the reference `{reference}`"))
     }
 
-    /// Makes the tree at `path` say exactly what `value` says; what is the same already is not written again.
+    /// Makes the tree at `path` say exactly what `value` says, in every region of the environment; what is the same already
+    /// is not written again. Its contract names this repo and its commit.
     ///
     /// # Errors
-    /// `Invalid` listing every value that can not be kept, before anything is written.
-    pub async fn publish<T: Serialize + ?Sized>(&self, path: &str, value: &T) -> Result<Published> {
+    /// `Invalid` listing every value that can not be kept, before anything is written; otherwise as
+    /// [`publish_exports`](Infra::publish_exports).
+    pub async fn publish<T: Serialize + ?Sized>(&self, path: &str, value: &T) -> Result<Exports<Published>> {
         let path = ParamPath::new(path)?;
-        let plan = refs::publish_plan(&*self.ports().params, &path, value).await?;
-        self.carry_out_publish(plan).await
+        let publisher = self.publisher().await?;
+        let mut plans = Vec::new();
+        for (region, store) in self.regions()? {
+            let plan = refs::publish_plan(store, &path, value).await?;
+            plans.push(plan.by(&publisher).in_region(region));
+        }
+        self.publish_exports(Exports(plans)).await
     }
 
     /// What publishing every path of `[exports]` would change, from the outputs of its stack as they are now.
@@ -46,6 +55,7 @@ impl Infra {
                 .hint("add `[exports]` to infra.toml, such as \"/infrastructure/network\" = { stack = \"network\" }"));
         }
         let terraform = self.terraform().await?;
+        let publisher = self.publisher().await?;
         let mut plans = Vec::new();
         for (path, export) in exports {
             let (name, config) = self.stack_named(export.stack.as_str())?;
@@ -61,29 +71,55 @@ impl Infra {
                     (name, refs::Output { value: output.value, sensitive: output.sensitive })
                 })
                 .collect();
-            plans.push(refs::publish_outputs_plan(&*self.ports().params, path, &outputs).await?);
+            for (region, store) in self.regions()? {
+                let plan = refs::publish_outputs_plan(store, path, &outputs).await?;
+                plans.push(plan.by(&publisher).in_region(region));
+            }
         }
         Ok(Exports(plans))
     }
 
-    /// Publishes what was planned.
+    /// Publishes what was planned, one path after the other, and each in the environment's own region first.
     ///
     /// # Errors
-    /// What the store fails with; paths before the failing one stay published.
+    /// What the store fails with, saying which regions are done; paths before the failing one stay published.
     pub async fn publish_exports(&self, plans: Exports<PublishPlan>) -> Result<Exports<Published>> {
+        self.before_change().await?;
         let mut published = Vec::new();
-        for plan in plans.0 {
-            published.push(self.carry_out_publish(plan).await?);
+        for plans in plans.0.chunk_by(|one, other| one.path == other.path) {
+            published.extend(self.publish_path(plans).await?);
         }
         Ok(Exports(published))
     }
 
-    /// Whether every reference of `[refs]` is there.
+    /// Whether every reference of `[refs]` is there, and is promised as this repo reads it: for a deploy to ask before it
+    /// begins. The types are those given to [`expecting`](Infra::expecting).
     ///
     /// # Errors
-    /// `NotFound` listing every one that is not, with the nearest path that is.
+    /// `NotFound` listing every one that is not, with the nearest path that is; `Invalid` listing every field that is
+    /// missing, renamed, or of another type.
     pub async fn check_references(&self) -> Result<Check> {
-        refs::check(&*self.ports().params, &self.settings().refs).await?.into_result()
+        let store = &*self.ports().params;
+        let mut check = refs::check(store, &self.settings().refs).await?;
+        for expected in self.expected() {
+            let path = self.path_of(expected.reference())?;
+            if !check.missing.iter().any(|missing| missing.path == path) {
+                check.contracts.push(expected.check(store, &path).await?);
+            }
+        }
+        check.into_result()
+    }
+
+    /// What this repo reads, as data sources and typed locals for Terraform; written to `out` where that is given.
+    ///
+    /// # Errors
+    /// `NotFound` without `[refs]`, and for a reference that leads nowhere; `Denied` or `Io` when it cannot be written.
+    pub async fn references_as_hcl(&self, out: Option<&Path>) -> Result<WrittenHcl> {
+        let hcl = refs::hcl(&*self.ports().params, &self.settings().refs).await?;
+        if let Some(out) = out {
+            file::write(out, hcl.code.as_bytes(), Access::Shared)?;
+        }
+        Ok(WrittenHcl { hcl, file: out.map(Path::to_owned) })
     }
 
     /// What this repo reads and publishes, and what is there.
@@ -95,17 +131,55 @@ impl Infra {
         refs::list(&*self.ports().params, &settings.refs, settings.exports.keys()).await
     }
 
-    async fn carry_out_publish(&self, plan: PublishPlan) -> Result<Published> {
-        self.before_change().await?;
-        let (path, changes) = (plan.path.clone(), !plan.is_empty());
-        let published = plan.apply(&*self.ports().params).await?;
-        if changes {
-            let counts = format!("{} written, {} removed", published.written.len(), published.removed.len());
-            let details = [("parameters", counts)];
-            self.record("publish", path.as_str(), Outcome::Done, &details).await?;
-            self.tell_others(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": path })).await?;
+    /// Publishes one path in each of its regions.
+    async fn publish_path(&self, plans: &[PublishPlan]) -> Result<Vec<Published>> {
+        let mut done: Vec<Published> = Vec::new();
+        for plan in plans {
+            let elsewhere = |replica: &&Replica| Some(&replica.region) == plan.region.as_ref();
+            let store = match self.ports().replicas.iter().find(elsewhere) {
+                Some(replica) => &*replica.store,
+                None => &*self.ports().params,
+            };
+            let failed = |error: Error| {
+                let Some(region) = &plan.region else { return error };
+                let before: Vec<&str> = done.iter().filter_map(|done| done.region.as_deref()).collect();
+                let before = if before.is_empty() { "none".into() } else { before.join(", ") };
+                let failed: Result<()> = Err(error).context(format!("publish `{}` in {region}", plan.path));
+                let failed = failed.err().unwrap_or_else(|| Error::new(ErrorKind::Bug, "publish"));
+                failed
+                    .with("regions done", before)
+                    .hint("run the same command again: what is there already is not written twice")
+            };
+            done.push(plan.clone().apply(store).await.map_err(failed)?);
         }
-        Ok(published)
+        let counts = |count: fn(&Published) -> usize| done.iter().map(count).sum::<usize>();
+        if let (Some(first), true) = (plans.first(), plans.iter().any(|plan| !plan.is_empty())) {
+            let [written, removed] = [counts(|done| done.written.len()), counts(|done| done.removed.len())];
+            let mut details = vec![("parameters", format!("{written} written, {removed} removed"))];
+            if done.len() > 1 {
+                let regions: Vec<&str> = done.iter().filter_map(|done| done.region.as_deref()).collect();
+                details.push(("regions", regions.join(", ")));
+            }
+            self.record("publish", first.path.as_str(), Outcome::Done, &details).await?;
+            self.tell_others(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": first.path })).await?;
+        }
+        Ok(done)
+    }
+
+    /// Every region that is published to, the environment's own first; it has no name where it is the only one.
+    fn regions(&self) -> Result<Vec<(Option<&str>, &dyn ParameterStore)>> {
+        let Ports { params, replicas, .. } = self.ports();
+        let own = self.config().section()?.region.as_deref().unwrap_or("the region of AWS_REGION");
+        let own = (!replicas.is_empty()).then_some(own);
+        let others = replicas.iter().map(|replica| (Some(replica.region.as_str()), &*replica.store));
+        Ok([(own, &**params)].into_iter().chain(others).collect())
+    }
+
+    /// This repo at its commit, for contracts.
+    async fn publisher(&self) -> Result<Publisher> {
+        let project = &self.settings().project;
+        let commit = self.commit().await.map(|commit| commit.to_string());
+        Publisher::new(&project.org, &project.name, commit)
     }
 
     fn path_of(&self, reference: &str) -> Result<ParamPath> {
@@ -120,7 +194,29 @@ impl Infra {
     }
 }
 
-/// One item for each path of `[exports]`: its plan, or what was published.
+/// References as Terraform code, and where that was written.
+#[derive(Clone, Debug, Serialize)]
+pub struct WrittenHcl {
+    /// The code.
+    #[serde(flatten)]
+    pub hcl: Hcl,
+    /// The file, if it was written to one.
+    pub file: Option<PathBuf>,
+}
+
+impl fmt::Display for WrittenHcl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Hcl { parameters, references, .. } = self.hcl;
+        match &self.file {
+            None => self.hcl.fmt(f),
+            Some(file) => {
+                write!(f, "{parameters} parameters of {references} references, in {}", file.display())
+            }
+        }
+    }
+}
+
+/// One item for each path that is published, in each region: its plan, or what was published.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Exports<T>(pub Vec<T>);

@@ -112,6 +112,10 @@ impl ParameterStore for LocalParameters {
         Ok(found)
     }
 
+    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeSet<ParamPath>> {
+        Ok(paths.iter().filter(|path| fits(path) && self.file(path).is_file()).cloned().collect())
+    }
+
     async fn under(&self, path: &ParamPath) -> Result<Vec<Parameter>> {
         if !fits(path) {
             return Ok(Vec::new());
@@ -129,19 +133,14 @@ impl ParameterStore for LocalParameters {
     }
 
     async fn put(&self, writes: &[ParameterWrite]) -> Result<Vec<u64>> {
-        let mut seen = BTreeSet::new();
+        ParameterWrite::check_all(writes)?;
         for write in writes {
-            write.check()?;
             if !fits(&write.path) {
                 return Err(Error::invalid(format!(
                     "parameter `{}` has a level of more than 200 characters",
                     write.path
                 ))
                 .hint("shorten it: files are not named longer"));
-            }
-            if !seen.insert(&write.path) {
-                return Err(Error::invalid(format!("parameter `{}` is given twice", write.path))
-                    .hint("give each path one value"));
             }
         }
         let _alone = self.alone()?;
@@ -181,7 +180,11 @@ impl LocalParameters {
     /// Writes a parameter beside its place, to be moved there.
     fn stage(&self, write: &ParameterWrite) -> Result<(Temporary, PathBuf, u64)> {
         let path = self.file(&write.path);
-        let version = self.kept(&write.path)?.map_or(1, |parameter| parameter.version.saturating_add(1));
+        let before = self.kept(&write.path)?.map_or(0, |parameter| parameter.version);
+        if write.over.version().is_some_and(|planned| planned != before) {
+            return Err(write.conflict(before));
+        }
+        let version = before.saturating_add(1);
         let kept = Kept { value: write.value.clone(), version, modified: Timestamp::now() };
         let content = crate::secret::exposing(|| serde_json::to_vec_pretty(&kept)).map_err(|error| {
             Error::new(ErrorKind::Bug, "write a parameter").with("parameter", &write.path).because(error)
@@ -212,7 +215,7 @@ mod tests {
         let store = scratch();
         let path: ParamPath = "/shop/key".parse().unwrap();
         let value = ParameterValue::Secret(SecretValue::new("hunter2"));
-        store.put(&[ParameterWrite { path: path.clone(), value: value.clone() }]).await.unwrap();
+        store.put(&[ParameterWrite::new(path.clone(), value.clone())]).await.unwrap();
         assert_eq!(store.get(std::slice::from_ref(&path)).await.unwrap()[&path].value, value);
         let file = store.root.join("shop/@key.json");
         assert_eq!(std::fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
@@ -227,9 +230,8 @@ mod tests {
     #[tokio::test]
     async fn a_put_with_one_bad_value_writes_none() {
         let store = scratch();
-        let write = |path: &str, text: &str| ParameterWrite {
-            path: path.parse().unwrap(),
-            value: ParameterValue::Plain(text.into()),
+        let write = |path: &str, text: &str| {
+            ParameterWrite::new(path.parse().unwrap(), ParameterValue::Plain(text.into()))
         };
         assert!(store.put(&[write("/a/one", "x"), write("/a/two", "")]).await.is_err());
         assert!(store.put(&[write("/a/one", "x"), write("/a/one", "y")]).await.is_err());
@@ -251,7 +253,7 @@ mod tests {
         }
         assert_eq!(store.names().await.unwrap(), []);
         let value = ParameterValue::Plain("x".into());
-        store.put(&[ParameterWrite { path: "/a/b".parse().unwrap(), value }]).await.unwrap();
+        store.put(&[ParameterWrite::new("/a/b".parse().unwrap(), value)]).await.unwrap();
         assert!(!folder.join(".@b.json.1234.tmp").exists(), "what a killed process left is cleaned up");
         assert!(folder.join("notes.txt").exists());
         std::fs::remove_dir_all(&store.root).unwrap();

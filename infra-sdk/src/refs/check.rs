@@ -1,22 +1,26 @@
 //! Whether everything a repo reads of others is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::names::{Label, ParamPath};
-use crate::refs::ParameterStore;
+use crate::refs::lookup::{below, promised};
+use crate::refs::mismatch::refused;
 use crate::refs::nearest::nearest;
+use crate::refs::{ContractCheck, ParameterStore};
 
 /// What was found of the references of a repo.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// The references that lead somewhere.
     pub found: Vec<Found>,
     /// Those that do not.
     pub missing: Vec<Missing>,
+    /// How the types that this repo reads them as fit; see [`Expectation`](crate::refs::Expectation).
+    pub contracts: Vec<ContractCheck>,
 }
 
 /// A reference that leads somewhere.
@@ -41,17 +45,33 @@ pub struct Missing {
     pub nearest: Option<String>,
 }
 
-/// Looks for each of the references `[refs]` names.
+/// Looks for each of the references `[refs]` names. Where a contract names what should stand there, only that is looked
+/// for, and no value is read; a parameter that is promised and not there is missing, too.
 ///
 /// # Errors
 /// What the store fails with; a missing reference is no error here, see [`Check::into_result`].
 pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>) -> Result<Check> {
-    let paths: Vec<ParamPath> = refs.values().cloned().collect();
-    let own = store.get(&paths).await?;
-    let mut report = Check { found: Vec::new(), missing: Vec::new() };
+    let own = store.present(&refs.values().cloned().collect::<Vec<_>>()).await?;
+    // What is a single value is no tree with a contract.
+    let promised = promised(store, refs.values().filter(|path| !own.contains(path))).await?;
+    let there = store.present(&promised.values().flatten().cloned().collect::<Vec<_>>()).await?;
+    let mut report = Check::default();
     for (name, path) in refs {
-        let parameters = store.under(path).await?.len() + usize::from(own.contains_key(path));
         let (name, path) = (name.clone(), path.clone());
+        let parameters = match promised.get(&path) {
+            Some(fields) => {
+                let gone = fields.iter().filter(|field| !there.contains(field)).cloned();
+                let gone: Vec<ParamPath> = gone.collect();
+                let found = fields.len() - gone.len();
+                if found > 0 {
+                    let missing = |path| Missing { name: name.clone(), path, nearest: None };
+                    report.missing.extend(gone.into_iter().map(missing));
+                }
+                found
+            }
+            None if own.contains(&path) => 1,
+            None => below(store, &path).await?.len(),
+        };
         if parameters == 0 {
             report.missing.push(Missing { name, path, nearest: None });
         } else {
@@ -69,17 +89,22 @@ pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>
 }
 
 impl Check {
-    /// The report if all references lead somewhere.
+    /// The report if all references lead somewhere, and all types fit.
     ///
     /// # Errors
-    /// `NotFound`, naming all that do not, each with the nearest path that exists.
+    /// `NotFound`, naming all that do not, each with the nearest path that exists; `Invalid`, naming every field that does
+    /// not fit.
     pub fn into_result(self) -> Result<Self> {
+        let unfit: Vec<&ContractCheck> = self.contracts.iter().filter(|check| !check.fits()).collect();
         if self.missing.is_empty() {
-            return Ok(self);
+            return if unfit.is_empty() { Ok(self) } else { Err(refused(&unfit)) };
         }
-        let count = self.missing.len();
-        let lines: Vec<String> = self.missing.iter().map(ToString::to_string).collect();
-        Err(Error::not_found(format!("{count} of {} references lead nowhere", count + self.found.len()))
+        let mut lines: Vec<String> = self.missing.iter().map(ToString::to_string).collect();
+        lines.extend(unfit.iter().map(ToString::to_string));
+        let broken: BTreeSet<&Label> = self.missing.iter().map(|missing| &missing.name).collect();
+        let all: BTreeSet<&Label> =
+            self.found.iter().map(|found| &found.name).chain(broken.iter().copied()).collect();
+        Err(Error::not_found(format!("{} of {} references lead nowhere", broken.len(), all.len()))
             .because(lines.join("\n"))
             .hint("correct `[refs]` in infra.toml, or run `cargo xtask infra:refs:publish` in the repo that exports them"))
     }
@@ -109,6 +134,7 @@ impl fmt::Display for Check {
             })
             .collect();
         lines.extend(self.missing.iter().map(ToString::to_string));
+        lines.extend(self.contracts.iter().map(ToString::to_string));
         f.write_str(&lines.join("\n"))
     }
 }

@@ -1,26 +1,40 @@
 //! Turning a tree of values into parameters, a leaf each.
 
+use std::collections::BTreeMap;
+
 use crate::names::ParamPath;
-use crate::refs::{ParameterValue, ParameterWrite};
+use crate::refs::{Contract, FieldType, ParameterValue, ParameterWrite};
 use crate::tree::{Node, Problem, ProblemKind, Value};
+
+/// A tree as parameters.
+pub(crate) struct Flattened {
+    /// The parameters, in the order of their paths.
+    pub(crate) writes: Vec<ParameterWrite>,
+    /// What each holds, by its path below the tree.
+    pub(crate) fields: BTreeMap<String, FieldType>,
+}
 
 /// The parameters of a tree below `root`, in the order of their paths; or everything that is wrong with it.
 ///
 /// A list of plain values is one parameter. Other lists have a level for each element, counted from 0. What is
 /// empty, a list or a table, is an empty list, so that it is not taken for missing.
-pub(crate) fn flatten(root: &ParamPath, value: Value) -> Result<Vec<ParameterWrite>, Vec<Problem>> {
-    let mut flat = Flat { writes: Vec::new(), problems: Vec::new() };
+pub(crate) fn flatten(root: &ParamPath, value: Value) -> Result<Flattened, Vec<Problem>> {
+    let (writes, fields, problems) = (Vec::new(), BTreeMap::new(), Vec::new());
+    let mut flat = Flat { root, writes, fields, problems };
     flat.add(root, value);
     flat.writes.sort_by(|a, b| a.path.cmp(&b.path));
-    if flat.problems.is_empty() { Ok(flat.writes) } else { Err(flat.problems) }
+    let Flat { writes, fields, problems, .. } = flat;
+    if problems.is_empty() { Ok(Flattened { writes, fields }) } else { Err(problems) }
 }
 
-struct Flat {
+struct Flat<'a> {
+    root: &'a ParamPath,
     writes: Vec<ParameterWrite>,
+    fields: BTreeMap<String, FieldType>,
     problems: Vec<Problem>,
 }
 
-impl Flat {
+impl Flat<'_> {
     fn add(&mut self, path: &ParamPath, value: Value) {
         match value {
             Value::Table(entries) if !entries.is_empty() => {
@@ -30,17 +44,17 @@ impl Flat {
             }
             Value::List(items) if items.iter().all(|item| plain(&item.value).is_some()) => {
                 let texts = items.iter().filter_map(|item| plain(&item.value)).collect();
-                self.write(path, ParameterValue::List(texts));
+                self.write(path, ParameterValue::List(texts), FieldType::of_list(&items));
             }
             Value::List(items) => {
                 for (at, node) in items.into_iter().enumerate() {
                     self.below(path, &at.to_string(), node);
                 }
             }
-            Value::Secret(secret) => self.write(path, ParameterValue::Secret(secret)),
-            value => match plain(&value) {
-                Some(text) => self.write(path, ParameterValue::Plain(text)),
-                None => self.write(path, ParameterValue::List(Vec::new())),
+            Value::Secret(secret) => self.write(path, ParameterValue::Secret(secret), FieldType::Secret),
+            value => match (plain(&value), FieldType::of(&value)) {
+                (Some(text), Some(kind)) => self.write(path, ParameterValue::Plain(text), kind),
+                _ => self.write(path, ParameterValue::List(Vec::new()), FieldType::Empty),
             },
         }
     }
@@ -53,15 +67,25 @@ impl Flat {
             parent.join(name).map_err(|error| error.operation().to_owned())
         };
         match joined {
+            // Read as a field, a contract would be one more value; written as one, it would be lost.
+            Ok(path) if Contract::tree_of(&path).is_some() => {
+                self.refuse(
+                    &path,
+                    "is where the contract of another value stands; give it another name".into(),
+                );
+            }
             Ok(path) => self.add(&path, node.value),
             Err(why) => self.refuse(parent, why),
         }
     }
 
-    fn write(&mut self, path: &ParamPath, value: ParameterValue) {
-        let write = ParameterWrite { path: path.clone(), value };
+    fn write(&mut self, path: &ParamPath, value: ParameterValue, kind: FieldType) {
+        let write = ParameterWrite::new(path.clone(), value);
         match write.fault() {
-            None => self.writes.push(write),
+            None => {
+                self.fields.insert(path.below(self.root).unwrap_or_default().to_owned(), kind);
+                self.writes.push(write);
+            }
             Some((fault, way_out)) => self.refuse(path, format!("{fault}; {way_out}")),
         }
     }
@@ -93,11 +117,12 @@ mod tests {
 
     #[test]
     fn every_problem_is_named_at_once() {
-        let value =
-            serde_json::json!({"a b": "x", "ok": "x", "empty": "", "list": ["a,b"], "x/y": "x", "..": "x"});
-        let problems = flatten(&root(), tree(&value).unwrap().unwrap()).unwrap_err();
+        let value = serde_json::json!({"a b": "x", "ok": "x", "empty": "", "list": ["a,b"], "x/y": "x", "..": "x", "a.contract": "x"});
+        let Err(problems) = flatten(&root(), tree(&value).unwrap().unwrap()) else {
+            panic!("it was accepted")
+        };
         let shown: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(shown.len(), 5, "{shown:#?}");
+        assert_eq!(shown.len(), 6, "{shown:#?}");
     }
 
     #[test]
@@ -112,10 +137,12 @@ mod tests {
             .map(|(name, node)| (name.to_owned(), node))
             .into(),
         );
-        let writes = flatten(&root(), value).unwrap();
+        let Ok(Flattened { writes, fields }) = flatten(&root(), value) else { panic!("it was refused") };
         let paths: Vec<&str> = writes.iter().filter_map(|write| write.path.below(&root())).collect();
         assert_eq!(paths, ["bare", "keys/0", "keys/1", "none"]);
         assert_eq!(writes[0].value, ParameterValue::List(Vec::new()));
         assert!(matches!(writes[1].value, ParameterValue::Secret(_)));
+        let types: Vec<&str> = fields.values().map(|kind| kind.word()).collect();
+        assert_eq!(types, ["empty", "secret", "secret", "empty"]);
     }
 }

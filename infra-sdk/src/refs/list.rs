@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::names::{Label, ParamPath};
+use crate::refs::lookup::{Contracts, below};
 use crate::refs::{Parameter, ParameterStore};
 
 /// Everything at the references and exports of a repo.
@@ -26,6 +27,9 @@ pub struct Listed {
     pub name: Option<Label>,
     /// The path.
     pub path: ParamPath,
+    /// The contract of the tree, as people read it: version, repo, commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
     /// The parameters, in the order of their paths.
     pub parameters: Vec<Parameter>,
 }
@@ -51,8 +55,10 @@ pub async fn list<'a>(
 
 async fn look(store: &dyn ParameterStore, name: Option<Label>, path: &ParamPath) -> Result<Listed> {
     let mut parameters: Vec<Parameter> = store.get(std::slice::from_ref(path)).await?.into_values().collect();
-    parameters.extend(store.under(path).await?);
-    Ok(Listed { name, path: path.clone(), parameters })
+    parameters.extend(below(store, path).await?);
+    let contracts = Contracts::around(store, [path]).await?;
+    let contract = contracts.of(path)?.map(|(contract, _)| contract.to_string());
+    Ok(Listed { name, path: path.clone(), contract, parameters })
 }
 
 impl fmt::Display for Listing {
@@ -71,7 +77,8 @@ impl fmt::Display for Listing {
 impl Listed {
     fn lines(&self, title: &str) -> Vec<String> {
         let name = self.name.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
-        let mut lines = vec![format!("{title} {}{name}", self.path)];
+        let contract = self.contract.as_ref().map(|contract| format!(", {contract}")).unwrap_or_default();
+        let mut lines = vec![format!("{title} {}{name}{contract}", self.path)];
         if self.parameters.is_empty() {
             lines.push("  nothing is published there".into());
         }

@@ -2,8 +2,14 @@
 
 mod check;
 mod compound;
+mod contract;
+mod expect;
+mod field_type;
 mod flatten;
+mod hcl;
 mod list;
+mod lookup;
+mod mismatch;
 mod nearest;
 mod outputs;
 mod parameter;
@@ -14,9 +20,14 @@ mod serialize;
 mod variables;
 
 pub use check::{Check, Found, Missing, check};
+pub use contract::{Contract, Publisher};
+pub use expect::{Expectation, check_contract};
+pub use field_type::FieldType;
+pub use hcl::{Hcl, hcl};
 pub use list::{Listed, Listing, list};
+pub use mismatch::{ContractCheck, Mismatch, MismatchKind};
 pub use outputs::{Output, publish_outputs_plan};
-pub use parameter::{Parameter, ParameterValue, ParameterWrite};
+pub use parameter::{Kind, Over, Parameter, ParameterValue, ParameterWrite};
 pub use port::ParameterStore;
 pub use publish::{PublishPlan, Published, publish, publish_plan};
 pub use read::read;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::names::{self, ParamPath};
-use crate::refs::ParameterStore;
+use crate::refs::{Contract, ParameterStore};
 
 /// The existing path, of a parameter or of a tree of them, that is closest to `wanted`.
 pub(crate) fn nearest<'a>(
@@ -11,7 +11,7 @@ pub(crate) fn nearest<'a>(
     known: impl IntoIterator<Item = &'a ParamPath>,
 ) -> Option<String> {
     let mut paths = BTreeSet::new();
-    for path in known {
+    for path in known.into_iter().filter(|path| Contract::tree_of(path).is_none()) {
         let text = path.as_str();
         paths.insert(text);
         paths.extend(text.match_indices('/').map(|(at, _)| &text[..at]));

@@ -68,7 +68,13 @@ fn value(output: &str, json: &Json, sensitive: bool) -> Result<Option<Node>> {
     };
     let value = match json {
         Json::Null => return Ok(None),
+        Json::Bool(yes) if !sensitive => Value::Boolean(*yes),
         Json::Bool(yes) => text(yes.to_string()),
+        Json::Number(number) if !sensitive => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => Value::Integer(whole),
+            (None, Some(fraction)) if number.is_f64() => Value::Float(fraction),
+            _ => Value::Text(number.to_string()),
+        },
         Json::Number(number) => text(number.to_string()),
         Json::String(string) => text(string.clone()),
         Json::Array(items) => {

@@ -1,10 +1,11 @@
 //! One parameter, and what a store can keep of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::names::ParamPath;
 use crate::secret::SecretValue;
 use crate::time::Timestamp;
@@ -34,6 +35,28 @@ pub enum ParameterValue {
     Secret(SecretValue),
 }
 
+/// Which of the three a [`ParameterValue`] is. Some stores cannot turn one into another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Plain,
+    /// Several texts.
+    List,
+    /// A secret.
+    Secret,
+}
+
+impl ParameterValue {
+    /// Which of the three it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            ParameterValue::Plain(_) => Kind::Plain,
+            ParameterValue::List(_) => Kind::List,
+            ParameterValue::Secret(_) => Kind::Secret,
+        }
+    }
+}
+
 impl fmt::Display for ParameterValue {
     /// For people: secrets hidden, on one line, at most 60 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,9 +80,63 @@ pub struct ParameterWrite {
     pub path: ParamPath,
     /// What.
     pub value: ParameterValue,
+    /// What may stand there before.
+    pub over: Over,
+}
+
+/// What a write was planned against.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// Whatever stands there, or nothing.
+    #[default]
+    Anything,
+    /// Nothing may stand there.
+    Nothing,
+    /// Exactly this version, which is of this kind.
+    Version(u64, Kind),
+}
+
+impl Over {
+    /// What was seen, so that a write goes over nothing else.
+    pub fn seen(parameter: Option<&Parameter>) -> Self {
+        parameter.map_or(Over::Nothing, |seen| Over::Version(seen.version, seen.value.kind()))
+    }
+
+    /// The version that was seen; 0 where nothing stood.
+    pub(crate) fn version(self) -> Option<u64> {
+        match self {
+            Over::Anything => None,
+            Over::Nothing => Some(0),
+            Over::Version(version, _) => Some(version),
+        }
+    }
 }
 
 impl ParameterWrite {
+    /// A write over whatever stands there.
+    pub fn new(path: ParamPath, value: ParameterValue) -> Self {
+        ParameterWrite { path, value, over: Over::Anything }
+    }
+
+    /// The same, only over what was seen there.
+    #[must_use]
+    pub fn over(self, over: Over) -> Self {
+        ParameterWrite { over, ..self }
+    }
+
+    /// `Conflict`: something else stands there than was planned against. `found` is its version, 0 for nothing.
+    pub(crate) fn conflict(&self, found: u64) -> Error {
+        let error = Error::new(
+            ErrorKind::Conflict,
+            format!("parameter `{}` changed since the plan was made", self.path),
+        );
+        let shown = |version: u64| if version == 0 { "none".to_owned() } else { version.to_string() };
+        error
+            .with("planned over version", self.over.version().map_or_else(|| "any".into(), shown))
+            .with("found version", shown(found))
+            .hint("run the same command again to plan anew")
+    }
+
     /// The most bytes of one value, that of an advanced parameter of AWS.
     pub const LARGEST: usize = 8_192;
 
@@ -68,7 +145,7 @@ impl ParameterWrite {
     /// ```
     /// use infra_sdk::refs::{ParameterValue, ParameterWrite};
     /// let path = "/infrastructure/network/zones".parse()?;
-    /// let write = ParameterWrite { path, value: ParameterValue::List(vec!["a,b".into()]) };
+    /// let write = ParameterWrite::new(path, ParameterValue::List(vec!["a,b".into()]));
     /// assert!(write.check().is_err());
     /// # Ok::<(), infra_sdk::Error>(())
     /// ```
@@ -82,6 +159,22 @@ impl ParameterWrite {
                 Err(Error::invalid(format!("parameter `{}` {fault}", self.path)).hint(way_out))
             }
         }
+    }
+
+    /// Checks every value, and that each path is given once.
+    ///
+    /// # Errors
+    /// `Invalid` for the first that is not as it should be.
+    pub(crate) fn check_all(writes: &[ParameterWrite]) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        for write in writes {
+            write.check()?;
+            if !seen.insert(&write.path) {
+                return Err(Error::invalid(format!("parameter `{}` is given twice", write.path))
+                    .hint("give each path one value"));
+            }
+        }
+        Ok(())
     }
 
     /// What is wrong with the value, and what to do about it; never the value itself.
@@ -123,7 +216,7 @@ mod tests {
     use super::*;
 
     fn fault(value: ParameterValue) -> Option<String> {
-        ParameterWrite { path: "/a/b".parse().unwrap(), value }.fault().map(|(fault, _)| fault)
+        ParameterWrite::new("/a/b".parse().unwrap(), value).fault().map(|(fault, _)| fault)
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The port to wherever parameters are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 
@@ -17,9 +17,15 @@ use crate::refs::{Parameter, ParameterWrite};
 ///   parameter is not among them, nor those of a path that merely begins alike (`/a/b` is not below `/a/bc`).
 /// - A path may have a parameter of its own and parameters below it.
 /// - `names` gives the paths of all parameters, in order, without their values.
+/// - `present` gives those of the paths that have a parameter, and needs no permission to read a secret's value.
 /// - `put` writes all or, as far as the store can, none: every write is [checked](ParameterWrite::check) before
-///   the first is done, and a path given twice is refused. It gives the versions, in the order of the writes.
-///   The first version is 1 and each write of the same path raises it, also when the value or its kind changes.
+///   the first is done, and a path given twice is refused. Writes are made in their order, those that change a
+///   parameter's kind perhaps after all others. It gives the versions, in the order of the writes. The first version
+///   is 1 and each write of the same path raises it, also when its kind changes: except in a store that can change a
+///   kind only by making the parameter anew, where versions then start at 1 again.
+/// - A write [over](crate::refs::Over) what was seen is refused with `Conflict`, naming the path, when something else
+///   stands there. A store that cannot compare and write in one step writes and then compares: its error says that the
+///   write was made, over which version, and that those before it were made, too.
 /// - `delete` removes those that are there and gives their number; what stands below them stays. A path written
 ///   anew after that may start at version 1.
 #[async_trait]
@@ -29,6 +35,12 @@ pub trait ParameterStore: Send + Sync {
     /// # Errors
     /// `Unavailable`, `Denied` or `Io`.
     async fn get(&self, paths: &[ParamPath]) -> Result<BTreeMap<ParamPath, Parameter>>;
+
+    /// Which of these paths have a parameter.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied` or `Io`.
+    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeSet<ParamPath>>;
 
     /// The parameters below a path.
     ///
@@ -45,7 +57,8 @@ pub trait ParameterStore: Send + Sync {
     /// Writes parameters, new ones and over old ones.
     ///
     /// # Errors
-    /// `Invalid` when a value cannot be kept or a path is given twice; `Unavailable`, `Denied` or `Io`.
+    /// `Invalid` when a value cannot be kept or a path is given twice; `Conflict` when somebody else wrote there;
+    /// `Unavailable`, `Denied` or `Io`.
     async fn put(&self, writes: &[ParameterWrite]) -> Result<Vec<u64>>;
 
     /// Removes parameters.

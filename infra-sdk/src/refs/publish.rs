@@ -1,15 +1,16 @@
 //! Publishing a value as a tree of parameters: what would change, then exactly that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::names::ParamPath;
-use crate::refs::flatten::flatten;
+use crate::refs::flatten::{Flattened, flatten};
+use crate::refs::lookup::{Contracts, Standing};
 use crate::refs::serialize::tree;
-use crate::refs::{Parameter, ParameterStore, ParameterWrite};
+use crate::refs::{Contract, Over, Parameter, ParameterStore, ParameterValue, ParameterWrite, Publisher};
 use crate::tree::{Value, refused};
 
 /// What publishing would change, by paths alone.
@@ -17,6 +18,9 @@ use crate::tree::{Value, refused};
 pub struct PublishPlan {
     /// The published tree.
     pub path: ParamPath,
+    /// The region, where the tree is published to several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Parameters that are not there yet.
     pub create: Vec<ParamPath>,
     /// Parameters that say something else.
@@ -25,26 +29,43 @@ pub struct PublishPlan {
     pub remove: Vec<ParamPath>,
     /// How many stay as they are.
     pub unchanged: usize,
+    /// The contract to be written, if the shape is new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<Contract>,
     #[serde(skip)]
     writes: Vec<ParameterWrite>,
-    /// What stood there when the plan was made.
     #[serde(skip)]
-    seen: BTreeMap<ParamPath, u64>,
+    before: Before,
+}
+
+/// The contract that stood there when the plan was made.
+#[derive(Clone, Debug, Default)]
+struct Before {
+    contract: Option<Contract>,
+    parts: BTreeMap<ParamPath, Over>,
 }
 
 /// What publishing changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Published {
+    /// The region, where the tree is published to several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// The parameters written, each with its new version.
     pub written: BTreeMap<ParamPath, u64>,
     /// The parameters removed.
     pub removed: Vec<ParamPath>,
+    /// The version of the contract, if that was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contract: Option<u64>,
 }
 
 /// Plans to make the tree at `path` say exactly what `value` says.
 ///
 /// The shapes are those of [`read`](crate::refs::read): a value that is published and read as the same type is
-/// equal. An absent option has no parameter; an empty list or table is an empty list.
+/// equal. An absent option has no parameter; an empty list or table is an empty list. Beside the tree stands its
+/// [`Contract`], whose names are what an earlier version published: only those are removed when the value lacks them.
+/// A tree without a contract is made to hold nothing else.
 ///
 /// # Errors
 /// `Invalid` with everything in `value` that cannot be kept, before anything is written; what the store fails
@@ -88,106 +109,172 @@ pub async fn publish<T: Serialize + ?Sized>(
 }
 
 pub(crate) async fn plan(store: &dyn ParameterStore, path: &ParamPath, value: Value) -> Result<PublishPlan> {
-    let wanted = flatten(path, value).map_err(|problems| {
+    if Contract::tree_of(path).is_some() {
+        return Err(Error::invalid(format!("`{path}` is where a contract stands"))
+            .hint("publish at a path that does not end in `.contract`"));
+    }
+    let Flattened { writes: wanted, fields } = flatten(path, value).map_err(|problems| {
         refused(format!("what was to be published at `{path}` cannot be kept"), &problems)
             .hint("change these values and publish again; nothing was written")
     })?;
-    let present = present(store, path).await?;
-    let mut plan = PublishPlan {
-        path: path.clone(),
-        create: Vec::new(),
-        update: Vec::new(),
-        remove: Vec::new(),
-        unchanged: 0,
-        writes: Vec::new(),
-        seen: present.iter().map(|(path, parameter)| (path.clone(), parameter.version)).collect(),
-    };
-    plan.remove
-        .extend(present.keys().filter(|path| !wanted.iter().any(|write| write.path == **path)).cloned());
+    // One read for everything whose name is known, the contract among it.
+    let head = Contract::path(path)?;
+    let mut names: Vec<ParamPath> = wanted.iter().map(|write| write.path.clone()).collect();
+    names.push(head.clone());
+    let present = store.get(&names).await?;
+    let heads = BTreeMap::from([(path.clone(), head)]);
+    let standing = Contracts::among(store, &heads, &present).await?.take(path);
+    let names: BTreeSet<&ParamPath> = wanted.iter().map(|write| &write.path).collect();
+    let remove = gone(store, path, standing.as_ref(), &names).await?;
+
+    let (mut create, mut update, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+    let all = wanted.len();
     for write in wanted {
-        match present.get(&write.path) {
-            Some(parameter) if parameter.value == write.value => {
-                plan.unchanged += 1;
-                continue;
-            }
-            Some(_) => plan.update.push(write.path.clone()),
-            None => plan.create.push(write.path.clone()),
+        let seen = present.get(&write.path);
+        match seen {
+            Some(parameter) if parameter.value == write.value => continue,
+            Some(_) => update.push(write.path.clone()),
+            None => create.push(write.path.clone()),
         }
-        plan.writes.push(write);
+        writes.push(write.over(Over::seen(seen)));
     }
-    Ok(plan)
+    let before = standing.map(Before::of).unwrap_or_default();
+    let contract = match &before.contract {
+        Some(contract) if contract.is_shape(&fields) => None,
+        last => {
+            let version = last.as_ref().map_or(1, |contract| contract.version.saturating_add(1));
+            Some(Contract { version, repo: None, commit: None, fields })
+        }
+    };
+    let (path, unchanged) = (path.clone(), all - writes.len());
+    Ok(PublishPlan { path, region: None, create, update, remove, unchanged, contract, writes, before })
 }
 
-/// What stands at and below a path.
-async fn present(store: &dyn ParameterStore, path: &ParamPath) -> Result<BTreeMap<ParamPath, Parameter>> {
-    let mut present = store.get(std::slice::from_ref(path)).await?;
-    present.extend(store.under(path).await?.into_iter().map(|parameter| (parameter.path.clone(), parameter)));
-    Ok(present)
+/// What an earlier value put there and this one lacks.
+async fn gone(
+    store: &dyn ParameterStore,
+    path: &ParamPath,
+    standing: Option<&Standing>,
+    wanted: &BTreeSet<&ParamPath>,
+) -> Result<Vec<ParamPath>> {
+    if let Some(Standing { root, contract: Ok(contract), .. }) = standing {
+        let mut gone: Vec<ParamPath> = contract.at(root, root)?.into_keys().collect();
+        gone.retain(|field| !wanted.contains(field));
+        if gone.is_empty() {
+            return Ok(gone);
+        }
+        return Ok(store.present(&gone).await?.into_iter().collect());
+    }
+    let own: Vec<Parameter> = store.get(std::slice::from_ref(path)).await?.into_values().collect();
+    let under = store.under(path).await?;
+    // A tree within this one that has a contract of its own belongs to who published that.
+    let others: BTreeSet<ParamPath> =
+        under.iter().filter_map(|parameter| Contract::tree_of(&parameter.path)).collect();
+    let of_others = |at: &ParamPath| others.iter().any(|root| at == root || at.below(root).is_some());
+    let ours = |at: &ParamPath| !wanted.contains(at) && Contract::tree_of(at).is_none() && !of_others(at);
+    Ok(own.into_iter().chain(under).map(|parameter| parameter.path).filter(ours).collect())
+}
+
+impl Before {
+    fn of(standing: Standing) -> Self {
+        let parts = standing.parts.iter().map(|(path, part)| (path.clone(), Over::seen(Some(part))));
+        Before { parts: parts.collect(), contract: standing.contract.ok() }
+    }
 }
 
 impl PublishPlan {
-    /// Whether applying changes nothing.
-    pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.remove.is_empty()
+    /// Names who publishes, for the contract. One that names another repo is written anew, in the same version.
+    #[must_use]
+    pub fn by(mut self, publisher: &Publisher) -> Self {
+        let planned = self.contract.take();
+        let moved = self.before.contract.clone().filter(|contract| contract.is_of_another(Some(publisher)));
+        self.contract = planned.or(moved).map(|contract| contract.by(Some(publisher)));
+        self
     }
 
-    /// Writes what the plan says: what changed first, then it removes what is gone.
+    /// Names the region this is for.
+    #[must_use]
+    pub(crate) fn in_region(self, region: Option<&str>) -> Self {
+        PublishPlan { region: region.map(str::to_owned), ..self }
+    }
+
+    /// Whether applying changes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.remove.is_empty() && self.contract.is_none()
+    }
+
+    /// Writes what the plan says: what changed, then the contract, and then it removes what is gone. So whoever reads by
+    /// the contract finds everything that it names, at any moment.
+    ///
+    /// What is removed is not compared with what the plan saw.
     ///
     /// # Errors
-    /// `Conflict` when somebody else wrote there since the plan was made; what the store fails with otherwise.
+    /// `Conflict` when somebody else wrote there since the plan was made, see [`ParameterStore`] for what is written
+    /// then; what the store fails with otherwise.
     pub async fn apply(self, store: &dyn ParameterStore) -> Result<Published> {
-        if self.is_empty() {
-            return Ok(Published::default());
+        let PublishPlan { path, region, mut remove, contract, mut writes, before, .. } = self;
+        let (removed, values) = (remove.clone(), writes.len());
+        if let Some(contract) = &contract {
+            let parts = contract.parameters(&path)?;
+            let names: BTreeSet<&ParamPath> = parts.iter().map(|(at, _)| at).collect();
+            remove.extend(before.parts.keys().filter(|part| !names.contains(part)).cloned());
+            writes.extend(parts.into_iter().map(|(at, text)| {
+                // A part of a longer contract of long ago may still stand where none was looked for.
+                let unseen = if at.as_str().ends_with(".contract") { Over::Nothing } else { Over::Anything };
+                let over = before.parts.get(&at).copied().unwrap_or(unseen);
+                ParameterWrite::new(at, ParameterValue::Plain(text)).over(over)
+            }));
         }
-        let now = present(store, &self.path).await?;
-        let changed = now.len() != self.seen.len()
-            || now.iter().any(|(path, parameter)| self.seen.get(path) != Some(&parameter.version));
-        if changed {
-            return Err(Error::new(
-                ErrorKind::Conflict,
-                format!("the parameters under `{}` changed since the plan was made", self.path),
-            )
-            .hint("run the same command again to plan anew"));
+        let versions = if writes.is_empty() { Vec::new() } else { store.put(&writes).await? };
+        let written = writes.into_iter().take(values).map(|write| write.path).zip(versions).collect();
+        if !remove.is_empty() {
+            store.delete(&remove).await?;
         }
-        let versions = store.put(&self.writes).await?;
-        let written = self.writes.into_iter().map(|write| write.path).zip(versions).collect();
-        if !self.remove.is_empty() {
-            store.delete(&self.remove).await?;
-        }
-        Ok(Published { written, removed: self.remove })
+        Ok(Published { region, written, removed, contract: contract.map(|contract| contract.version) })
     }
+}
+
+/// The path of a tree, with the region where there are several.
+fn place(path: &ParamPath, region: Option<&str>) -> String {
+    region.map_or_else(|| path.to_string(), |region| format!("{path} in {region}"))
 }
 
 impl fmt::Display for PublishPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [create, update, remove] = [&self.create, &self.update, &self.remove].map(Vec::len);
-        let unchanged = self.unchanged;
+        let (unchanged, place) = (self.unchanged, place(&self.path, self.region.as_deref()));
         write!(
             f,
-            "{}: {create} to create, {update} to update, {remove} to remove, {unchanged} unchanged",
-            self.path
+            "{place}: {create} to create, {update} to update, {remove} to remove, {unchanged} unchanged"
         )?;
         for (sign, paths) in [("+", &self.create), ("~", &self.update), ("-", &self.remove)] {
             for path in paths {
                 write!(f, "\n  {sign} {path}")?;
             }
         }
-        Ok(())
+        match &self.contract {
+            Some(contract) => write!(f, "\n  the contract becomes {contract}"),
+            None => Ok(()),
+        }
     }
 }
 
 impl fmt::Display for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.written.is_empty() && self.removed.is_empty() {
-            return f.write_str("nothing to publish: all is as it should be");
+        let region = self.region.as_ref().map(|region| format!(" in {region}")).unwrap_or_default();
+        if self.written.is_empty() && self.removed.is_empty() && self.contract.is_none() {
+            return write!(f, "nothing to publish{region}: all is as it should be");
         }
-        write!(f, "{} written, {} removed", self.written.len(), self.removed.len())?;
+        write!(f, "{} written, {} removed{region}", self.written.len(), self.removed.len())?;
         for (path, version) in &self.written {
             write!(f, "\n  {path} (version {version})")?;
         }
         for path in &self.removed {
             write!(f, "\n  {path} (removed)")?;
         }
-        Ok(())
+        match self.contract {
+            Some(version) => write!(f, "\n  the contract, version {version}"),
+            None => Ok(()),
+        }
     }
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
 use crate::names::ParamPath;
+use crate::refs::lookup::{self, Found};
 use crate::refs::nearest::{nearest, nearest_in};
 use crate::refs::{Parameter, ParameterStore, ParameterValue};
 use crate::tree::{self, Node, Origin, ProblemKind, ReadOptions, Unknown, Value};
@@ -15,7 +16,8 @@ use crate::tree::{self, Node, Origin, ProblemKind, ReadOptions, Unknown, Value};
 /// The field `vpc_id` reads the parameter `vpc-id`; a nested struct or map reads the level below; a list reads
 /// one list parameter, or the levels `0`, `1` and so on; an `Option` may be missing; numbers, switches and
 /// enums are read from text; a [`SecretValue`](crate::SecretValue) is the only type that reads a secret
-/// parameter. Parameters that no field reads are passed over, so that an exporter may add some.
+/// parameter. Parameters that no field reads are passed over, so that an exporter may add some. Where the tree has a
+/// [`Contract`](crate::refs::Contract), the parameters it names are read, and the whole tree only if those do not do.
 ///
 /// ```
 /// # use infra_sdk::{Result, SecretValue, refs::{self, ParameterStore}};
@@ -35,20 +37,28 @@ use crate::tree::{self, Node, Origin, ProblemKind, ReadOptions, Unknown, Value};
 /// `NotFound` when nothing stands there, with the nearest path that exists; `Invalid` with every missing and
 /// wrong value at once; what the store fails with otherwise.
 pub async fn read<T: DeserializeOwned>(store: &dyn ParameterStore, path: &ParamPath) -> Result<T> {
-    let mut parameters = store.under(path).await?;
+    let Found { mut parameters, by_contract } = lookup::tree(store, path).await?;
     if parameters.is_empty() {
-        // A single value stands at the path itself.
-        parameters.extend(store.get(std::slice::from_ref(path)).await?.into_values());
-    }
-    if parameters.is_empty() {
-        let error = Error::not_found(format!("nothing is published at `{path}`"));
-        return Err(match nearest_in(store, path).await {
-            Some(near) => error.hint(format!("did you mean `{near}`? That is the nearest path that exists")),
-            None => error.hint("run `cargo xtask infra:refs:publish` in the repo that exports it"),
-        });
+        return Err(nothing_at(store, path).await);
     }
     let options = ReadOptions { unknown: Unknown::Ignore, ..ReadOptions::default() };
-    tree::read(&tree_of(path, &parameters), options).map_err(|problems| refuse(path, &parameters, &problems))
+    let mut read = tree::read(&tree_of(path, &leaves(&parameters)), options);
+    if by_contract && read.is_err() {
+        // Somebody may have put more there than the contract knows.
+        parameters = store.get(std::slice::from_ref(path)).await?.into_values().collect();
+        parameters.extend(lookup::below(store, path).await?);
+        read = tree::read(&tree_of(path, &leaves(&parameters)), options);
+    }
+    read.map_err(|problems| refuse(path, &parameters, &problems))
+}
+
+/// The error for a path at which nothing stands.
+pub(crate) async fn nothing_at(store: &dyn ParameterStore, path: &ParamPath) -> Error {
+    let error = Error::not_found(format!("nothing is published at `{path}`"));
+    match nearest_in(store, path).await {
+        Some(near) => error.hint(format!("did you mean `{near}`? That is the nearest path that exists")),
+        None => error.hint("run `cargo xtask infra:refs:publish` in the repo that exports it"),
+    }
 }
 
 fn refuse(path: &ParamPath, parameters: &[Parameter], problems: &[tree::Problem]) -> Error {
@@ -81,7 +91,7 @@ fn refuse(path: &ParamPath, parameters: &[Parameter], problems: &[tree::Problem]
 }
 
 /// The parameter path of a problem's path: `zones[0].cidr-block` below `/a` is `/a/zones/0/cidr-block`.
-fn place(root: &ParamPath, below: &str) -> String {
+pub(crate) fn place(root: &ParamPath, below: &str) -> String {
     let mut place = root.to_string();
     let mut quoted = false;
     for (at, c) in below.char_indices() {
@@ -98,16 +108,23 @@ fn place(root: &ParamPath, below: &str) -> String {
     place
 }
 
-fn tree_of(root: &ParamPath, parameters: &[Parameter]) -> Node {
+/// The values at their paths, as a tree.
+pub(crate) fn tree_of(root: &ParamPath, values: &BTreeMap<ParamPath, Value>) -> Node {
     let mut tree = node(root.as_str(), Value::Table(BTreeMap::new()));
-    for parameter in parameters {
-        let leaf = node(parameter.path.as_str(), leaf(parameter));
-        match parameter.path.below(root) {
-            None => return leaf,
-            Some(below) => insert(&mut tree, root, below, leaf),
+    // What stands at the root itself counts only if nothing stands below it.
+    if let (Some(value), 1) = (values.get(root), values.len()) {
+        return node(root.as_str(), value.clone());
+    }
+    for (path, value) in values {
+        if let Some(below) = path.below(root) {
+            insert(&mut tree, root, below, node(path.as_str(), value.clone()));
         }
     }
     tree
+}
+
+pub(crate) fn leaves<'a>(parameters: impl IntoIterator<Item = &'a Parameter>) -> BTreeMap<ParamPath, Value> {
+    parameters.into_iter().map(|parameter| (parameter.path.clone(), leaf(parameter))).collect()
 }
 
 fn insert(tree: &mut Node, parent: &ParamPath, below: &str, leaf: Node) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result};
 use crate::names::{Label, ParamPath};
+use crate::refs::lookup::{below, promised};
 use crate::refs::{Parameter, ParameterStore, ParameterValue};
 use crate::secret::SecretValue;
 
@@ -19,8 +20,9 @@ pub struct Variables {
 /// Reads everything at and below the paths of `[refs]`.
 ///
 /// The parameter `vpc-id` below the reference `network` becomes `NETWORK_VPC_ID`, a value at the path of the
-/// reference itself `NETWORK`; a list becomes its elements with commas between. A reference that leads nowhere
-/// gives nothing: [`check`](crate::refs::check) tells.
+/// reference itself `NETWORK`, and then what stands below is not read; a list becomes its elements with commas between.
+/// Of a tree with a [`Contract`](crate::refs::Contract), what that names is read. A reference that leads nowhere gives
+/// nothing: [`check`](crate::refs::check) tells.
 ///
 /// # Errors
 /// `Invalid` when two values would get the same name; what the store fails with otherwise.
@@ -45,10 +47,7 @@ pub async fn by_variable(
     refs: &BTreeMap<Label, ParamPath>,
 ) -> Result<BTreeMap<String, Parameter>> {
     let mut named: BTreeMap<String, Parameter> = BTreeMap::new();
-    for (label, path) in refs {
-        let mut parameters: Vec<Parameter> =
-            store.get(std::slice::from_ref(path)).await?.into_values().collect();
-        parameters.extend(store.under(path).await?);
+    for (label, path, parameters) in resolve(store, refs).await? {
         for parameter in parameters {
             let name = match parameter.path.below(path) {
                 Some(below) => variable(&format!("{label}_{below}")),
@@ -64,6 +63,27 @@ pub async fn by_variable(
         }
     }
     Ok(named)
+}
+
+/// What each reference leads to. All single values are one read by name; so are all trees with a contract, after one for
+/// the contracts.
+async fn resolve<'a>(
+    store: &dyn ParameterStore,
+    refs: &'a BTreeMap<Label, ParamPath>,
+) -> Result<Vec<(&'a Label, &'a ParamPath, Vec<Parameter>)>> {
+    let own = store.get(&refs.values().cloned().collect::<Vec<_>>()).await?;
+    let promised = promised(store, refs.values().filter(|path| !own.contains_key(path))).await?;
+    let values = store.get(&promised.values().flatten().cloned().collect::<Vec<_>>()).await?;
+    let mut resolved = Vec::new();
+    for (label, path) in refs {
+        let parameters = match (own.get(path), promised.get(path)) {
+            (Some(own), _) => vec![own.clone()],
+            (None, Some(fields)) => fields.iter().filter_map(|field| values.get(field)).cloned().collect(),
+            (None, None) => below(store, path).await?,
+        };
+        resolved.push((label, path, parameters));
+    }
+    Ok(resolved)
 }
 
 fn variable(text: &str) -> String {

@@ -20,12 +20,14 @@ pub(super) fn register(pack: &mut Pack<'_>, tools: &ToolsTasks, secrets: &Secret
     DevTasks { setup }
 }
 
-/// A reference that is not there yet is no reason to stop: it takes another repo to publish it, and a deploy asks
-/// again.
+/// A reference that is not there yet, or not as it is read, is no reason to stop: it may take another repo to publish it,
+/// and a deploy asks again.
 async fn setup(cx: Cx) -> Result<()> {
     match cx.infra().await?.check_references().await {
         Ok(check) => cx.say(check),
-        Err(error) if error.kind() == ErrorKind::NotFound => cx.warn(error.report()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Invalid) => {
+            cx.warn(error.report())
+        }
         Err(error) => return Err(error),
     }
     Ok(())

@@ -78,7 +78,8 @@ fn app(env: &Env, tasks: impl FnOnce(&mut App, &InfraTasks)) -> App {
     let mut app = App::new();
     app.root(Config::root_around(env.cwd()));
     let infra = InfraTasks::register(&mut app);
-    app.provide(|_| Ok(Services::default()));
+    let expected = infra.refs.clone();
+    app.provide(move |_| Ok(Services::expecting(expected.expected())));
     app.environments_from(|env, _| {
         // A repo without settings still has tasks; those that need settings say so.
         let has_settings = Config::root_around(env.cwd()).join("infra.toml").exists();

@@ -9,7 +9,7 @@ use crate::tasks::{
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
 /// does its own way (`app.replace(infra.secrets.test, mine)`); one that does not exist does not compile.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct InfraTasks {
     /// `infra:config:*`
     pub config: ConfigTasks,

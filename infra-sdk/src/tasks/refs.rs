@@ -1,30 +1,66 @@
 //! `infra:refs:*`: what this repo reads of others, and what it publishes.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde::de::DeserializeOwned;
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::Result;
+use crate::refs::Expectation;
 use crate::tasks::plans::paths;
 
 /// The handles of `infra:refs:*`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RefsTasks {
     /// Lists references and exports with what is there.
     pub list: TaskRef<()>,
-    /// Says which references are missing.
+    /// Says which references are missing, and which fields do not fit.
     pub check: TaskRef<()>,
     /// Publishes the exports.
     pub publish: TaskRef<()>,
     /// Makes an index of who reads what.
     pub readers: TaskRef<()>,
+    /// Writes the references as Terraform code.
+    pub tf: TaskRef<()>,
+    expected: Arc<Mutex<Vec<Expectation>>>,
+}
+
+impl RefsTasks {
+    /// Says that this repo reads a reference, a name of `[refs]` or a path, as `T`: `infra:refs:check` and every check
+    /// before a deploy then compare `T` with what the exporting repo promises.
+    ///
+    /// ```
+    /// use infra_sdk::{App, InfraTasks};
+    /// #[derive(serde::Deserialize)]
+    /// struct Network {
+    ///     vpc_id: String,
+    /// }
+    /// fn tasks(app: &mut App, infra: &InfraTasks) {
+    ///     infra.refs.expect::<Network>("network");
+    /// }
+    /// assert!(infra_sdk::check(tasks).is_ok());
+    /// ```
+    pub fn expect<T: DeserializeOwned + 'static>(&self, reference: &str) {
+        let mut expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        expected.push(Expectation::new::<T>(reference));
+    }
+
+    /// Everything that is expected by now.
+    pub(super) fn expected(&self) -> Vec<Expectation> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
     RefsTasks {
         list: pack.task("refs:list").about("List what this repo reads and publishes").read_only().run(list),
-        check: pack.task("refs:check").about("Check that every reference is there").read_only().run(check),
+        check: pack
+            .task("refs:check")
+            .about("Check that every reference is there, as it is read here")
+            .read_only()
+            .run(check),
         publish: pack
             .task("refs:publish")
             .about("Publish the exports from the outputs of their stacks")
@@ -36,6 +72,12 @@ pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
             .about("Make an index of who reads what: this repo's part, and those of other repos")
             .args::<ReadersFlags>()
             .run(readers),
+        tf: pack
+            .task("refs:tf")
+            .about("Write the references as data sources and locals of Terraform")
+            .args::<TfFlags>()
+            .run(tf),
+        expected: Arc::default(),
     }
 }
 
@@ -55,6 +97,26 @@ impl TaskArgs for ReadersFlags {
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         Ok(ReadersFlags { parts: paths(matches, "part"), out: paths(matches, "out").pop() })
     }
+}
+
+struct TfFlags {
+    out: Option<PathBuf>,
+}
+
+impl TaskArgs for TfFlags {
+    fn augment(command: Command) -> Command {
+        let out = Arg::new("out").long("out").value_name("FILE");
+        command.arg(out.help("Where to write it, such as terraform/references.tf; else it is shown"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        Ok(TfFlags { out: paths(matches, "out").pop() })
+    }
+}
+
+async fn tf(cx: Cx, flags: TfFlags) -> Result<()> {
+    let out = flags.out.map(|out| cx.env().cwd().join(out));
+    cx.report(&cx.infra().await?.references_as_hcl(out.as_deref()).await?);
+    Ok(())
 }
 
 async fn readers(cx: Cx, flags: ReadersFlags) -> Result<()> {

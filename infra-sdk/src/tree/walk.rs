@@ -13,8 +13,8 @@ use crate::tree::{Keys, Node, Origin, Problem, ProblemKind, ReadOptions, Unknown
 pub(crate) const MAX_DEPTH: usize = 64;
 
 /// Texts to stand in for one that is missing or wrong: the first that the type accepts is used, so that the walk
-/// can go on behind a validated type such as a name, a path, a length of time, a digest or a time.
-pub(crate) const TEXTS: [&str; 10] = [
+/// can go on behind a validated type such as a name, a path, a length of time, a digest, a time or an address.
+pub(crate) const TEXTS: [&str; 13] = [
     "",
     "x",
     "/x",
@@ -24,6 +24,9 @@ pub(crate) const TEXTS: [&str; 10] = [
     "random:32",
     "2000-01-01T00:00:00Z",
     "https://x.example",
+    "127.0.0.1",
+    "127.0.0.1:80",
+    "00000000-0000-0000-0000-000000000000",
     "sha256:0000000000000000000000000000000000000000000000000000000000000000",
 ];
 

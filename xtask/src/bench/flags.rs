@@ -2,7 +2,7 @@
 
 use infra_sdk::{Cx, Result};
 
-use crate::bench::{build, graph, images, plan, secrets, startup};
+use crate::bench::{build, graph, images, plan, refs, secrets, startup};
 
 /// The flags of `bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -10,7 +10,7 @@ pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum)]
     what: What,
-    /// How many rounds [default: 40 for startup, 2 for build, 7 for plan, 5 for images]
+    /// How many rounds [default: 40 for startup, 2 for build, 7 for plan, 5 for images, 3 for refs]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// For build: only this feature, `none` or `full`; may be given several times
@@ -32,6 +32,8 @@ enum What {
     Plan,
     /// Building an image of 1,000 files beside buildah, and pushing one of 50 MB beside skopeo
     Images,
+    /// Reading 1,000 parameters of AWS, beside boto3 and aws
+    Refs,
 }
 
 /// The task.
@@ -45,6 +47,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
         What::Graph => graph::measure(&cx).await?,
         What::Plan => cx.report(&plan::measure(&cx, flags.rounds.unwrap_or(7)).await?),
         What::Images => cx.report(&images::measure(&cx, flags.rounds.unwrap_or(5)).await?),
+        What::Refs => cx.report(&refs::measure(&cx, flags.rounds.unwrap_or(3)).await?),
         What::Secrets => cx.report(&secrets::measure(&cx).await?),
     }
     Ok(())

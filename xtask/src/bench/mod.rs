@@ -1,4 +1,5 @@
-//! `bench`: what this SDK costs its users: start-up, secrets, plans and images beside its peers, the first build, the task runtime.
+//! `bench`: what this SDK costs its users: start-up, secrets, references, plans and images beside its peers, the first
+//! build, the task runtime.
 
 mod build;
 mod flags;
@@ -6,6 +7,7 @@ mod graph;
 mod images;
 mod plan;
 mod profile;
+mod refs;
 mod secrets;
 mod startup;
 

@@ -75,6 +75,7 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         keys: values.keys,
         sealer: values.sealer,
         params: parameters::open(choice)?,
+        replicas: parameters::replicas(choice)?,
         deploy: targets::open(choice, &images)?,
         images,
         state: state.backend,

@@ -1,0 +1,325 @@
+//! What a publisher promises of its tree: fields and types, kept beside the values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::names::{OrgName, ParamPath, RepoName};
+use crate::refs::FieldType;
+
+/// What was published at a path: every field with its type, and by whom.
+///
+/// It stands beside the tree and not in it: that of `/infrastructure/network` is `/infrastructure/network.contract`, a
+/// text parameter that holds one JSON document:
+///
+/// ```json
+/// {"format":1,"version":3,"repo":"acme/infrastructure","commit":"4f1c…","fields":{"vpc-id":"text","db/key":"secret"}}
+/// ```
+///
+/// Fields are named by their path below the tree; a value at the path itself is the field with the empty name. Types are
+/// the words of [`FieldType`]. What does not fit one parameter of 4,096 bytes goes on in `….contract.2`, `….contract.3`
+/// and so on: each part is such a document with `format`, `version` and `fields`, and the first says in `parts` how many
+/// there are. Parts of different versions are no contract: somebody is writing it just now, or was cut off.
+///
+/// A contract is written again when fields or types changed, and when another repo publishes: so `commit` is the commit at
+/// which this shape was published first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Contract {
+    /// Counts the shapes of this tree, from 1.
+    pub version: u64,
+    /// The repo that publishes, as `organisation/project`; `None` where that was not told.
+    pub repo: Option<String>,
+    /// The commit that was checked out when this shape was published first; `-dirty` at its end when files differed from
+    /// it; `None` outside of git.
+    pub commit: Option<String>,
+    /// Every field, by its path below the tree.
+    pub fields: BTreeMap<String, FieldType>,
+}
+
+/// Who publishes, for the [`Contract`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publisher {
+    repo: String,
+    commit: Option<String>,
+}
+
+/// The only format so far.
+const FORMAT: u32 = 1;
+
+/// Bytes of a standard parameter of AWS.
+const PART: usize = 4_096;
+
+/// What follows a tree's path in that of its contract.
+const ENDING: &str = ".contract";
+
+/// One parameter's worth of a contract.
+#[derive(Serialize, Deserialize)]
+struct Part {
+    format: u32,
+    version: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repo: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    commit: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<usize>,
+    fields: BTreeMap<String, FieldType>,
+}
+
+impl Publisher {
+    /// The repo of a project, and the commit that is checked out.
+    ///
+    /// # Errors
+    /// `Invalid` for a commit that cannot be one: it has more than 80 characters, or others than `a-z 0-9 -`.
+    pub fn new(org: &OrgName, project: &RepoName, commit: Option<String>) -> Result<Self> {
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if commit.as_ref().is_some_and(|commit| commit.len() > 80 || !commit.chars().all(allowed)) {
+            return Err(Error::invalid("what was given as a commit cannot be one")
+                .hint("give the id that `git rev-parse HEAD` prints"));
+        }
+        Ok(Publisher { repo: format!("{org}/{project}"), commit })
+    }
+}
+
+impl Contract {
+    /// Where the contract of the tree at `root` stands.
+    ///
+    /// ```
+    /// use infra_sdk::refs::Contract;
+    /// let path = Contract::path(&"/infrastructure/network".parse()?)?;
+    /// assert_eq!(path.as_str(), "/infrastructure/network.contract");
+    /// # Ok::<(), infra_sdk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid` when the path is too long to have one.
+    pub fn path(root: &ParamPath) -> Result<ParamPath> {
+        part_path(root, 1)
+    }
+
+    /// The tree whose contract, or part of one, stands at `path`; `None` for every other path.
+    pub fn tree_of(path: &ParamPath) -> Option<ParamPath> {
+        let (root, rest) = path.as_str().rsplit_once(ENDING)?;
+        let number = rest
+            .strip_prefix('.')
+            .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+        if rest.is_empty() || number { ParamPath::new(root).ok() } else { None }
+    }
+
+    /// The same shape, whoever promised it.
+    pub(crate) fn is_shape(&self, fields: &BTreeMap<String, FieldType>) -> bool {
+        self.fields == *fields
+    }
+
+    /// Names the publisher.
+    pub(crate) fn by(self, publisher: Option<&Publisher>) -> Self {
+        match publisher {
+            None => self,
+            Some(Publisher { repo, commit }) => {
+                Contract { repo: Some(repo.clone()), commit: commit.clone(), ..self }
+            }
+        }
+    }
+
+    /// Whether this contract names another repo than the publisher's.
+    pub(crate) fn is_of_another(&self, publisher: Option<&Publisher>) -> bool {
+        publisher.is_some_and(|publisher| self.repo.as_ref() != Some(&publisher.repo))
+    }
+
+    /// The fields at and below `path`, with their paths, when this is the contract of the tree at `root`.
+    pub(crate) fn at(&self, root: &ParamPath, path: &ParamPath) -> Result<BTreeMap<ParamPath, FieldType>> {
+        let mut fields = BTreeMap::new();
+        for (name, kind) in &self.fields {
+            let at = if name.is_empty() { root.clone() } else { root.join(name)? };
+            if at == *path || at.below(path).is_some() {
+                fields.insert(at, *kind);
+            }
+        }
+        Ok(fields)
+    }
+
+    /// The parameters it is kept in, the first of them last: it makes the others count.
+    pub(crate) fn parameters(&self, root: &ParamPath) -> Result<Vec<(ParamPath, String)>> {
+        let Contract { version, repo, commit, fields } = self;
+        let part = |parts: Option<usize>, fields| {
+            let (repo, commit) = (repo.clone(), commit.clone());
+            Part { format: FORMAT, version: *version, repo, commit, parts, fields }
+        };
+        let text = |part: &Part| serde_json::to_string(part).unwrap_or_default();
+        // Room for the longest head, so that each part fits whatever its place.
+        let room = PART.saturating_sub(text(&part(Some(9_999), BTreeMap::new())).len());
+        let mut parts: Vec<BTreeMap<String, FieldType>> = vec![BTreeMap::new()];
+        let mut used = 0;
+        for (name, kind) in fields {
+            let length = name.len() + kind.word().len() + "\"\":\"\",".len();
+            if used + length > room {
+                parts.push(BTreeMap::new());
+                used = 0;
+            }
+            used += length;
+            if let Some(last) = parts.last_mut() {
+                last.insert(name.clone(), *kind);
+            }
+        }
+        let count = (parts.len() > 1).then_some(parts.len());
+        let mut texts = Vec::new();
+        for (at, fields) in parts.into_iter().enumerate().rev() {
+            let part = match at {
+                0 => part(count, fields),
+                _ => Part { repo: None, commit: None, ..part(None, fields) },
+            };
+            texts.push((part_path(root, at + 1)?, text(&part)));
+        }
+        Ok(texts)
+    }
+
+    /// The paths of the parts beside the first, as the first says.
+    ///
+    /// # Errors
+    /// `Invalid` when this is no first part.
+    pub(crate) fn other_parts(root: &ParamPath, head: &str) -> Result<Vec<ParamPath>> {
+        let parts = read_part(head)?.parts.unwrap_or(1);
+        // A number of parts that nobody wrote would ask for as many parameters.
+        if parts > 1_000 {
+            return Err(unreadable("it says that it has more than 1000 parts"));
+        }
+        (2..=parts).map(|number| part_path(root, number)).collect()
+    }
+
+    /// Reads a contract from the texts of its parts, the first one first.
+    ///
+    /// # Errors
+    /// `Invalid` when it is of a format this version does not know, is not whole, or is none at all.
+    pub(crate) fn read<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+        let mut texts = texts.into_iter();
+        let head = read_part(texts.next().unwrap_or_default())?;
+        let (mut fields, mut found) = (head.fields, 1);
+        for text in texts {
+            let part = read_part(text)?;
+            if part.version != head.version {
+                return Err(unreadable("its parts are of different versions"));
+            }
+            fields.extend(part.fields);
+            found += 1;
+        }
+        if found != head.parts.unwrap_or(1) {
+            return Err(unreadable("a part of it is missing"));
+        }
+        Ok(Contract { version: head.version, repo: head.repo, commit: head.commit, fields })
+    }
+}
+
+fn part_path(root: &ParamPath, number: usize) -> Result<ParamPath> {
+    let number = if number == 1 { String::new() } else { format!(".{number}") };
+    ParamPath::new(format!("{root}{ENDING}{number}"))
+}
+
+fn read_part(text: &str) -> Result<Part> {
+    #[derive(Deserialize)]
+    struct Format {
+        format: u32,
+    }
+    let Format { format } = serde_json::from_str(text).map_err(|_| unreadable("it is no such document"))?;
+    if format != FORMAT {
+        return Err(Error::invalid(format!("a contract is of format {format}, this version reads {FORMAT}"))
+            .hint("use the version of infra-sdk that the publishing repo uses"));
+    }
+    // Not the reader's own message: it quotes what stands there.
+    serde_json::from_str(text).map_err(|_| unreadable("it has other entries than a contract has"))
+}
+
+fn unreadable(why: &'static str) -> Error {
+    Error::invalid("a contract cannot be read")
+        .because(why)
+        .hint("run `cargo xtask infra:refs:publish` in the repo that exports it")
+}
+
+impl fmt::Display for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "version {}", self.version)?;
+        if let Some(repo) = &self.repo {
+            write!(f, " of {repo}")?;
+        }
+        match &self.commit {
+            Some(commit) => write!(f, " at {}", commit.get(..12).unwrap_or(commit)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contract(fields: usize) -> Contract {
+        Contract {
+            version: 3,
+            repo: Some("acme/infrastructure".into()),
+            commit: Some("4".repeat(40)),
+            fields: (0..fields).map(|at| (format!("zones/{at}/cidr-block"), FieldType::Texts)).collect(),
+        }
+    }
+
+    fn root() -> ParamPath {
+        "/infrastructure/network".parse().unwrap()
+    }
+
+    #[test]
+    fn a_contract_reads_back_and_each_part_fits_a_standard_parameter() {
+        for fields in [0, 1, 100, 1_000] {
+            let contract = contract(fields);
+            let mut parts = contract.parameters(&root()).unwrap();
+            parts.reverse();
+            assert!(parts.iter().all(|(_, text)| text.len() <= PART && !text.contains("{{")));
+            assert_eq!(parts.len() > 1, fields == 1_000, "{fields} fields in {} parts", parts.len());
+            let others: Vec<ParamPath> = parts[1..].iter().map(|(path, _)| path.clone()).collect();
+            assert_eq!(Contract::other_parts(&root(), &parts[0].1).unwrap(), others);
+            assert!(parts.iter().all(|(path, _)| Contract::tree_of(path) == Some(root())));
+            assert_eq!(Contract::read(parts.iter().map(|(_, text)| text.as_str())).unwrap(), contract);
+        }
+    }
+
+    #[test]
+    fn what_is_torn_foreign_or_of_another_time_is_no_contract() {
+        let texts = |contract: &Contract| -> Vec<String> {
+            contract.parameters(&root()).unwrap().into_iter().rev().map(|(_, text)| text).collect()
+        };
+        let (now, next) = (texts(&contract(1_000)), texts(&Contract { version: 4, ..contract(1_000) }));
+        let torn = [next[0].as_str()].into_iter().chain(now[1..].iter().map(String::as_str));
+        let short = now[..now.len() - 1].iter().map(String::as_str).collect::<Vec<_>>();
+        for error in [
+            Contract::read(torn).unwrap_err(),
+            Contract::read(short).unwrap_err(),
+            Contract::read(["canary"]).unwrap_err(),
+            Contract::read(["{\"format\":2}"]).unwrap_err(),
+            Contract::read(["{\"format\":1,\"version\":1,\"fields\":{\"a\":\"canary\"}}"]).unwrap_err(),
+            Contract::other_parts(&root(), "{\"format\":1,\"version\":1,\"parts\":99999,\"fields\":{}}")
+                .unwrap_err(),
+        ] {
+            assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_contract_is_taken_for_one() {
+        let tree = |path: &str| Contract::tree_of(&path.parse().unwrap()).map(|tree| tree.to_string());
+        assert_eq!(tree("/a/b.contract").as_deref(), Some("/a/b"));
+        assert_eq!(tree("/a/b.contract.12").as_deref(), Some("/a/b"));
+        for other in
+            ["/a/b", "/a/contract", "/a/b.contracts", "/a/b.contract.x", "/a/b.contract/c", "/a/.contract"]
+        {
+            assert_eq!(tree(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_commit_is_refused() {
+        let by = |commit: &str| {
+            Publisher::new(&"acme".parse().unwrap(), &"shop-api".parse().unwrap(), Some(commit.into()))
+        };
+        assert!(by(&format!("{}-dirty", "a".repeat(64))).is_ok());
+        assert!(by("a b").is_err() && by(&"a".repeat(81)).is_err());
+    }
+}
