@@ -9,6 +9,8 @@ mod pinned;
 #[cfg(unix)]
 mod reproducible;
 mod roll_back;
+#[cfg(feature = "remote")]
+mod staging;
 mod terraform;
 mod tools;
 mod way_back;
