@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use infra_sdk::images::{self, ImageRegistry, TransferOptions};
 use infra_sdk::registry::{Credentials, DockerConfig, Login, OciRegistry};
 use infra_sdk::{Env, ErrorKind, Result, SecretValue};
-use support::Scratch;
 use support::registry::{Guard, Registry, Rules};
+use support::{Answer, Recorder, Scratch};
 
 use crate::registry_images::{image, open, quick};
 
@@ -117,6 +117,37 @@ async fn a_wrong_password_is_denied_and_shown_nowhere() {
     let registry = guarded(bearer(9));
     let error = open(&registry.place()).tags(&"app".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
+}
+
+#[tokio::test]
+async fn an_identity_token_is_exchanged_for_tokens() {
+    let tokens = Recorder::start(|request| {
+        let body = String::from_utf8_lossy(&request.body).into_owned();
+        let wanted = "grant_type=refresh_token&client_id=infra-sdk&refresh_token=canary-identity";
+        let scope = "service=strict&scope=repository%3Ashop-api%2Fapp%3Apull";
+        if request.method == "POST"
+            && request.header("authorization").is_none()
+            && body == format!("{scope}&{wanted}")
+        {
+            return Ok(Answer::json(
+                200,
+                &serde_json::json!({"access_token": "canary-access", "expires_in": 60}),
+            ));
+        }
+        Err(format!("not the exchange that was expected: {body}"))
+    });
+    let realm = format!("Bearer realm=\"{}/token\",service=\"strict\"", tokens.url());
+    let registry = Recorder::start(move |request| match request.header("authorization") {
+        None => Ok(Answer::Whole(401, vec![("www-authenticate", realm.clone())], String::new())),
+        Some("Bearer canary-access") => {
+            Ok(Answer::json(200, &serde_json::json!({"name": "x", "tags": ["v1"]})))
+        }
+        Some(other) => Err(format!("somebody else: {other}")),
+    });
+    let login = Arc::new(Login::new("<token>", SecretValue::new("canary-identity")));
+    let client = OciRegistry::new(&registry.url(), login).unwrap();
+    assert_eq!(client.tags(&"shop-api/app".parse().unwrap()).await.unwrap(), ["v1".parse().unwrap()]);
+    assert_eq!((registry.take().len(), tokens.take().len()), (2, 1));
 }
 
 #[tokio::test]

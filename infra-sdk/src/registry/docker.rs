@@ -92,10 +92,11 @@ impl DockerConfig {
         })?;
         let server = if self.host == "docker.io" { HUB } else { &self.host };
         let helper = file.cred_helpers.iter().find(|(known, _)| self.is_meant(known)).map(|(_, name)| name);
-        if let Some(helper) = helper.or(file.creds_store.as_ref()).filter(|helper| !helper.is_empty()) {
-            if let Some(login) = docker_helper::ask(&self.env, helper, server).await? {
-                return Ok(Some(login));
-            }
+        let helper = helper.or(file.creds_store.as_ref()).filter(|helper| !helper.is_empty());
+        if let Some(helper) = helper
+            && let Some(login) = docker_helper::ask(&self.env, helper, server).await?
+        {
+            return Ok(Some(login));
         }
         let Some((_, entry)) = file.auths.iter().find(|(known, _)| self.is_meant(known)) else {
             return Ok(None);

@@ -18,7 +18,7 @@ impl State {
         if request.method == "POST" && id.is_empty() {
             return self.begin(request, repository);
         }
-        if !self.uploads.get(id).is_some_and(|upload| upload.repository == repository) {
+        if self.uploads.get(id).is_none_or(|upload| upload.repository != repository) {
             return refused(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
         }
         if request.field("state") != Some("a b") {
