@@ -8,10 +8,13 @@ use serde_json::{Value, json};
 
 use crate::recorder::{Answer, Recorder, Request, locked};
 
+/// Says what is wrong with a request's body.
+type Check = dyn Fn(&Value) -> Result<(), String> + Send;
+
 /// One expected request, and the answer to it.
 pub struct Step {
     operation: &'static str,
-    check: Box<dyn Fn(&Value) -> Result<(), String> + Send>,
+    check: Box<Check>,
     answer: Answer,
     region: Option<&'static str>,
 }

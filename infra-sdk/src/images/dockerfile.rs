@@ -78,6 +78,25 @@ impl fmt::Display for DockerfilePlan {
 
 /// Finds the engine and checks that there is something to build.
 ///
+/// ```no_run
+/// # async fn example() -> infra_sdk::Result<()> {
+/// use std::collections::BTreeMap;
+/// use infra_sdk::{Cmd, Env, images::{DockerfileSpec, plan_dockerfile}};
+/// let spec = DockerfileSpec {
+///     name: "shop-api/app".parse()?,
+///     dockerfile: "Dockerfile".into(),
+///     context: ".".into(),
+///     platforms: vec!["linux/amd64".parse()?],
+///     labels: BTreeMap::new(),
+/// };
+/// let plan = plan_dockerfile(&spec, &Env::of_process()?, &|program| Cmd::new(program)).await?;
+/// println!("{plan}");
+/// let image = plan.apply("target/images/app".as_ref(), &|program| Cmd::new(program)).await?;
+/// println!("{}", image.digest());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `NotFound` when Dockerfile or folder are not there; `Unavailable` without an engine; `Invalid` for several platforms
 /// with a Docker that builds for one only.

@@ -11,6 +11,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::{ImageName, nearest, quoted};
 
 /// How bad a finding is, from what nobody has judged yet to the worst.
+///
+/// ```
+/// use infra_sdk::images::Severity;
+/// assert!("critical".parse::<Severity>()? > Severity::High);
+/// # Ok::<(), infra_sdk::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Not judged yet.

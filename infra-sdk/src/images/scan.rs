@@ -78,6 +78,16 @@ impl Default for ScanWait {
 /// Where there is no scan yet, one is started. Where the registry refuses because the image was scanned too lately, the
 /// findings of that scan count. A scan that failed is started once more.
 ///
+/// ```no_run
+/// # async fn example(digest: infra_sdk::Digest) -> infra_sdk::Result<()> {
+/// use infra_sdk::{Env, aws::{Aws, Ecr}, images::{self, ScanWait, Severity}};
+/// let ecr = Ecr::new(Aws::connect(&Env::of_process()?, Some("eu-central-1"))?)?;
+/// let (found, notes) = images::scan(&ecr, &"shop-api/app".parse()?, &digest, ScanWait::default()).await?;
+/// println!("{} are high or worse {notes:?}", found.at_least(Severity::High));
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// `Failed` when the scan failed, or the image cannot be scanned: nothing is said of such an image, so it does not pass;
 /// `TimedOut` when it did not end in time; what the registry fails with.

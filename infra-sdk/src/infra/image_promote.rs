@@ -55,6 +55,14 @@ impl Infra {
     /// regions, across accounts. It gets `tags`; without any it keeps the one it was named by, or when it was named by its
     /// digest all that it has there.
     ///
+    /// ```no_run
+    /// # async fn example(production: infra_sdk::Infra) -> infra_sdk::Result<()> {
+    /// let moved = production.promote(&"staging".parse()?, &"app:1.4.0".parse()?, &[]).await?;
+    /// println!("{moved}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// The credentials at hand must let both registries be asked: those of the account that is written to, and the other
     /// lets that account pull, as `pull_accounts` of `[ecr]` sets up.
     ///
