@@ -22,8 +22,8 @@ impl StateStore for S3State {
     async fn plan_setup(&self) -> Result<SetupPlan> {
         let bucket = &self.bucket;
         let steps = match &bucket.kind {
-            // Made in Cloudflare's dashboard; it has nothing of the rest. A bucket that is not there fails here.
-            Kind::R2 { .. } => bucket.list("", 1).await.map(|_| Vec::new())?,
+            // It has nothing of the rest.
+            Kind::R2 { .. } => bucket.is_there_in_r2().await.map(|()| Vec::new())?,
             Kind::S3 { kms_key } => bucket.missing(kms_key.as_deref()).await?,
         };
         Ok(SetupPlan { place: bucket.to_string(), steps })
@@ -69,6 +69,19 @@ impl Bucket {
             steps.push(SetupStep::RequireTls);
         }
         Ok(steps)
+    }
+
+    async fn is_there_in_r2(&self) -> Result<()> {
+        match self.list("", 1).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(Error::not_found("there is no such bucket in R2").with("bucket", self).hint(format!(
+                    "make it in Cloudflare's dashboard, or with `npx wrangler r2 bucket create {}`",
+                    self.name
+                )))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn call(&self, action: &'static str) -> Call<'_> {

@@ -11,7 +11,7 @@ mod stores;
 mod targets;
 pub(super) mod vault;
 
-pub(super) use clouds::Clouds;
+pub(super) use clouds::{Clouds, before_apply};
 pub(super) use ports::{Choice, choose};
 pub(super) use state::own_locks;
 pub(super) use stores::open as open_store;
