@@ -6,10 +6,11 @@ use std::time::Duration;
 use infra_sdk::aws::{Aws, Bucket, S3Ledger, S3Locks, S3State};
 use infra_sdk::ledger::{Ledger, Outcome, Record, verify};
 use infra_sdk::state::{
-    KeyTemplate, LockRequest, SetupPlan, SetupStep, StateBackend, StateKey, StateLocks, StateStore,
+    KeyTemplate, LockInfo, LockKey, LockRequest, Locks, SetupPlan, SetupStep, StateBackend, StateKey,
+    StateLocks, StateStore,
 };
 use infra_sdk::{Env, ErrorKind};
-use support::{Answer, Moto, Request};
+use support::{Answer, Moto, Recorder, Request};
 
 use crate::aws::aws_at;
 use crate::{ledger, state, state_locks};
@@ -96,15 +97,10 @@ async fn locks_in_s3_and_r2_hold() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn the_lock_of_a_run_that_is_dead_is_taken_at_once_and_one_of_another_machine_is_not() {
-    use infra_sdk::state::{LockInfo, LockKey, Locks, ProcessMark};
+    use infra_sdk::state::ProcessMark;
     let moto = Moto::shared();
     let locks = S3Locks::new(bucket(&moto, "dead-run").await);
-    let lock = |env: &str| LockKey {
-        purpose: "deploy".parse().unwrap(),
-        owner: "acme".parse().unwrap(),
-        repo: "shop".parse().unwrap(),
-        env: env.parse().unwrap(),
-    };
+    let lock = deploy_lock;
     let (mut dead, mut far) = (info("ada"), info("eve"));
     let gone = ProcessMark { pid: i32::MAX as u32, ..ProcessMark::of_this_process().unwrap() };
     far.process = Some(ProcessMark { system: "elsewhere".into(), ..gone.clone() });
@@ -118,8 +114,55 @@ async fn the_lock_of_a_run_that_is_dead_is_taken_at_once_and_one_of_another_mach
 }
 
 #[cfg(target_os = "linux")]
-fn info(who: &str) -> infra_sdk::state::LockInfo {
-    infra_sdk::state::LockInfo::new(who, "deploy", Duration::from_secs(600)).unwrap()
+fn info(who: &str) -> LockInfo {
+    LockInfo::new(who, "deploy", Duration::from_secs(600)).unwrap()
+}
+
+#[tokio::test]
+async fn locks_copies_and_the_ledger_take_few_requests() {
+    let moto = Moto::shared();
+    bucket(&moto, "few-requests").await;
+    let front = Arc::clone(&moto);
+    let recorder = Recorder::start(move |request| front.answer(request).map_err(|error| error.to_string()));
+    let made = |what: &str, wanted: &[&str]| {
+        let methods: Vec<String> = recorder.take().into_iter().map(|request| request.method).collect();
+        assert_eq!(methods, wanted, "{what}");
+    };
+    let bucket = Bucket::on_s3(aws_at(&recorder.url()), "few-requests", None).unwrap();
+    let (locks, lock) = (S3Locks::new(bucket.clone()), deploy_lock("staging"));
+    let info = LockInfo::new("ada", "deploy", Duration::from_secs(600)).unwrap();
+    locks.lock(&lock, &info).await.unwrap();
+    made("a lock", &["PUT"]);
+    locks.renew(&lock, &info.id, info.expires).await.unwrap();
+    made("a renewal", &["GET", "PUT"]);
+    locks.unlock(&lock, &info.id).await.unwrap();
+    made("freeing it", &["GET", "DELETE"]);
+    let ledger = S3Ledger::new(bucket.clone(), &"acme".parse().unwrap());
+    for _ in 0..3 {
+        let (env, project) = ("staging".parse().unwrap(), "shop".parse().unwrap());
+        ledger.append(Record::new("ada", env, project, "deploy", "app", Outcome::Done)).await.unwrap();
+    }
+    made("three entries", &["GET", "PUT", "GET", "GET", "PUT", "GET", "GET", "PUT"]);
+    ledger.read(0, 100).await.unwrap();
+    made("reading them", &["GET"; 4]);
+    let states = S3State::new(bucket, KeyTemplate::default());
+    let shop = key("acme/shop/staging/network/terraform.tfstate");
+    put(&moto, &format!("few-requests/{shop}"), b"{}");
+    states.snapshot(&shop).await.unwrap();
+    made("a copy", &["GET", "GET", "PUT"]);
+    states.snapshot(&shop).await.unwrap();
+    made("no second copy", &["GET", "GET", "GET"]);
+    states.list(&shop.owner).await.unwrap();
+    made("a list", &["GET"]);
+}
+
+fn deploy_lock(env: &str) -> LockKey {
+    LockKey {
+        purpose: "deploy".parse().unwrap(),
+        owner: "acme".parse().unwrap(),
+        repo: "shop".parse().unwrap(),
+        env: env.parse().unwrap(),
+    }
 }
 
 #[tokio::test]

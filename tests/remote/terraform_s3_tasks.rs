@@ -65,6 +65,12 @@ impl Repo {
         self.run_as("ada", args, code)
     }
 
+    fn git(&self, args: &[&str]) {
+        let who = ["-c", "user.name=ada", "-c", "user.email=ada@example.com", "-c", "commit.gpgsign=false"];
+        let run = Run::new("git", &self.scratch.join("repo")).args(who).args(args);
+        let _done = run.finish().expect(0);
+    }
+
     fn json(&self, args: &[&str]) -> serde_json::Value {
         let args: Vec<&str> = args.iter().copied().chain(["--output", "json"]).collect();
         serde_json::from_str(&self.run(&args, 0).stdout).unwrap()
@@ -197,6 +203,29 @@ fn another_account_or_region_than_that_of_infra_toml_is_not_applied_to() {
         repo.run(task, 3).says(&["another account", "AWS_PROFILE"]);
     }
     repo.run(&["infra:state:list"], 0);
+    // Also where the state is a folder: what Terraform changes is in that account.
+    let toml = toml.replace("123456789012", "210987654321");
+    let folder = toml.replace("{ backend = \"s3\", bucket = \"tasks-guarded\" }", "{ backend = \"local\" }");
+    repo.scratch.write("repo/infra.toml", folder);
+    repo.run(&["infra:apply"], 3).says(&["another account"]);
+}
+
+#[test]
+fn a_stack_goes_back_by_a_copy_in_the_bucket_and_the_code_that_the_ledger_names() {
+    let repo = Repo::in_s3("tasks-back");
+    repo.run(&["infra:state:setup"], 0);
+    repo.git(&["init", "--quiet", "--initial-branch=main"]);
+    for size in [1, 2] {
+        repo.size(size);
+        repo.git(&["add", "-A"]);
+        repo.git(&["commit", "--quiet", "-m", "change"]);
+        repo.run(&["infra:apply"], 0);
+    }
+    let back = repo.run(&["infra:state:rollback", "network"], 0).stdout;
+    assert!(back.contains("rolled back network: 0 added, 2 changed, 0 destroyed"), "{back}");
+    let history = repo.run(&["infra:state:history", "network", "--last", "2"], 0).stdout;
+    assert!(history.contains("apply  done by ada, 0 added, 2 changed, 0 destroyed, serial 3"), "{history}");
+    assert_eq!(history.lines().count(), 2, "{history}");
 }
 
 #[test]
@@ -238,6 +267,11 @@ fn state_in_r2_is_applied_with_keys_that_lie_nowhere() {
         ("AWS_SESSION_TOKEN", "of-aws".into()),
         ("AWS_PROFILE", "nobody".into()),
     ];
+    let toml = std::fs::read_to_string(repo.scratch.join("repo/infra.toml")).unwrap();
+    repo.scratch.write("repo/infra.toml", toml.replace("\"tasks-r2\"", "\"tasks-r2-never-made\""));
+    repo.run(&["infra:state:setup"], 5)
+        .says(&["no such bucket in R2", "wrangler r2 bucket create tasks-r2-never-made"]);
+    repo.scratch.write("repo/infra.toml", toml);
     let done = repo.run(&["infra:state:setup"], 0).stdout;
     assert!(done.contains("r2://tasks-r2 is as it should be") && done.contains("locks: probed"), "{done}");
     repo.run(&["infra:apply"], 0);

@@ -12,6 +12,7 @@ use crate::events::vocabulary;
 use crate::infra::code::DIRTY;
 use crate::infra::compared::Compared;
 use crate::infra::open::Infra;
+use crate::infra::providers;
 use crate::infra::saved_plans::SavedPlan;
 use crate::ledger::Outcome;
 use crate::names::Label;
@@ -214,6 +215,7 @@ impl Infra {
         let counts = &plan.summary().counts;
         let counts = format!("{} added, {} changed, {} destroyed", counts.add, counts.change, counts.destroy);
         self.before_change().await?;
+        providers::before_apply(self).await?;
         // The way back, kept before anything is touched.
         let snapshot = self.ports().state.snapshot(&self.state_key(name)).await?;
         details.push(("plan", counts));

@@ -9,6 +9,7 @@ mod locks;
 mod policy;
 mod probe;
 mod setup;
+mod setup_write;
 mod state;
 mod state_locks;
 mod write;

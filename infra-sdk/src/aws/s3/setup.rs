@@ -1,11 +1,7 @@
-//! Making a bucket a safe place for states: what it lacks is read, told, and then added.
+//! Making a bucket a safe place for states: what it lacks is read and told.
 
 use async_trait::async_trait;
-use aws_sdk_s3::types::{
-    BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration,
-    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
-    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, VersioningConfiguration,
-};
+use aws_sdk_s3::types::{BucketVersioningStatus, ServerSideEncryption};
 
 use crate::aws::fault::{Call, Fault};
 use crate::aws::s3::bucket::{Bucket, Kind, answered, fault};
@@ -14,16 +10,13 @@ use crate::aws::s3::state::S3State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Probe, SetupPlan, SetupStep, StateStore};
 
-/// The only region that must not be named when a bucket is made.
-const UNNAMED: &str = "us-east-1";
-
 #[async_trait]
 impl StateStore for S3State {
     async fn plan_setup(&self) -> Result<SetupPlan> {
         let bucket = &self.bucket;
         let steps = match &bucket.kind {
-            // Made in Cloudflare's dashboard; it has nothing of the rest. A bucket that is not there fails here.
-            Kind::R2 { .. } => bucket.list("", 1).await.map(|_| Vec::new())?,
+            // It has nothing of the rest.
+            Kind::R2 { .. } => bucket.is_there_in_r2().await.map(|()| Vec::new())?,
             Kind::S3 { kms_key } => bucket.missing(kms_key.as_deref()).await?,
         };
         Ok(SetupPlan { place: bucket.to_string(), steps })
@@ -71,7 +64,20 @@ impl Bucket {
         Ok(steps)
     }
 
-    fn call(&self, action: &'static str) -> Call<'_> {
+    async fn is_there_in_r2(&self) -> Result<()> {
+        match self.list("", 1).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(Error::not_found("there is no such bucket in R2").with("bucket", self).hint(format!(
+                    "make it in Cloudflare's dashboard, or with `npx wrangler r2 bucket create {}`",
+                    self.name
+                )))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn call(&self, action: &'static str) -> Call<'_> {
         Call { action, on: &self.name }
     }
 
@@ -191,7 +197,7 @@ impl Bucket {
         .await
     }
 
-    async fn policy(&self) -> Result<Policy> {
+    pub(super) async fn policy(&self) -> Result<Policy> {
         let call = self.call("s3:GetBucketPolicy");
         self.again(|_| async {
             let answer = self.link().await?.client.get_bucket_policy().bucket(&self.name).send().await;
@@ -200,81 +206,6 @@ impl Bucket {
             Policy::parse(found.as_deref(), &self.name, self.aws.region())
         })
         .await
-    }
-
-    async fn carry_out(&self, step: &SetupStep) -> Result<()> {
-        self.aws.before_write().await?;
-        self.again(|_| async {
-            match step {
-                SetupStep::Create { .. } => self.create().await,
-                SetupStep::BlockPublicAccess => self.block_public_access().await,
-                SetupStep::Encrypt { key } => self.encrypt(key.clone()).await,
-                SetupStep::KeepVersions => self.keep_versions().await,
-                SetupStep::RequireTls => self.require_tls().await,
-            }
-        })
-        .await
-    }
-
-    async fn create(&self) -> Result<()> {
-        let region = self.aws.region();
-        let place =
-            CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region));
-        let place = (region != UNNAMED).then(|| place.build());
-        let request = self.link().await?.client.create_bucket().bucket(&self.name);
-        match request.set_create_bucket_configuration(place).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let fault = fault(self.call("s3:CreateBucket"), &error);
-                if answered(&fault).1 == "BucketAlreadyOwnedByYou" { Ok(()) } else { Err(fault.into()) }
-            }
-        }
-    }
-
-    async fn block_public_access(&self) -> Result<()> {
-        let all = PublicAccessBlockConfiguration::builder()
-            .block_public_acls(true)
-            .ignore_public_acls(true)
-            .block_public_policy(true)
-            .restrict_public_buckets(true)
-            .build();
-        let request = self.link().await?.client.put_public_access_block().bucket(&self.name);
-        let answer = request.public_access_block_configuration(all).send().await;
-        answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketPublicAccessBlock"), &error).into())
-    }
-
-    async fn encrypt(&self, key: Option<String>) -> Result<()> {
-        let kms = key.is_some();
-        let way = if kms { ServerSideEncryption::AwsKms } else { ServerSideEncryption::Aes256 };
-        let made = |error| Error::new(ErrorKind::Bug, "write the encryption of a bucket").because(error);
-        let rule = ServerSideEncryptionByDefault::builder().sse_algorithm(way).set_kms_master_key_id(key);
-        let rule = ServerSideEncryptionRule::builder()
-            .apply_server_side_encryption_by_default(rule.build().map_err(made)?)
-            // One request to KMS for many objects.
-            .bucket_key_enabled(kms)
-            .build();
-        let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(made)?;
-        let request = self.link().await?.client.put_bucket_encryption().bucket(&self.name);
-        let answer = request.server_side_encryption_configuration(rules).send().await;
-        answer.map(drop).map_err(|error| fault(self.call("s3:PutEncryptionConfiguration"), &error).into())
-    }
-
-    async fn keep_versions(&self) -> Result<()> {
-        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let request = self.link().await?.client.put_bucket_versioning().bucket(&self.name);
-        let answer = request.versioning_configuration(on).send().await;
-        answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketVersioning"), &error).into())
-    }
-
-    /// Reads the policy anew: what others put there since the plan was made stays.
-    async fn require_tls(&self) -> Result<()> {
-        let policy = self.policy().await?;
-        if policy.requires_tls() {
-            return Ok(());
-        }
-        let request = self.link().await?.client.put_bucket_policy().bucket(&self.name);
-        let answer = request.policy(policy.with_tls()).send().await;
-        answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketPolicy"), &error).into())
     }
 }
 

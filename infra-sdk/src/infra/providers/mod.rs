@@ -12,6 +12,7 @@
     expect(dead_code, reason = "nothing that is compiled in reaches AWS")
 )]
 mod clouds;
+mod guard;
 mod images;
 mod parameters;
 mod ports;
@@ -22,6 +23,7 @@ mod stores;
 mod targets;
 pub(super) mod vault;
 
+pub(super) use guard::before_apply;
 pub(super) use images::{
     copies as image_copies, repositories as image_repositories, scanner as image_scanner,
 };
