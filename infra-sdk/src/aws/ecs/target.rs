@@ -46,7 +46,7 @@ const STOPPING: Duration = Duration::from_secs(10 * 60);
 /// - What a release is stands in tags of its revision, which begin with `infra-sdk:`; signs that a tag cannot hold become `_`.
 /// - Revisions that somebody else registered are never deregistered; the one that runs before the first rollout is the way back.
 /// - A count of tasks is sent only to stop and to start again, so that automatic scaling keeps its own; a stopped service
-///   remembers it in a tag. A scaling policy may start a stopped service again.
+///   remembers it in a tag, and one that never ran starts with one task. A scaling policy may start a stopped service again.
 /// - ECS's own circuit breaker may go back first: that is noticed, and reported with its reason. Without one, a release whose
 ///   tasks keep failing is taken back only after `wait`.
 ///
