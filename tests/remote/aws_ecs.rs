@@ -397,6 +397,31 @@ async fn a_rollout_that_was_killed_is_completed_by_the_next_one() {
     assert_eq!(fake.active(), [1, 2, 3], "no other revision was made");
 }
 
+/// ECS has some twenty requests a second for an account: <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>.
+#[tokio::test]
+async fn a_rollout_makes_few_requests() {
+    let fake = EcsFake::start(&fields());
+    let target = target(&fake);
+    for version in ["1", "2", "3"] {
+        deploy_to(&target, version).await.unwrap();
+    }
+    fake.requests();
+    fake.next(Course::Completes(4));
+    deploy_to(&target, "4").await.unwrap();
+    let mut counts = std::collections::BTreeMap::new();
+    for (operation, _) in fake.requests() {
+        *counts.entry(operation).or_insert(0) += 1;
+    }
+    let writes = |operation: &str| counts.get(operation).copied().unwrap_or_default();
+    for once in ["RegisterTaskDefinition", "UpdateService", "TagResource"] {
+        assert_eq!(writes(once), 1, "{counts:?}");
+    }
+    assert_eq!(writes("DeregisterTaskDefinition"), 0, "{counts:?}");
+    let all: i32 = counts.values().sum();
+    assert!(all <= 30, "{all}: {counts:?}");
+    println!("{all} requests for a rollout with four releases that is healthy at the third look: {counts:?}");
+}
+
 #[tokio::test]
 async fn a_busy_service_is_asked_again_and_the_rollout_goes_on() {
     let fake = EcsFake::start(&fields());

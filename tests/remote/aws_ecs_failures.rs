@@ -186,6 +186,27 @@ async fn credentials_that_expire_in_the_middle_say_how_to_get_new_ones() {
 }
 
 #[tokio::test]
+async fn where_ecs_cannot_be_asked_any_more_nobody_says_what_serves() {
+    let fake = served().await;
+    fake.next(Course::crash(false));
+    let target = target(&fake);
+    let expire = |step: Progress| {
+        if matches!(step, Progress::GoingBack { .. }) {
+            for operation in ["DescribeTaskDefinition", "DescribeServices", "ListTaskDefinitions"] {
+                let expired = refusal(400, "ExpiredTokenException", "The security token included is expired");
+                (0..9).for_each(|_| fake.fault(operation, expired.clone()));
+            }
+        }
+    };
+    let error = rollout(&target, &spec("2"), &options(&target), &expire).await.unwrap_err();
+    let told = told(&error);
+    assert!(
+        told.contains("serving: unknown") && told.contains("1 (web:2) did not come back either"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_service_that_cannot_be_rolled_out_on_says_why() {
     let fake = EcsFake::start(&fields());
     for (field, value, kind, says) in [

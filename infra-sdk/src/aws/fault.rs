@@ -180,6 +180,7 @@ mod tests {
             let error = explained(&answer);
             assert_eq!((error.kind(), error.is_retryable()), (kind, again), "{error:?}");
             assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
+            assert!(error.to_string().contains("ssm:PutParameter"), "{error}");
         }
     }
 

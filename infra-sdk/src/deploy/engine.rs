@@ -132,11 +132,23 @@ impl Engine<'_> {
             Ok(()) if error.kind() == ErrorKind::Cancelled => error.with("serving again", good),
             Ok(()) => error.with("serving again", good).hint(whole_log(failed)),
             Err(second) => error
-                .with("serving", "nothing")
+                .with("serving", self.serving().await)
                 .hint(format!("{good} did not come back either: {second}"))
                 .hint(whole_log(failed))
                 .hint("then roll out a version that works"),
         }
+    }
+
+    /// What serves after neither of two releases could be made to. Where the target cannot tell, nobody knows: a service
+    /// elsewhere goes on without this program.
+    async fn serving(&self) -> String {
+        let told = async {
+            let now = self.target.status().await?;
+            let Some(active) = &now.active else { return Ok("nothing".to_owned()) };
+            let healthy = self.target.observe(active).await? == Observation::Healthy;
+            Ok(now.release(active).filter(|_| healthy).map_or_else(|| "nothing".into(), Release::to_string))
+        };
+        told.await.unwrap_or_else(|_: Error| "unknown".into())
     }
 
     /// Stops a release that failed and has nothing to go back to.

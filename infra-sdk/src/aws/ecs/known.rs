@@ -1,6 +1,7 @@
 //! The releases of a service: which revisions are its own, which one should run, which one does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::aws::ecs::calls::Calls;
 use crate::aws::ecs::definition::{Definition, family};
@@ -19,25 +20,50 @@ const AT_ONCE: usize = 5;
 pub(super) struct Known<'a> {
     pub(super) calls: &'a Calls,
     pub(super) owner: &'a Owner,
+    pub(super) seen: &'a Seen,
+}
+
+/// Revisions that were read: nothing of them changes but their tags and whether they can be run, and while the environment is
+/// locked only by us.
+#[derive(Debug, Default)]
+pub(super) struct Seen(Mutex<BTreeMap<ReleaseId, Definition>>);
+
+impl Seen {
+    fn all(&self) -> MutexGuard<'_, BTreeMap<ReleaseId, Definition>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be read again, because it was changed.
+    pub(super) fn forget(&self, id: &ReleaseId) {
+        self.all().remove(id);
+    }
 }
 
 impl Known<'_> {
-    /// Asks for several revisions at a time, and leaves out those that are gone.
+    /// Revisions that can be run, asking for several at a time; those that are gone are left out.
     pub(super) async fn definitions(&self, ids: &[ReleaseId]) -> Result<Vec<Definition>> {
-        let mut found = Vec::new();
-        for wave in ids.chunks(AT_ONCE) {
+        let mut found: Vec<Definition> = {
+            let seen = self.seen.all();
+            ids.iter().filter_map(|id| seen.get(id).cloned()).collect()
+        };
+        let new: Vec<&ReleaseId> =
+            ids.iter().filter(|id| !found.iter().any(|known| known.id == **id)).collect();
+        for wave in new.chunks(AT_ONCE) {
             let mut asked = tokio::task::JoinSet::new();
             for id in wave {
-                let (calls, id) = (self.calls.clone(), id.clone());
+                let (calls, id) = (self.calls.clone(), (*id).clone());
                 asked.spawn(async move { calls.definition(&id).await });
             }
             while let Some(answer) = asked.join_next().await {
                 let answer = answer.map_err(|error| {
-                    Error::new(ErrorKind::Cancelled, "looking at releases was cut off").because(error)
+                    Error::new(ErrorKind::Cancelled, "looking at releases was cut off")
+                        .because(error)
+                        .hint("run the same command again")
                 })?;
                 found.extend(answer?.filter(Definition::is_active));
             }
         }
+        self.seen.all().extend(found.iter().map(|known| (known.id.clone(), known.clone())));
         Ok(found)
     }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use crate::aws::connect::Aws;
 use crate::aws::ecs::calls::Calls;
 use crate::aws::ecs::definition::Definition;
-use crate::aws::ecs::known::Known;
+use crate::aws::ecs::known::{Known, Seen};
 use crate::aws::ecs::look::{COUNT, Look};
 use crate::aws::ecs::observe::{Activation, observe};
 use crate::aws::ecs::place::EcsPlace;
@@ -46,7 +46,7 @@ const STOPPING: Duration = Duration::from_secs(10 * 60);
 /// - What a release is stands in tags of its revision, which begin with `infra-sdk:`; signs that a tag cannot hold become `_`.
 /// - Revisions that somebody else registered are never deregistered; the one that runs before the first rollout is the way back.
 /// - A count of tasks is sent only to stop and to start again, so that automatic scaling keeps its own; a stopped service
-///   remembers it in a tag. A scaling policy may start a stopped service again.
+///   remembers it in a tag, and one that never ran starts with one task. A scaling policy may start a stopped service again.
 /// - ECS's own circuit breaker may go back first: that is noticed, and reported with its reason. Without one, a release whose
 ///   tasks keep failing is taken back only after `wait`.
 ///
@@ -72,6 +72,7 @@ pub struct EcsService {
     habits: Habits,
     /// What this program asked for last: ECS may go on showing what was before.
     activation: Mutex<Option<Activation>>,
+    seen: Seen,
 }
 
 impl EcsService {
@@ -84,7 +85,14 @@ impl EcsService {
         place.check()?;
         let habits = Habits { takes: Takes::Places, wait: WAIT, poll: POLL };
         let owner = Owner { project, place: place.clone() };
-        Ok(EcsService { calls: Calls::new(aws, place), owner, images, habits, activation: Mutex::default() })
+        Ok(EcsService {
+            calls: Calls::new(aws, place),
+            owner,
+            images,
+            habits,
+            activation: Mutex::default(),
+            seen: Seen::default(),
+        })
     }
 
     /// Looks every `poll` at what starts or stops, and pauses no longer after a request that failed; default: 5 seconds.
@@ -121,7 +129,7 @@ impl EcsService {
     }
 
     fn known(&self) -> Known<'_> {
-        Known { calls: &self.calls, owner: &self.owner }
+        Known { calls: &self.calls, owner: &self.owner, seen: &self.seen }
     }
 
     /// The releases, which of them runs, and the revision the service is set to.
@@ -212,6 +220,7 @@ impl DeployTarget for EcsService {
     async fn accept(&self, release: &ReleaseId, keep: u16) -> Result<()> {
         let accepted = self.kept(release).await?;
         if self.owner.made(&accepted) {
+            self.seen.forget(release);
             self.calls.tag(&accepted.arn, ACCEPTED, &Timestamp::now().to_string()).await?;
         }
         let (status, _) = self.state(&self.calls.look().await?).await?;
@@ -219,6 +228,7 @@ impl DeployTarget for EcsService {
         for forgotten in
             self.known().definitions(&superseded).await?.iter().filter(|old| self.owner.made(old))
         {
+            self.seen.forget(&forgotten.id);
             self.calls.deregister(&forgotten.id).await?;
         }
         Ok(())
