@@ -157,7 +157,8 @@ impl Infra {
 
 impl fmt::Debug for Infra {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Infra({} in {})", self.settings().project.name, self.environment())
+        let (project, environment) = (&self.settings().project.name, self.environment());
+        write!(f, "Infra({project} in {environment}, {:?})", self.clouds())
     }
 }
 

@@ -10,6 +10,19 @@ pub(in crate::infra) struct Clouds {
 #[cfg(feature = "aws-ssm")]
 pub(super) use aws::unreachable;
 
+#[cfg(not(feature = "aws-ssm"))]
+impl Clouds {
+    /// What stands behind a port of AWS that is not compiled in.
+    pub(super) fn absent(
+        &self,
+        wanted: &str,
+        feature: &'static str,
+        environment: &crate::names::EnvName,
+    ) -> crate::infra::absent::Absent {
+        crate::infra::absent::Absent::new(wanted, feature, environment)
+    }
+}
+
 #[cfg(feature = "aws-base")]
 mod aws {
     use crate::aws::Aws;
