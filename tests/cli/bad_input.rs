@@ -94,9 +94,9 @@ fn a_broken_env_file_shows_its_place_and_never_its_text() {
 #[test]
 fn a_backend_that_is_not_compiled_in_names_its_feature() {
     let toml = format!(
-        "{INFRA_TOML}[env.staging]\nprovider = \"aws\"\n[refs]\nnetwork = \"/infrastructure/network\"\n"
+        "{INFRA_TOML}[env.staging]\nprovider = \"cloudflare\"\n[refs]\nnetwork = \"/infrastructure/network\"\n"
     );
-    refused(&toml, &["infra:refs:check", "--env", "staging"], 9, &["aws", "feature"]);
+    refused(&toml, &["infra:refs:check", "--env", "staging"], 9, &["cloudflare", "feature"]);
 }
 
 #[cfg(unix)]

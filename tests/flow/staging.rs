@@ -58,7 +58,10 @@ impl Account {
                 registry.place()
             ),
         );
-        scratch.write("shop-api/terraform/main.tf", "resource \"terraform_data\" \"queue\" { input = \"jobs\" }\n");
+        scratch.write(
+            "shop-api/terraform/main.tf",
+            "resource \"terraform_data\" \"queue\" { input = \"jobs\" }\n",
+        );
         scratch.write("shop-api/.env", "SESSION_KEY=canary-session-key-3\n");
         let account = Account { scratch, moto, s3, ecs, registry };
         account.version("one");
@@ -195,7 +198,10 @@ fn infrastructure_publishes_and_a_product_ships_breaks_and_goes_back() {
     let keys = account.python(
         "s3 = client('s3')\nfor o in s3.list_objects_v2(Bucket='flow-staging-state')['Contents']:\n    print(o['Key'])",
     );
-    for key in ["acme/infrastructure/staging/network/terraform.tfstate", "acme/shop-api/staging/queue/terraform.tfstate"] {
+    for key in [
+        "acme/infrastructure/staging/network/terraform.tfstate",
+        "acme/shop-api/staging/queue/terraform.tfstate",
+    ] {
         assert!(keys.lines().any(|line| line == key), "{key} is not among\n{keys}");
     }
     assert!(!keys.contains(".tflock"), "every lock was given back:\n{keys}");
@@ -218,7 +224,9 @@ fn terraform_lists(account: &Account) -> String {
         );
         let folder = main.parent().expect("it lies in a folder");
         let terraform = |args: &[&str]| {
-            let run = Run::new("terraform", folder).env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+            let run = Run::new("terraform", folder)
+                .env("AWS_ACCESS_KEY_ID", "test")
+                .env("AWS_SECRET_ACCESS_KEY", "test");
             run.args(args).finish().expect(0).stdout
         };
         terraform(&["init", "-input=false", "-no-color"]);

@@ -158,6 +158,16 @@ fn a_region_that_fails_says_which_ones_are_done() {
     assert_ne!(failed.code, 0);
 }
 
+#[test]
+fn an_environment_without_a_region_says_so_when_it_is_used() {
+    let recorder = Recorder::start(|_| Err("nothing may be sent".into()));
+    let product = Product::new("no-region", recorder.url(), "", "[refs]\nnetwork = \"/no-region/network\"\n");
+    let refused = product.run(&["infra:refs:check"]);
+    refused.says(&["no region of AWS is chosen", "AWS_REGION"]);
+    assert_ne!(refused.code, 0);
+    let _ = product.run(&["infra:config:show"]).expect(0);
+}
+
 #[derive(Serialize)]
 struct Shapes {
     vpc_id: String,

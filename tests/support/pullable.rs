@@ -43,6 +43,14 @@ impl ImageRegistry for Pullable {
         Self::refused()
     }
 
+    async fn mount_blob(&self, _: &ImageName, _: &Digest, _: &str) -> Result<bool> {
+        Self::refused()
+    }
+
+    async fn head_manifest(&self, image: &ImageName, at: &Reference) -> Result<Option<Digest>> {
+        Ok(self.get_manifest(image, at).await?.map(|manifest| manifest.digest()))
+    }
+
     async fn get_manifest(&self, _: &ImageName, at: &Reference) -> Result<Option<StoredManifest>> {
         let named = |content: &&Vec<u8>| *at == Reference::Digest(Digest::of(content));
         let media_type = "application/vnd.oci.image.manifest.v1+json".to_owned();

@@ -51,5 +51,6 @@ fn ssm(choice: &Choice<'_>, wanted: &str, region: Option<&str>) -> Arc<dyn Param
 
 #[cfg(not(feature = "aws-ssm"))]
 fn ssm(choice: &Choice<'_>, wanted: &str, _: Option<&str>) -> Arc<dyn ParameterStore> {
-    Arc::new(Absent::new(format!("{wanted} for references"), "aws-ssm", choice.config.environment()))
+    let wanted = format!("{wanted} for references");
+    Arc::new(Absent::new(wanted, "aws-ssm", choice.config.environment()))
 }
