@@ -1,18 +1,24 @@
 //! Stores behind a network, each against its real counterpart on the loopback interface.
 
+mod dotenv_readers;
+#[path = "../contract/contracts.rs"]
+mod contracts;
 #[path = "../contract/deploy.rs"]
 mod deploy;
-mod dotenv_readers;
 #[path = "../contract/images.rs"]
 mod images;
 #[path = "../contract/ledger.rs"]
 mod ledger;
+#[path = "../contract/refs.rs"]
+mod refs;
 #[path = "../contract/secrets.rs"]
 mod secrets;
 #[path = "../contract/state.rs"]
 mod state;
 #[path = "../contract/state_locks.rs"]
 mod state_locks;
+#[path = "../contract/types.rs"]
+mod types;
 
 mod aws;
 mod aws_ecr;
@@ -22,17 +28,6 @@ mod aws_ecs_failures;
 mod aws_ecs_moto;
 mod aws_ecs_tasks;
 mod aws_identity;
-#[path = "../contract/contracts.rs"]
-mod contracts;
-mod dotenv_readers;
-#[path = "../contract/refs.rs"]
-mod refs;
-#[path = "../contract/secrets.rs"]
-mod secrets;
-#[path = "../contract/types.rs"]
-mod types;
-
-mod aws;
 mod aws_refs;
 mod aws_refs_refusals;
 mod aws_refs_tasks;
