@@ -89,6 +89,10 @@ pub(super) fn explain(attempt: &Attempt<'_>, failure: Error, words: &Words) -> E
         Error::new(ErrorKind::Conflict, "the plan is stale: the state was changed after it was made")
             .with("stack", stack)
             .hint("plan again, look at the new plan, then apply that one")
+    } else if text.contains("NoSuchBucket") {
+        Error::new(ErrorKind::NotFound, "the bucket for Terraform state is not there")
+            .with("stack", stack)
+            .hint("make it with `cargo xtask infra:state:setup`, or correct `state` of this environment in infra.toml")
     } else if text.contains("Backend configuration changed") {
         Error::new(ErrorKind::Conflict, "the state of a stack is kept elsewhere than before")
             .with("stack", stack)
