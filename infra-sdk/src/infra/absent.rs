@@ -23,14 +23,21 @@ pub(super) struct Absent {
     wanted: String,
     feature: &'static str,
     environment: EnvName,
+    /// What stands in its way instead of a feature: kind, what failed, what to do.
+    pub(super) instead: Option<(ErrorKind, String, Vec<String>)>,
 }
 
 impl Absent {
     pub(super) fn new(wanted: impl Into<String>, feature: &'static str, environment: &EnvName) -> Self {
-        Absent { wanted: wanted.into(), feature, environment: environment.clone() }
+        Absent { wanted: wanted.into(), feature, environment: environment.clone(), instead: None }
     }
 
     pub(super) fn error(&self) -> Error {
+        if let Some((kind, what, hints)) = &self.instead {
+            let error = Error::new(*kind, format!("{} cannot be used", self.wanted)).because(what.clone());
+            let error = error.with("environment", &self.environment);
+            return hints.iter().fold(error, |error, hint| error.hint(hint));
+        }
         Error::new(ErrorKind::NotBuilt, format!("{} is not compiled in", self.wanted))
             .with("environment", &self.environment)
             .hint(format!(
