@@ -165,6 +165,15 @@ fn a_promotion_crosses_regions_with_a_token_for_each() {
 }
 
 #[test]
+fn what_is_in_the_way_to_ecr_is_told_when_it_is_needed() {
+    let shop = ImageShop::new("no-region", "[env.staging]\nprovider = \"aws\"\n", None);
+    shop.run("staging", &["infra:image:build"], 0);
+    for task in [&["infra:image:list"][..], &["infra:image:push"], &["infra:ecr:setup"]] {
+        shop.run("staging", task, 4).says(&["no region of AWS is chosen", "AWS_REGION"]);
+    }
+}
+
+#[test]
 fn what_is_in_no_commit_is_tagged_by_its_digest() {
     let registry = Registry::start(Rules { immutable_tags: true, ..Rules::default() });
     let shop = ImageShop::new("dirty", &two(&registry.place(), &registry.place()), None);

@@ -181,14 +181,6 @@ impl Aws {
         &self.shared.identity
     }
 
-    /// What tells this place from others: the region, and the host where another address stands in for AWS's own.
-    pub(super) fn place(&self, service: &str) -> Result<String> {
-        let Some(url) = self.endpoint(service)? else { return Ok(self.region().to_owned()) };
-        let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-        let host = host.split(['/', '?', '#']).next().unwrap_or_default();
-        Ok(format!("{}:{}", host.to_ascii_lowercase(), self.region()))
-    }
-
     /// The address that stands in for a service's own; `service` as it stands at the end of the variable's name.
     pub(super) fn endpoint(&self, service: &str) -> Result<Option<String>> {
         match &self.shared.settings.elsewhere {

@@ -8,7 +8,6 @@ use aws_smithy_runtime_api::client::result::SdkError;
 
 use crate::aws::meaning::{SIGN_IN, no_proper_answer, one_line, refused, unavailable};
 use crate::error::{Error, ErrorKind};
-use crate::secret::SecretValue;
 
 /// A request: the permission it needs, such as `ssm:PutParameter`, and what it is about.
 #[derive(Clone, Copy)]
@@ -28,7 +27,7 @@ pub(super) struct Fault {
     request_id: Option<String>,
     after: Option<Duration>,
     /// Whether the message repeats what was sent.
-    repeats: bool,
+    pub(super) repeats: bool,
 }
 
 pub(super) enum Why {
@@ -79,12 +78,6 @@ impl Fault {
     pub(super) fn new(call: Call<'_>, why: Why) -> Self {
         let (action, on) = (call.action, call.on.to_owned());
         Fault { action, on, why, request_id: None, after: None, repeats: false }
-    }
-
-    /// Keeps quiet about AWS's message if it repeats this value.
-    pub(super) fn hiding(mut self, value: &SecretValue) -> Self {
-        self.repeats = matches!(&self.why, Why::Refused { message, .. } if message.contains(value.expose()));
-        self
     }
 }
 
@@ -182,17 +175,5 @@ mod tests {
             assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
             assert!(error.to_string().contains("ssm:PutParameter"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_message_that_repeats_the_value_is_not_shown() {
-        let call = Call { action: "secretsmanager:PutSecretValue", on: "shop/A" };
-        let told = |message: &str| {
-            let (code, message) = ("EncryptionFailure".into(), message.into());
-            let fault = Fault::new(call, Why::Refused { code, message, status: 400 });
-            format!("{:?}", Error::from(fault.hiding(&SecretValue::new("canary"))))
-        };
-        assert!(told("the key is disabled").contains("AWS says: the key is disabled"));
-        assert!(!told("can not encrypt canary").contains("canary"));
     }
 }

@@ -9,6 +9,8 @@ mod connect;
 mod ecr;
 #[cfg(feature = "aws-ecs")]
 mod ecs;
+#[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
+mod echo;
 mod endpoint;
 mod fault;
 mod identity;

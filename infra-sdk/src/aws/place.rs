@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::aws::connect::Aws;
 pub(super) use crate::aws::pages::next_page;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{SecretName, quoted};
@@ -40,6 +41,16 @@ impl Place {
     /// The secret of ours that AWS calls `full`; `None` if it is somebody else's.
     pub(super) fn secret(&self, full: &str) -> Option<SecretName> {
         SecretName::new(full.strip_prefix(&self.prefix)?).ok()
+    }
+}
+
+impl Aws {
+    /// What tells this place from others: the region, and the host where another address stands in for AWS's own.
+    pub(super) fn place(&self, service: &str) -> Result<String> {
+        let Some(url) = self.endpoint(service)? else { return Ok(self.region().to_owned()) };
+        let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let host = host.split(['/', '?', '#']).next().unwrap_or_default();
+        Ok(format!("{}:{}", host.to_ascii_lowercase(), self.region()))
     }
 }
 

@@ -109,17 +109,30 @@ mod ecr {
     use crate::config::Provider;
     use crate::error::Result;
     use crate::images::ImageRegistry;
+    use crate::infra::absent::Absent;
     use crate::infra::open::Infra;
     use crate::infra::providers::ports::Choice;
 
     pub(super) fn open(choice: &Choice<'_>) -> Result<Arc<dyn ImageRegistry>> {
-        let aws = choice.clouds.aws(choice.env, choice.config)?;
-        Ok(Arc::new(EcrRegistry::new(Ecr::new(aws)?)))
+        let ecr = choice.clouds.aws(choice.env, choice.config).and_then(Ecr::new);
+        Ok(registry(choice, ecr))
     }
 
     pub(super) fn at(choice: &Choice<'_>, place: &str) -> Result<Option<Arc<dyn ImageRegistry>>> {
         let aws = || choice.clouds.aws(choice.env, choice.config);
-        Ok(named(place, aws)?.map(|ecr| Arc::new(EcrRegistry::new(ecr)) as _))
+        Ok(named(place, aws).transpose().map(|ecr| registry(choice, ecr)))
+    }
+
+    /// What is wrong with the way to AWS is told when it is used: not everything that is done in an environment needs it.
+    fn registry(choice: &Choice<'_>, ecr: Result<Ecr>) -> Arc<dyn ImageRegistry> {
+        match ecr {
+            Ok(ecr) => Arc::new(EcrRegistry::new(ecr)),
+            Err(error) => {
+                let mut absent = Absent::new("ECR for images", "", choice.config.environment());
+                absent.instead = Some((error.kind(), error.to_string(), error.hints().to_vec()));
+                Arc::new(absent)
+            }
+        }
     }
 
     /// ECR as an environment uses it; `None` if its images are elsewhere.

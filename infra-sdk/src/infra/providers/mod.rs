@@ -1,16 +1,6 @@
 //! Which provider stands behind what: the only folder that names one.
 
 #[cfg(feature = "aws-base")]
-#[cfg_attr(
-    not(any(
-        feature = "aws-ssm",
-        feature = "aws-secrets-manager",
-        feature = "aws-ecr",
-        feature = "aws-s3",
-        feature = "aws-ecs"
-    )),
-    expect(dead_code, reason = "nothing that is compiled in reaches AWS")
-)]
 mod clouds;
 mod guard;
 mod images;
