@@ -128,9 +128,7 @@ mod ecr {
         match ecr {
             Ok(ecr) => Arc::new(EcrRegistry::new(ecr)),
             Err(error) => {
-                let mut absent = Absent::new("ECR for images", "", choice.config.environment());
-                absent.instead = Some((error.kind(), error.to_string(), error.hints().to_vec()));
-                Arc::new(absent)
+                Arc::new(Absent::unreachable("ECR for images", &error, choice.config.environment()))
             }
         }
     }
