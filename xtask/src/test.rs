@@ -7,7 +7,7 @@ use crate::provision;
 
 /// What tests start and nobody can fetch for them: the program, where it comes from, and the tests that need it, by
 /// a part of their names; no part: nothing can run without it.
-const PROGRAMS: [(&[&str], &str, &[&str]); 6] = [
+const PROGRAMS: [(&[&str], &str, &[&str]); 7] = [
     (&["git"], "git 2.30 or newer", &[]),
     (
         &["terraform", "tofu"],
@@ -16,8 +16,13 @@ const PROGRAMS: [(&[&str], &str, &[&str]); 6] = [
     ),
     (&["python3"], "Python 3.9 or newer", &["terminal"]),
     (&["ps"], "ps, from procps", &["interrupt", "demo"]),
-    (&["docker-registry"], "docker-registry, of Debian's package", &["docker_registry", "skopeo"]),
-    (&["skopeo"], "skopeo", &["skopeo"]),
+    (
+        &["docker-registry"],
+        "docker-registry, of Debian's package",
+        &["docker_registry", "skopeo", "staging", "dockerfiles"],
+    ),
+    (&["skopeo"], "skopeo", &["skopeo", "staging", "dockerfiles"]),
+    (&["buildah"], "buildah", &["dockerfiles"]),
 ];
 
 /// `test`: unit, contract, flow, cli, template, feature and tidy tests, with everything they need.
