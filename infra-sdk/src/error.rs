@@ -132,6 +132,13 @@ impl Error {
         self
     }
 
+    /// Writes each hint anew.
+    #[must_use]
+    pub(crate) fn map_hints(mut self, write: impl Fn(&str) -> String) -> Self {
+        self.0.hints.iter_mut().for_each(|hint| *hint = write(hint));
+        self
+    }
+
     /// Sets the code the process ends with; a failing child's code is passed on.
     #[must_use]
     pub fn exit_with(mut self, code: u8) -> Self {

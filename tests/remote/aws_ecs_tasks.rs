@@ -116,7 +116,7 @@ async fn nothing_is_written_to_another_account() {
     let (fake, scratch) = (EcsFake::start(&fields()), product("ecs-account", "999999999999"));
     xtask(&scratch, &fake, &["infra:deploy:status"], 0);
     xtask(&scratch, &fake, &["infra:deploy:stop"], 3).says(&[
-        "these credentials are of another account, so nothing was written",
+        "these credentials are of another account, so this was not written",
         "wanted: 999999999999, account: 123456789012, identity: arn:aws:sts::123456789012:assumed-role/deployer/ci",
         "AWS_PROFILE",
     ]);

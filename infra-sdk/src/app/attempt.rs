@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 
 use crate::app::cx::Cx;
+use crate::app::hint::aimed;
 use crate::app::needs::Output;
 use crate::app::node::{Job, Settings};
 use crate::cancel::CancelToken;
@@ -37,6 +38,11 @@ enum Stop {
 
 /// Runs a task to its end. Once it should stop, its body has the grace to end and is then dropped.
 pub(crate) async fn run(work: Work) -> Result<Output> {
+    let environment = work.cx.environment().clone();
+    to_the_end(work).await.map_err(|error| error.map_hints(|hint| aimed(hint, &environment)))
+}
+
+async fn to_the_end(work: Work) -> Result<Output> {
     let (token, settings, cx) = (work.token.clone(), work.settings.clone(), work.cx.clone());
     let mut attempts = pin!(async {
         match settings.deadline {

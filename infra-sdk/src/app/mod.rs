@@ -103,6 +103,7 @@ mod github;
 mod graph;
 mod graph_view;
 mod handle;
+mod hint;
 mod invoke;
 mod lane;
 mod layout;

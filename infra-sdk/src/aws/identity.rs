@@ -49,7 +49,7 @@ impl Aws {
             (said != named).then_some((named, said))
         });
         if let Some((named, said)) = other {
-            return Err(Error::new(ErrorKind::Denied, "two regions are named, so nothing was written")
+            return Err(Error::new(ErrorKind::Denied, "two regions are named, so this was not written")
                 .with("infra.toml", named)
                 .with(AWS_REGION, quoted(said))
                 .hint(format!("unset {AWS_REGION} and {AWS_DEFAULT_REGION}, or set them to `{named}`"))
@@ -60,12 +60,15 @@ impl Aws {
         if identity.account == wanted {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::Denied, "these credentials are of another account, so nothing was written")
-            .with("wanted", wanted)
-            .with("account", &identity.account)
-            .with("identity", &identity.arn)
-            .hint("set AWS_PROFILE to a profile of the wanted account, or sign in to it")
-            .hint("or correct `account` of this environment in infra.toml"))
+        Err(Error::new(
+            ErrorKind::Denied,
+            "these credentials are of another account, so this was not written",
+        )
+        .with("wanted", wanted)
+        .with("account", &identity.account)
+        .with("identity", &identity.arn)
+        .hint("set AWS_PROFILE to a profile of the wanted account, or sign in to it")
+        .hint("or correct `account` of this environment in infra.toml"))
     }
 
     async fn ask_identity(&self) -> Result<Identity> {

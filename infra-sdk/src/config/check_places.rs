@@ -1,7 +1,7 @@
 //! What must hold for the places an environment names: regions, accounts, registries, buckets, platforms.
 
 use crate::config::check::Check;
-use crate::config::{Ecr, Environment, Image, StateKind};
+use crate::config::{Ecr, Environment, Image, Provider, StateKind};
 use crate::names::quoted;
 use crate::tree::ProblemKind;
 
@@ -10,6 +10,13 @@ const IN_KEYS: [&str; 4] = ["{owner}", "{repo}", "{env}", "{stack}"];
 
 /// `[env.NAME]`.
 pub(super) fn environment(check: &mut Check<'_>, name: &str, environment: &Environment) {
+    let of_cloud = [("account", environment.account.is_some()), ("regions", !environment.regions.is_empty())];
+    for (key, _) in of_cloud.iter().filter(|(_, is_set)| *is_set && environment.provider == Provider::Local) {
+        check.refuse(
+            &["env", name, key],
+            "means nothing without `provider = \"aws\"`: this environment is local",
+        );
+    }
     for region in environment.regions.iter().filter(|region| !is_region(region)) {
         let message = format!("{} is not a region; write it like `eu-central-1`", quoted(region));
         check.refuse(&["env", name, "regions"], message);
@@ -167,6 +174,13 @@ mod tests {
                     registry = \"127.0.0.1:5000/acme\"\naccount = \"123456789012\"\n\
                     state = { backend = \"s3\", bucket = \"b\", key = \"{repo}/{env}/terraform.tfstate\" }\n";
         assert_eq!(told(good), "");
+    }
+
+    #[test]
+    fn what_means_nothing_to_files_on_this_machine_is_refused() {
+        for setting in ["account = \"123456789012\"", "regions = [\"us-east-1\"]"] {
+            assert!(told(&format!("[env.staging]\n{setting}\n")).contains("without `provider = \"aws\"`"));
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::error::Result;
 use crate::names::{EnvName, nearest};
 use crate::tree::{Node, Origin, Problem, ProblemKind, Value};
 
+/// The origin of what this crate says.
+pub(crate) const SDK_DEFAULT: &str = "SDK default";
+
 /// What this crate says before anybody else; a test keeps it equal to the defaults of the types.
 const DEFAULTS: &str = r#"
 [env.local]
@@ -15,9 +18,6 @@ provider = "local"
 target = "local"
 health = "/healthz"
 keep = 5
-[ecr]
-keep = 100
-keep_untagged = "14d"
 [vault]
 dir = "infra/secrets"
 key = "file"
@@ -47,7 +47,7 @@ pub(crate) struct Setting {
 impl Layers {
     pub(crate) fn new(extends: Option<Node>, file: Node, settings: Vec<Setting>) -> Result<Self> {
         let mut defaults = document::parse(DEFAULTS, "SDK")?;
-        let origin = Origin::named("SDK default");
+        let origin = Origin::named(SDK_DEFAULT);
         place_everywhere(&mut defaults, &origin);
         defaults.merge(Node::table([("policy", policy::defaults(&origin))], origin));
         Ok(Layers { files: [Some(defaults), extends, Some(file)].into_iter().flatten().collect(), settings })
@@ -84,7 +84,7 @@ impl Layers {
 
     /// All layers on top of each other, for one environment.
     pub(crate) fn tree(&self, environment: &EnvName) -> Node {
-        let mut tree = Node::table::<String>([], Origin::named("SDK default"));
+        let mut tree = Node::table::<String>([], Origin::named(SDK_DEFAULT));
         for layer in &self.files {
             lay(&mut tree, layer.clone(), environment);
         }
@@ -133,7 +133,7 @@ fn spell_out_defaults(tree: &mut Node) {
             if let Value::Table(entries) = &mut node.value {
                 entries
                     .entry(key.to_owned())
-                    .or_insert_with(|| Node::text(value, Origin::named("SDK default")));
+                    .or_insert_with(|| Node::text(value, Origin::named(SDK_DEFAULT)));
             }
         }
     }
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(origin(&staging, "deploy.port"), "org.toml:3:1");
         assert_eq!(origin(&staging, "deploy.health"), "infra.toml:4:1");
         assert_eq!(origin(&staging, "deploy.wait"), "DEPLOY.WAIT");
-        assert_eq!(origin(&staging, "deploy.target"), "SDK default");
+        assert_eq!(origin(&staging, "deploy.target"), SDK_DEFAULT);
         let local = layers.tree(&EnvName::local());
         assert_eq!(
             (origin(&local, "deploy.health"), origin(&local, "deploy.port")),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::find::{NAME, SMALLEST, extends, open};
-use crate::config::layers::{self, Layers};
+use crate::config::layers::{self, Layers, SDK_DEFAULT};
 use crate::config::lock::{Lock, LockedExtends};
 use crate::config::{Environment, Pin, Settings, Shown, check, document, pin, variables};
 use crate::env::{Env, INFRA_ENV};
@@ -109,6 +109,12 @@ impl Config {
             .into_iter()
             .filter_map(|(name, protected)| Some((EnvName::new(name).ok()?, protected)))
             .collect())
+    }
+
+    /// Whether nobody has set the value at `keys`, so that it is as this crate has it.
+    pub(crate) fn is_default(&self, keys: &[&str]) -> bool {
+        let node = keys.iter().try_fold(&self.tree, |node, key| node.get(key));
+        node.is_none_or(|node| node.origin.to_string() == SDK_DEFAULT)
     }
 
     fn settle(root: PathBuf, layers: &Layers, asked: &str, by: &str) -> Result<Self> {

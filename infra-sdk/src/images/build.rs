@@ -212,6 +212,11 @@ mod tests {
         }
         let socket = |folder: &Path| drop(std::os::unix::net::UnixListener::bind(folder.join("s")).unwrap());
         assert!(refused("socket", &socket).contains("only files, folders and links"));
+        for name in [".env", ".env.staging"] {
+            let secret = |folder: &Path| file(&folder.join(name), 0o600);
+            assert!(refused("private", &secret).contains("private to a checkout"), "{name}");
+        }
+        assert!(refused("repo", &|folder| fs::create_dir(folder.join(".git")).unwrap()).contains("private"));
         assert!(refused("whiteout", &|folder| file(&folder.join(".wh.x"), 0o644)).contains(".wh."));
         let latin = std::ffi::OsStr::new("x").to_owned();
         let not_utf8 = |folder: &Path| {

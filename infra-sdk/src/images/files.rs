@@ -93,6 +93,13 @@ fn add(
             "rename the file",
         ));
     }
+    if holds_secrets(name) {
+        return Err(refused(
+            "what is private to a checkout cannot stand in an image",
+            source,
+            "let `files` in infra.toml name the folder of what was built, such as `dist`, and not the repo",
+        ));
+    }
     if meta.is_dir() {
         entries.push(Entry { path: path.clone(), kind: EntryKind::Folder });
         walk(root, &below.join(name), &path, entries)?;
@@ -113,6 +120,11 @@ fn add(
         ));
     }
     Ok(())
+}
+
+/// Values of secrets, and the history of a repo, which may hold them; an example of the former holds none.
+fn holds_secrets(name: &str) -> bool {
+    name == ".git" || name == ".env" || (name.starts_with(".env.") && name != ".env.example")
 }
 
 fn link_target(root: &Path, below: &Path, source: &Path) -> Result<String> {

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{ImageName, nearest, quoted};
+use crate::time::Timestamp;
 
 /// How bad a finding is, from what nobody has judged yet to the worst.
 ///
@@ -126,11 +127,15 @@ pub struct Findings {
     pub counts: BTreeMap<Severity, u64>,
     /// Each of them, the worst first.
     pub findings: Vec<Finding>,
+    /// When the scan ended; of several, the oldest. What was found out since is not among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scanned: Option<Timestamp>,
 }
 
 impl Findings {
     /// Adds those of another part of the same image; what stands there already is not counted twice.
     pub(crate) fn join(&mut self, other: Findings) {
+        self.scanned = [self.scanned, other.scanned].into_iter().flatten().min();
         for (severity, count) in other.counts {
             *self.counts.entry(severity).or_default() += count;
         }
@@ -210,6 +215,7 @@ impl fmt::Display for ScanReport {
             write!(f, "\n  {finding}")?;
         }
         self.notes.iter().try_for_each(|note| write!(f, "\n  {note}"))?;
+        self.found.scanned.iter().try_for_each(|time| write!(f, "\n  scanned {time}"))?;
         match self.refused {
             0 => write!(f, "\npasses: nothing is {} or worse", self.threshold),
             count => write!(f, "\nrefused: {count} are {} or worse", self.threshold),
@@ -237,11 +243,11 @@ mod tests {
     #[test]
     fn findings_are_counted_from_the_threshold_on_and_never_fewer_than_listed() {
         let counts = [(Severity::Low, 7), (Severity::High, 1)].into();
-        let found = Findings { counts, findings: vec![finding(Severity::High, "A")] };
+        let found = Findings { counts, findings: vec![finding(Severity::High, "A")], scanned: None };
         assert_eq!(found.at_least(Severity::Low), 8);
         assert_eq!(found.at_least(Severity::Medium), 1);
         assert_eq!(found.at_least(Severity::Critical), 0);
-        let lies = Findings { counts: BTreeMap::new(), findings: vec![finding(Severity::High, "A")] };
+        let lies = Findings { findings: vec![finding(Severity::High, "A")], ..Findings::default() };
         assert_eq!(lies.at_least(Severity::High), 1);
     }
 
@@ -250,6 +256,7 @@ mod tests {
         let one = |name: &str| Findings {
             counts: [(Severity::High, 2)].into(),
             findings: vec![finding(Severity::High, "A"), finding(Severity::High, name)],
+            scanned: None,
         };
         let mut both = one("B");
         both.join(one("C"));

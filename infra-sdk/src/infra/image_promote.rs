@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::images::{self, CopyPlan, CopyReport, Reference};
 use crate::infra::image_push::{Everywhere, InRegistry};
 use crate::infra::image_ref::{ImageRef, resolve};
+use crate::infra::images::digest_tag;
 use crate::infra::open::Infra;
 use crate::names::{EnvName, ImageName, Tag};
 
@@ -53,7 +54,7 @@ impl Infra {
 
     /// Brings an image of the environment `from` into this one, by its digest: into its registry and those of its other
     /// regions, across accounts. It gets `tags`; without any it keeps the one it was named by, or when it was named by its
-    /// digest all that it has there.
+    /// digest all that it has there, or one of its digest.
     ///
     /// ```no_run
     /// # async fn example(production: infra_sdk::Infra) -> infra_sdk::Result<()> {
@@ -76,7 +77,7 @@ impl Infra {
         image: &ImageRef,
         tags: &[Tag],
     ) -> Result<Everywhere<CopyReport>> {
-        self.before_change().await?;
+        self.before_images().await?;
         let candidate = self.candidate(from, image, tags).await?;
         let Candidate { from: other, image, digest, tags } = &candidate;
         let source = &*other.ports().images;
@@ -115,6 +116,10 @@ impl Infra {
                     if found.as_ref() == Some(&digest) {
                         kept.push(tag);
                     }
+                }
+                // What has no tag is cleared away in time, also while it is deployed.
+                if kept.is_empty() {
+                    kept.push(digest_tag(&digest)?);
                 }
                 kept
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::digest::Digest;
-use crate::error::Result;
+use crate::error::{Result, ResultExt};
 use crate::images::{self, BuiltImage, ImageRegistry, PushPlan, PushReport, TransferOptions};
 use crate::infra::open::Infra;
 use crate::infra::providers;
@@ -84,7 +84,7 @@ impl Infra {
         image: &BuiltImage,
         tags: &[Tag],
     ) -> Result<Everywhere<PushReport>> {
-        self.before_change().await?;
+        self.before_images().await?;
         let mut reports = Vec::new();
         for registry in self.registries()? {
             let plan = images::plan_push(&*registry, image, tags).await?;
@@ -117,6 +117,15 @@ impl Infra {
         options
     }
 
+    /// Looks at everything that must be right, before the first blob is sent: the pin, the account, and whether what is
+    /// done can be recorded.
+    pub(super) async fn before_images(&self) -> Result<()> {
+        self.before_change().await?;
+        providers::before_apply(self).await?;
+        self.ports().ledger.read(0, 1).await.context("look at the ledger before anything is sent")?;
+        Ok(())
+    }
+
     /// Records where an image is now. What changed nothing was recorded when it did, unless that run was killed before it
     /// could.
     pub(super) async fn note_image(
@@ -135,7 +144,8 @@ impl Infra {
         if !tags.is_empty() {
             details.push(("tags", tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" ")));
         }
-        self.record(action, image.as_str(), Outcome::Done, &details).await
+        let recorded = self.record(action, image.as_str(), Outcome::Done, &details).await;
+        recorded.context(format!("{image}@{digest} is in {registry}, but this could not be noted"))
     }
 
     async fn is_image_noted(

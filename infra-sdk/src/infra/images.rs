@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::deploy::ReleaseSpec;
+use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{
     BuiltImage, DockerfilePlan, DockerfileSpec, ImageSpec, IndexPlan, plan_dockerfile, plan_index,
@@ -87,14 +88,17 @@ impl Infra {
     }
 
     /// Pushes an image, sending only what the registries lack, and gives the release it can become. Its tag is what
-    /// `git describe` says; what git calls by a name that is no tag gets none.
+    /// `git describe` says, or one of its digest where that cannot be a tag: registries clear away what has none.
     ///
     /// # Errors
     /// As [`push_image`](Infra::push_image).
     pub async fn push(&self, image: &BuiltImage) -> Result<ReleaseSpec> {
         let version = self.version().await.unwrap_or_else(|| image.digest().short().to_owned());
-        let tags: Vec<Tag> = Tag::new(tag_text(&version, image)).into_iter().collect();
-        self.host().tell(&self.push_tagged(image, &tags).await?.to_string());
+        let tag = match Tag::new(tag_text(&version, image)) {
+            Ok(tag) => tag,
+            Err(_) => digest_tag(image.digest())?,
+        };
+        self.host().tell(&self.push_tagged(image, &[tag]).await?.to_string());
         let project = self.settings().project.name.clone();
         let spec = ReleaseSpec::new(project, image.name.clone(), image.digest().clone(), version);
         Ok(spec.with_settings(&self.settings().deploy))
@@ -125,6 +129,11 @@ impl Infra {
 
 /// What git puts behind the name of a commit when files were changed since.
 pub(super) const DIRTY: &str = "-dirty";
+
+/// The tag of an image that has no other.
+pub(super) fn digest_tag(digest: &Digest) -> Result<Tag> {
+    Tag::new(format!("sha-{}", digest.short()))
+}
 
 /// A state that is in no commit is many states: the digest tells them apart where tags cannot be moved.
 fn tag_text(version: &str, image: &BuiltImage) -> String {

@@ -1,5 +1,7 @@
 //! What ECR's scans say of an image, for both of its scanners.
 
+use std::time::SystemTime;
+
 use async_trait::async_trait;
 use aws_sdk_ecr::types::{
     EnhancedImageScanFinding, ImageIdentifier, ImageScanFinding, ImageScanFindings, ScanStatus,
@@ -14,6 +16,7 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::images::{Finding, Findings, ImageScanner, ScanStart, ScanState, Severity};
 use crate::names::ImageName;
+use crate::time::Timestamp;
 
 /// How many findings a page may have
 /// (<https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_DescribeImageScanFindings.html>).
@@ -60,10 +63,11 @@ impl Ecr {
                 Some(ScanStatus::Complete | ScanStatus::Active) => {}
                 other => return Ok(unfinished(other, why)),
             }
-            read(
-                &mut found,
-                page.image_scan_findings.unwrap_or_else(|| ImageScanFindings::builder().build()),
-            );
+            // A scan that is said to be done and tells nothing is no image without findings.
+            let Some(findings) = page.image_scan_findings else {
+                return Ok(ScanState::Failed("ECR gave no findings, not even an empty list".into()));
+            };
+            read(&mut found, findings);
             next = next_page(next.as_deref(), page.next_token)?;
             if next.is_none() {
                 found.sort();
@@ -110,6 +114,8 @@ fn unfinished(status: Option<&ScanStatus>, why: String) -> ScanState {
 
 fn read(found: &mut Findings, page: ImageScanFindings) {
     // The counts are of all pages, and stand on each.
+    let finished = page.image_scan_completed_at.and_then(|time| SystemTime::try_from(time).ok());
+    found.scanned = finished.map(Timestamp::from).or(found.scanned);
     found.counts.clear();
     for (severity, count) in page.finding_severity_counts.into_iter().flatten() {
         let sum = found.counts.entry(Severity::of_word(severity.as_str())).or_default();

@@ -97,7 +97,9 @@ fn elsewhere(infra: &Infra, then: &str) -> crate::Error {
     crate::Error::invalid("the images of this environment are not in ECR")
         .with("environment", infra.environment())
         .with("registry", infra.ports().images.name())
-        .hint("choose an environment with `provider = \"aws\"` by `--env`")
+        .hint(
+            "choose an environment with `provider = \"aws\"` by `--env`, and without a `registry` of its own",
+        )
         .hint(then)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Provider, Target};
 use crate::deploy::DeployTarget;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::images::ImageRegistry;
 use crate::infra::absent::Absent;
 use crate::infra::providers::ports::Choice;
@@ -17,6 +17,14 @@ pub(super) fn open(choice: &Choice<'_>, images: &Arc<dyn ImageRegistry>) -> Resu
     let Choice { env, config, home, .. } = choice;
     let absent = |wanted: &str, feature| Arc::new(Absent::new(wanted, feature, config.environment()));
     Ok(match config.settings().deploy.target {
+        // Running here what was meant for a cloud would look like a deploy.
+        Target::Local if choice.remote()?.is_some() && config.is_default(&["deploy", "target"]) => {
+            let error = Error::invalid("nobody said where releases of this environment run").hint(format!(
+                "set `target = \"ecs\"` in `[env.{0}.deploy]` of infra.toml, or `\"local\"` for this machine",
+                config.environment()
+            ));
+            Arc::new(Absent::unreachable("the target of releases", &error, config.environment()))
+        }
         Target::Local => Arc::new(LocalDeploy::new(home.deploy(), images.clone(), env)),
         // What does not roll out goes on without it.
         Target::Ecs => ecs(choice, images)
