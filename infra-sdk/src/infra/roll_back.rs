@@ -236,7 +236,8 @@ impl Infra {
         };
         let Some(at) = found else { return self.target_without_entry(stack, to).await };
         if to.snapshot.is_none() {
-            let serial = present.map(StateJson::parse).transpose()?.map(|state| state.serial.to_string());
+            let present = present.map(StateJson::parse).transpose().map_err(damaged)?;
+            let serial = present.map(|state| state.serial.to_string());
             if detail(&entries[at], "serial") != serial {
                 return Err(Error::new(ErrorKind::Conflict, "the state was changed after the last apply that is recorded")
                     .with("stack", stack)
@@ -298,6 +299,14 @@ const NOTHING: &str = "none";
 struct Target {
     snapshot: Option<SnapshotId>,
     commit: Option<String>,
+}
+
+/// Terraform plans on no state that it cannot read.
+fn damaged(error: Error) -> Error {
+    Error::invalid("the present state is damaged, so Terraform cannot plan a way back").because(error).hint(
+        "put a whole version in its place first: an older version of the object in the bucket, or a copy of \
+         `infra:state:history`",
+    )
 }
 
 fn unknown_code(why: impl fmt::Display) -> Error {
