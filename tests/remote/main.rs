@@ -26,6 +26,7 @@ mod aws_ecr_refusals;
 mod aws_ecs;
 mod aws_ecs_failures;
 mod aws_ecs_moto;
+mod aws_ecs_others;
 mod aws_ecs_tasks;
 mod aws_identity;
 mod aws_refs;

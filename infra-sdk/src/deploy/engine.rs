@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Instant;
 
 use crate::deploy::progress::Progress;
-use crate::deploy::release::Release;
+use crate::deploy::release::{Release, ReleaseId};
 use crate::deploy::report::{Outcome, RolloutReport};
 use crate::deploy::rollout::{OnProgress, RolloutOptions};
 use crate::deploy::target::{DeployTarget, Observation, Status};
@@ -48,6 +48,7 @@ impl Engine<'_> {
                 let release = after.release(&release.id).cloned().unwrap_or(release);
                 return Ok(self.report(outcome, release, before, after.url));
             }
+            Err(error) if self.options.lost.is_cancelled() => return Err(error),
             Err(error) => error,
         };
         // The log must be read before going back: that release has its own.
@@ -116,8 +117,33 @@ impl Engine<'_> {
         }
     }
 
-    /// Starts what was good before, and adds to `error` what serves now.
+    /// Starts what was good before, and adds to `error` what serves now; unless that is somebody else's by now.
     async fn go_back(&self, before: &Status, failed: &Release, error: Error) -> Error {
+        if let Some(others) = self.set_by_others(before, failed).await {
+            return error.with("serving", others).hint(
+                "somebody else has set that meanwhile, so it was left as it is; see `infra:deploy:status`",
+            );
+        }
+        tokio::select! {
+            biased;
+            () = self.options.lost.cancelled() => self.lost(),
+            error = self.go_back_now(before, failed, error) => error,
+        }
+    }
+
+    /// What runs, where that is neither the release that failed nor one from before.
+    async fn set_by_others(&self, before: &Status, failed: &Release) -> Option<ReleaseId> {
+        let active = self.target.status().await.ok()?.active?;
+        let known = [Some(&failed.id), before.active.as_ref(), before.current.as_ref()];
+        (!known.contains(&Some(&active))).then_some(active)
+    }
+
+    fn lost(&self) -> Error {
+        Error::new(ErrorKind::Conflict, "the lock of the rollout was lost, so nothing more was touched")
+            .hint("another run may have taken it: see `infra:deploy:status` and `infra:ledger:show`")
+    }
+
+    async fn go_back_now(&self, before: &Status, failed: &Release, error: Error) -> Error {
         let good = before.current.as_ref().and_then(|id| before.release(id));
         let Some(good) = good.filter(|good| good.id != failed.id && before.active.is_some()) else {
             return self.end(before, failed, error).await;
@@ -189,6 +215,7 @@ impl Engine<'_> {
     pub(super) async fn unless_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         tokio::select! {
             biased;
+            () = self.options.lost.cancelled() => Err(self.lost()),
             () = self.options.cancel.cancelled() => {
                 Err(Error::new(ErrorKind::Cancelled, "the rollout was cancelled").exit_with(130))
             }

@@ -26,6 +26,8 @@ pub struct RolloutOptions {
     pub by: String,
     /// Ends the waiting; the last good release is then started again.
     pub cancel: CancelToken,
+    /// Ends everything at once, for somebody else may change now what runs: nothing more is touched.
+    pub lost: CancelToken,
 }
 
 impl RolloutOptions {
@@ -39,6 +41,7 @@ impl RolloutOptions {
             force: false,
             by: by.into(),
             cancel: CancelToken::new(),
+            lost: CancelToken::new(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::config::{StateKind, Target};
 use crate::deploy::{self, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport};
 use crate::error::Result;
 use crate::events::vocabulary;
@@ -130,7 +131,7 @@ impl Infra {
         .await
     }
 
-    /// Does `work` while nobody else deploys this project here; losing the lock cancels it.
+    /// Does `work` while nobody else deploys this project here; when the lock is lost it touches nothing more.
     async fn under_lock<T>(
         &self,
         operation: &str,
@@ -141,15 +142,17 @@ impl Infra {
             RolloutOptions::new(&*self.ports().deploy, &self.settings().deploy, ledger::actor(self.env()));
         // Going back means to stop, to start and to wait for health again.
         self.host().needs_grace(options.wait + STOPPING);
+        let section = self.config().section()?;
+        let own = section.state.as_ref().is_none_or(|state| state.backend == StateKind::Local);
+        if own && self.settings().deploy.target != Target::Local {
+            self.host().tell(
+                "warning: no `state` is named for this environment, so only runs on this machine wait for each other",
+            );
+        }
         let lock = self.lock("deploy", operation).await?;
         options.cancel = self.host().cancel.child();
-        let (lost, cancel) = (lock.lost().clone(), options.cancel.clone());
-        let watch = tokio::spawn(async move {
-            lost.cancelled().await;
-            cancel.cancel();
-        });
+        options.lost = lock.lost().clone();
         let result = work(options).await;
-        watch.abort();
         let unlocked = lock.finish().await;
         let value = result?;
         unlocked?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
@@ -34,22 +35,30 @@ pub async fn hold(locks: Arc<dyn Locks>, key: LockKey, info: LockInfo) -> Result
 }
 
 async fn renew(locks: Arc<dyn Locks>, key: LockKey, id: String, length: Duration, lost: CancelToken) {
-    let mut expires = Timestamp::now().plus(length);
+    // Given up a little before others may take it. By a clock that nobody sets; it counts from before a renewal is asked.
+    let mine = length - length / 10;
+    let mut renewed = Instant::now();
     // A lock of no length at all must not keep the process busy.
     let pause = (length / 3).max(Duration::from_millis(10));
     loop {
         tokio::time::sleep(pause).await;
-        let next = Timestamp::now().plus(length);
-        match locks.renew(&key, &id, next).await {
-            Ok(()) => expires = next,
-            Err(error) => {
-                let taken = matches!(error.kind(), ErrorKind::Locked | ErrorKind::NotFound);
-                // A store that does not answer for a moment costs nothing while the lock still runs.
-                if taken || expires <= Timestamp::now() {
-                    lost.cancel();
-                    return;
-                }
+        let asked = Instant::now();
+        let left = mine.saturating_sub(renewed.elapsed());
+        let answer = tokio::time::timeout(left, locks.renew(&key, &id, Timestamp::now().plus(length))).await;
+        let is_lost = match answer {
+            Ok(Ok(())) => {
+                renewed = asked;
+                false
             }
+            // A store that does not answer for a moment costs nothing while the lock still runs.
+            Ok(Err(error)) => {
+                matches!(error.kind(), ErrorKind::Locked | ErrorKind::NotFound) || renewed.elapsed() >= mine
+            }
+            Err(_) => true,
+        };
+        if is_lost {
+            lost.cancel();
+            return;
         }
     }
 }
@@ -161,6 +170,40 @@ mod tests {
         assert!(locks.held.lock().unwrap().as_ref().unwrap().expires > held.info().expires);
         held.finish().await.unwrap();
         assert!(locks.held.lock().unwrap().is_none());
+    }
+
+    /// A store that takes a lock and never answers again.
+    struct Silent;
+
+    #[async_trait]
+    impl Locks for Silent {
+        async fn lock(&self, _: &LockKey, info: &LockInfo) -> Result<LockInfo> {
+            Ok(info.clone())
+        }
+        async fn holder(&self, _: &LockKey) -> Result<Option<LockInfo>> {
+            Ok(None)
+        }
+        async fn renew(&self, _: &LockKey, _: &str, _: Timestamp) -> Result<()> {
+            std::future::pending().await
+        }
+        async fn unlock(&self, _: &LockKey, _: &str) -> Result<bool> {
+            Ok(false)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_whose_store_is_silent_is_lost_before_others_may_take_it() {
+        let key = LockKey {
+            purpose: "deploy".parse().unwrap(),
+            owner: "acme".parse().unwrap(),
+            repo: "shop".parse().unwrap(),
+            env: "local".parse().unwrap(),
+        };
+        let begun = Instant::now();
+        let info = LockInfo::new("ada", "test", Duration::from_secs(60)).unwrap();
+        let held = hold(Arc::new(Silent), key, info).await.unwrap();
+        held.lost().cancelled().await;
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

@@ -35,12 +35,21 @@ impl Bucket {
         let place = self.place(key);
         let call = Call { action: "s3:GetObject", on: &place };
         let link = self.link().await?;
-        let answer = match link.client.get_object().bucket(&self.name).key(key).send().await {
+        let answer = match link
+            .client
+            .get_object()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner())
+            .key(key)
+            .send()
+            .await
+        {
             Ok(answer) => answer,
             Err(error) => {
                 let fault = fault(call, &error);
                 return match answered(&fault) {
-                    (404, "NoSuchKey" | "") => Ok(None),
+                    // Without its code it is the answer of something else, such as a proxy.
+                    (404, "NoSuchKey") => Ok(None),
                     (_, "AccessDenied") => Err(Error::from(fault).hint(
                         "S3 says so of what is not there as well, unless `s3:ListBucket` on the bucket is allowed too",
                     )),

@@ -52,7 +52,14 @@ impl Bucket {
     async fn page(&self, prefix: &str, after: Option<&str>, size: usize) -> Result<(Vec<Listed>, bool)> {
         let place = self.place(prefix);
         let call = Call { action: "s3:ListBucket", on: &place };
-        let request = self.link().await?.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let request = self
+            .link()
+            .await?
+            .client
+            .list_objects_v2()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner())
+            .prefix(prefix);
         let request = request.set_start_after(after.map(str::to_owned)).max_keys(size as i32);
         let answer = request.send().await.map_err(|error| fault(call, &error))?;
         let listed = |object: aws_sdk_s3::types::Object| {

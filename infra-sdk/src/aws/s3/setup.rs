@@ -77,13 +77,40 @@ impl Bucket {
         }
     }
 
+    /// The account that must own the bucket: names of buckets are the whole world's, and who has the wanted one may let
+    /// everybody write.
+    pub(super) fn owner(&self) -> Option<String> {
+        match self.kind {
+            Kind::S3 { .. } => self.aws.account().map(str::to_owned),
+            Kind::R2 { .. } => None,
+        }
+    }
+
+    /// Refuses a bucket of somebody else before Terraform gets to know it, which does not ask itself.
+    pub(super) async fn require_own(&self) -> Result<()> {
+        if self.owner().is_none() || self.is_there().await? {
+            return Ok(());
+        }
+        Err(Error::not_found("the bucket for Terraform state is not there").with("bucket", self).hint(
+            "make it with `cargo xtask infra:state:setup`, or correct `state` of this environment in infra.toml",
+        ))
+    }
+
     pub(super) fn call(&self, action: &'static str) -> Call<'_> {
         Call { action, on: &self.name }
     }
 
     async fn is_there(&self) -> Result<bool> {
         self.again(|_| async {
-            let answer = self.link().await?.client.head_bucket().bucket(&self.name).send().await;
+            let answer = self
+                .link()
+                .await?
+                .client
+                .head_bucket()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await;
             let region = match answer {
                 Ok(answer) => answer.bucket_region,
                 Err(error) => {
@@ -142,7 +169,15 @@ impl Bucket {
     async fn blocks_public_access(&self) -> Result<bool> {
         let call = self.call("s3:GetBucketPublicAccessBlock");
         self.again(|_| async {
-            let answer = self.link().await?.client.get_public_access_block().bucket(&self.name).send().await;
+            let answer = self
+                .link()
+                .await?
+                .client
+                .get_public_access_block()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await;
             let answer = answer.map_err(|error| fault(call, &error));
             let found = Self::setting("NoSuchPublicAccessBlockConfiguration", answer)?;
             let found = found.and_then(|answer| answer.public_access_block_configuration);
@@ -163,7 +198,15 @@ impl Bucket {
     async fn encrypts_with(&self, kms_key: Option<&str>) -> Result<bool> {
         let call = self.call("s3:GetEncryptionConfiguration");
         self.again(|_| async {
-            let answer = self.link().await?.client.get_bucket_encryption().bucket(&self.name).send().await;
+            let answer = self
+                .link()
+                .await?
+                .client
+                .get_bucket_encryption()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await;
             let answer = answer.map_err(|error| fault(call, &error));
             let found = Self::setting("ServerSideEncryptionConfigurationNotFoundError", answer)?;
             let rules = found.and_then(|answer| answer.server_side_encryption_configuration);
@@ -190,7 +233,15 @@ impl Bucket {
     async fn keeps_versions(&self) -> Result<bool> {
         let call = self.call("s3:GetBucketVersioning");
         self.again(|_| async {
-            let answer = self.link().await?.client.get_bucket_versioning().bucket(&self.name).send().await;
+            let answer = self
+                .link()
+                .await?
+                .client
+                .get_bucket_versioning()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await;
             let answer = answer.map_err(|error| Error::from(fault(call, &error)))?;
             Ok(answer.status == Some(BucketVersioningStatus::Enabled))
         })
@@ -200,7 +251,15 @@ impl Bucket {
     pub(super) async fn policy(&self) -> Result<Policy> {
         let call = self.call("s3:GetBucketPolicy");
         self.again(|_| async {
-            let answer = self.link().await?.client.get_bucket_policy().bucket(&self.name).send().await;
+            let answer = self
+                .link()
+                .await?
+                .client
+                .get_bucket_policy()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner())
+                .send()
+                .await;
             let answer = answer.map_err(|error| fault(call, &error));
             let found = Self::setting("NoSuchBucketPolicy", answer)?.and_then(|answer| answer.policy);
             Policy::parse(found.as_deref(), &self.name, self.aws.region())

@@ -52,7 +52,13 @@ impl Bucket {
             .block_public_policy(true)
             .restrict_public_buckets(true)
             .build();
-        let request = self.link().await?.client.put_public_access_block().bucket(&self.name);
+        let request = self
+            .link()
+            .await?
+            .client
+            .put_public_access_block()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner());
         let answer = request.public_access_block_configuration(all).send().await;
         answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketPublicAccessBlock"), &error).into())
     }
@@ -68,14 +74,26 @@ impl Bucket {
             .bucket_key_enabled(kms)
             .build();
         let rules = ServerSideEncryptionConfiguration::builder().rules(rule).build().map_err(made)?;
-        let request = self.link().await?.client.put_bucket_encryption().bucket(&self.name);
+        let request = self
+            .link()
+            .await?
+            .client
+            .put_bucket_encryption()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner());
         let answer = request.server_side_encryption_configuration(rules).send().await;
         answer.map(drop).map_err(|error| fault(self.call("s3:PutEncryptionConfiguration"), &error).into())
     }
 
     async fn keep_versions(&self) -> Result<()> {
         let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let request = self.link().await?.client.put_bucket_versioning().bucket(&self.name);
+        let request = self
+            .link()
+            .await?
+            .client
+            .put_bucket_versioning()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner());
         let answer = request.versioning_configuration(on).send().await;
         answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketVersioning"), &error).into())
     }
@@ -86,7 +104,13 @@ impl Bucket {
         if policy.requires_tls() {
             return Ok(());
         }
-        let request = self.link().await?.client.put_bucket_policy().bucket(&self.name);
+        let request = self
+            .link()
+            .await?
+            .client
+            .put_bucket_policy()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner());
         let answer = request.policy(policy.with_tls()).send().await;
         answer.map(drop).map_err(|error| fault(self.call("s3:PutBucketPolicy"), &error).into())
     }

@@ -76,8 +76,9 @@ impl S3State {
     fn for_s3(&self, values: &mut BTreeMap<String, Setting>, kms_key: Option<&str>) -> Result<()> {
         let mut set = |name: &str, value| drop(values.insert(name.to_owned(), value));
         set("region", Setting::Text(self.bucket.aws.region().to_owned()));
-        set("encrypt", Setting::Flag(true));
+        // Without a key of ours the bucket encrypts as it is set: Terraform would ask for S3's own key, whatever that is.
         if let Some(key) = kms_key {
+            set("encrypt", Setting::Flag(true));
             set("kms_key_id", Setting::Text(key.to_owned()));
         }
         if let Some(address) = self.bucket.aws.endpoint("S3")? {
@@ -125,6 +126,7 @@ impl StateBackend for S3State {
     /// Terraform writes where these point, so account and region are compared before they are given.
     async fn settings(&self, key: &StateKey) -> Result<BackendSettings> {
         self.bucket.aws.before_write().await?;
+        self.bucket.require_own().await?;
         let mut values = BTreeMap::from([
             ("bucket".to_owned(), Setting::Text(self.bucket.name().to_owned())),
             ("key".to_owned(), Setting::Text(self.keys.path(key)?)),

@@ -66,7 +66,14 @@ impl Bucket {
     ) -> Result<std::result::Result<(), Fault>> {
         let place = self.place(key);
         let call = Call { action: "s3:PutObject", on: &place };
-        let request = self.link().await?.client.put_object().bucket(&self.name).key(key);
+        let request = self
+            .link()
+            .await?
+            .client
+            .put_object()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner())
+            .key(key);
         let request = self
             .encrypted(request)
             .content_type("application/json")
@@ -91,7 +98,17 @@ impl Bucket {
     async fn is_written_by(&self, key: &str, writer: &str) -> Result<bool> {
         let place = self.place(key);
         let call = Call { action: "s3:GetObject", on: &place };
-        match self.link().await?.client.head_object().bucket(&self.name).key(key).send().await {
+        match self
+            .link()
+            .await?
+            .client
+            .head_object()
+            .bucket(&self.name)
+            .set_expected_bucket_owner(self.owner())
+            .key(key)
+            .send()
+            .await
+        {
             Ok(answer) => {
                 Ok(answer.metadata.is_some_and(|known| known.get(WRITER).is_some_and(|by| by == writer)))
             }
@@ -119,7 +136,14 @@ impl Bucket {
         let (place, unsure) = (place.as_str(), &unsure);
         self.again(|_| async move {
             let call = Call { action: "s3:DeleteObject", on: place };
-            let request = self.link().await?.client.delete_object().bucket(&self.name).key(key);
+            let request = self
+                .link()
+                .await?
+                .client
+                .delete_object()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner())
+                .key(key);
             let Err(error) = request.set_if_match(etag.map(str::to_owned)).send().await else {
                 return Ok(true);
             };

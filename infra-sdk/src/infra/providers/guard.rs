@@ -12,11 +12,15 @@ use crate::infra::open::Infra;
 pub(in crate::infra) async fn before_apply(infra: &Infra) -> Result<()> {
     let section = infra.config().section()?;
     let in_r2 = section.state.as_ref().is_some_and(|state| state.backend == StateKind::R2);
-    if section.provider != Provider::Aws || section.account.is_none() || in_r2 {
+    if section.provider != Provider::Aws || in_r2 {
         return Ok(());
     }
     #[cfg(feature = "aws-base")]
     return infra.aws()?.before_write().await;
+    #[cfg(not(feature = "aws-base"))]
+    if section.account.is_none() {
+        return Ok(());
+    }
     #[cfg(not(feature = "aws-base"))]
     Err(crate::infra::absent::Absent::new("comparing the account", "aws", infra.environment()).error())
 }
