@@ -178,6 +178,11 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Whether an answer came from another address than was asked, after redirections.
+    pub(super) fn is_elsewhere(&self, response: &Response) -> bool {
+        *response.url() != self.url
+    }
+
     fn is_empty(&self) -> bool {
         matches!(self.sent, Sent::Nothing | Sent::Blob { length: 0, .. })
     }

@@ -111,6 +111,11 @@ fn meaning(status: u16, code: &str, message: &str) -> (ErrorKind, &'static str, 
             "failed",
             "try again; if it stays, look at the registry's status page or its logs",
         ),
+        (200..=299, _) => (
+            ErrorKind::Invalid,
+            "answers as no registry does",
+            "check the address of the registry, and look at what stands before it, such as a proxy with pages of its own",
+        ),
         (300..=399, _) => (
             ErrorKind::Invalid,
             "sends this request elsewhere",
@@ -160,6 +165,7 @@ mod tests {
             (429, "TOOMANYREQUESTS", "", ErrorKind::Unavailable),
             (404, "BLOB_UPLOAD_UNKNOWN", "", ErrorKind::Unavailable),
             (503, "", "", ErrorKind::Unavailable),
+            (200, "", "", ErrorKind::Invalid),
             (302, "", "", ErrorKind::Invalid),
             (418, "", "", ErrorKind::Invalid),
         ] {
