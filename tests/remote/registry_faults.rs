@@ -232,6 +232,31 @@ async fn a_manifest_with_sizes_that_nothing_has_is_not_read() {
 }
 
 #[tokio::test]
+async fn a_tag_whose_first_answer_was_lost_is_no_conflict() {
+    let scratch = Scratch::new("lost-answer");
+    let (one, two) = (image(&scratch, 1000).await, index(&scratch).await);
+    for names_no_digests in [false, true] {
+        let registry = Registry::start(Rules { immutable_tags: true, names_no_digests, ..Rules::default() });
+        let (client, tag) = (open(&registry.place()), ["v1".parse().unwrap()]);
+        images::push(&client, &one, &[]).await.unwrap();
+        registry.rules(|rules| rules.loses_answers = 1);
+        registry.take();
+        let report = images::push(&client, &one, &tag).await.unwrap();
+        assert_eq!(report.tags, tag);
+        let puts: Vec<u16> =
+            registry.take().iter().filter(|asked| asked.method == "PUT").map(|asked| asked.status).collect();
+        assert_eq!(puts, [503, 400]);
+
+        // Somebody else's image under the tag is one, whatever was lost.
+        images::push(&client, &two, &[]).await.unwrap();
+        let content = std::fs::read(two.layout.blob_path(two.digest())).unwrap();
+        let error = client.put_manifest(&two.name, &content, oci::INDEX, Some(&tag[0])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+        assert_eq!(registry.tag("shop-api/app", "v1").as_deref(), Some(one.digest().as_str()));
+    }
+}
+
+#[tokio::test]
 async fn a_tag_that_cannot_move_is_a_conflict_and_stays() {
     let scratch = Scratch::new("immutable");
     let (one, two) = (image(&scratch, 1000).await, index(&scratch).await);

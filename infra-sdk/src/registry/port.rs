@@ -111,7 +111,18 @@ impl ImageRegistry for OciRegistry {
             .ask(Method::PUT, url, Scope::push(&repository))
             .header(CONTENT_TYPE, media_type)
             .send_with(Sent::Bytes(content));
-        let response = ask.send(&[StatusCode::CREATED]).await?;
+        let response = match ask.send(&[StatusCode::CREATED]).await {
+            // The first of two attempts may have set the tag, and only its answer was lost.
+            Err(error) if error.kind() == ErrorKind::Conflict && tag.is_some() => {
+                let found = self.head_manifest(image, &at).await;
+                return if matches!(found, Ok(Some(found)) if found == digest) {
+                    Ok(digest)
+                } else {
+                    Err(error)
+                };
+            }
+            other => other?,
+        };
         check(&ask, response.headers(), &digest)?;
         // Whoever does not say what it keeps is asked for it.
         if told(response.headers()).is_none() {
