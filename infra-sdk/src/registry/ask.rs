@@ -237,6 +237,11 @@ impl<'a> Ask<'a> {
         Error::new(kind, format!("registry {} {what}", self.registry.name)).with("request", &self.what)
     }
 
+    /// What to do next when the registry does not let in who asks.
+    pub(super) fn advice(&self) -> &'static [&'static str] {
+        self.registry.auth.advice()
+    }
+
     /// Text of the registry's own, without what it must not repeat.
     pub(super) fn masked(&self, text: &str) -> String {
         self.registry.auth.masks.apply(text).into_owned()

@@ -42,6 +42,9 @@ pub(super) async fn error(ask: &Ask<'_>, response: Response) -> Error {
     if !message.is_empty() {
         error = error.with("message", message);
     }
+    if kind == ErrorKind::Denied {
+        error = ask.advice().iter().fold(error, |error, advice| error.hint(*advice));
+    }
     let error = error.hint(hint);
     match status {
         429 => error.throttled(pause(&headers)),
@@ -67,7 +70,7 @@ fn meaning(status: u16, code: &str, message: &str) -> (ErrorKind, &'static str, 
         (401, _) => (
             ErrorKind::Denied,
             "wants to know who asks, and does not take the answer",
-            "log in with `docker login`; the password may be wrong or expired",
+            "ask whoever keeps the registry who may come",
         ),
         (403, _) | (_, "DENIED") => (
             ErrorKind::Denied,
@@ -89,7 +92,7 @@ fn meaning(status: u16, code: &str, message: &str) -> (ErrorKind, &'static str, 
         (404, _) => (
             ErrorKind::NotFound,
             "does not have this, or does not show it",
-            "create the repository first, and log in as somebody who may see it",
+            "create the repository first, and ask as somebody who may see it",
         ),
         (_, "DIGEST_INVALID" | "SIZE_INVALID") => (
             ErrorKind::Invalid,

@@ -43,6 +43,8 @@ pub(super) struct Ask<'a> {
     pub(super) realm: Url,
     pub(super) service: Option<String>,
     pub(super) scope: &'a Scope,
+    /// What to do next when it is refused.
+    pub(super) advice: &'static [&'static str],
 }
 
 #[derive(Deserialize)]
@@ -101,7 +103,7 @@ impl Ask<'_> {
             }
         }
         if status != 200 {
-            return Err(self.refused(status, login));
+            return Err(self.refused(status));
         }
         let answer: Option<Answer> = serde_json::from_slice(&body).ok();
         let used = used(answer.as_ref().and_then(|answer| answer.expires_in));
@@ -117,16 +119,11 @@ impl Ask<'_> {
         }
     }
 
-    fn refused(&self, status: u16, login: Option<&Login>) -> Error {
+    fn refused(&self, status: u16) -> Error {
         match status {
             400 | 401 | 403 => {
                 let error = self.error(ErrorKind::Denied, "refuses a token").with("status", status);
-                match login {
-                    Some(_) => error.hint(
-                        "log in again with `docker login`; the password may be wrong, expired, or not enough",
-                    ),
-                    None => error.hint("log in with `docker login`"),
-                }
+                self.advice.iter().fold(error, |error, advice| error.hint(*advice))
             }
             429 | 500..=599 => self
                 .error(ErrorKind::Unavailable, "cannot give a token now")

@@ -66,4 +66,6 @@ pub enum Guard {
     Basic(String, Vec<String>),
     /// Who has a token, which this user gets for this password. A token is good for so many requests.
     Bearer(String, String, usize),
+    /// Nobody, however well known.
+    Nobody,
 }

@@ -276,6 +276,7 @@ impl State {
         };
         match &self.rules.guard {
             Guard::Open => Ok(()),
+            Guard::Nobody => Err(refused(403, "DENIED", "not authorized")),
             Guard::Basic(user, passwords) => {
                 let good = passwords.iter().any(|password| said == basic(user, password));
                 if good { Ok(()) } else { refuse("Basic realm=\"registry\"".into()) }
