@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use infra_sdk::aws::{Aws, Ecr, EcrRegistry};
 use infra_sdk::images::{
-    self, BuiltImage, ImageRegistry, ImageScanner, ImageSpec, Repositories, RepositorySpec, ScanWait,
-    Severity,
+    self, BlobSource, BuiltImage, ImageRegistry, ImageScanner, ImageSpec, Reference, Repositories,
+    RepositorySpec, ScanWait, Severity,
 };
 use infra_sdk::names::ImageName;
 use infra_sdk::{Digest, Error, ErrorKind};
@@ -109,9 +109,40 @@ async fn a_token_that_is_refused_again_and_again_ends_in_an_error() {
     let behind = guarded(&["right"]);
     let (recorder, asked) = always(token("canary-wrong", &behind, seconds(HOURS)));
     let error = registry_at(&recorder.url()).tags(&name()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
     assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    leads_to_aws(&error);
     assert!(asked.load(Ordering::SeqCst) <= 3, "{asked:?}");
+}
+
+/// Docker's notes are not read for ECR: what helps is done with AWS.
+fn leads_to_aws(error: &Error) {
+    let shown = error.report().to_string();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{shown}");
+    assert!(!shown.contains("docker login"), "{shown}");
+    for part in ["aws sso login", "ecr:BatchGetImage", "ecr:PutImage", "clock"] {
+        assert!(shown.contains(part), "{part} is not in {shown}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_not_read_or_write_in_ecr_is_led_to_aws() {
+    let (scratch, behind) = (Scratch::new("ecr-denied"), guarded(&["one"]));
+    let (recorder, _) = always(token("canary-one", &behind, seconds(HOURS)));
+    let (registry, image) = (registry_at(&recorder.url()), image(&scratch).await);
+    let exact = Reference::Digest(image.digest().clone());
+    registry.tags(&name()).await.unwrap();
+    for guard in
+        [Guard::Nobody, Guard::Basic("AWS".into(), Vec::new()), Guard::Bearer("AWS".into(), "x".into(), 9)]
+    {
+        behind.rules(|rules| rules.guard = guard);
+        leads_to_aws(&registry.tags(&name()).await.unwrap_err());
+        leads_to_aws(&registry.head_manifest(&name(), &exact).await.unwrap_err());
+        leads_to_aws(&registry.has_blob(&name(), image.digest()).await.unwrap_err());
+        let blob = registry.put_blob(&name(), &Digest::of(b"x"), BlobSource::Bytes(b"x")).await;
+        leads_to_aws(&blob.unwrap_err());
+        let manifest = registry.put_manifest(&name(), b"{}", images::oci::MANIFEST, None).await;
+        leads_to_aws(&manifest.unwrap_err());
+    }
 }
 
 #[tokio::test]

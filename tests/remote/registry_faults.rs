@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use infra_sdk::images::{self, BlobSource, ImageRegistry, TransferOptions};
+use infra_sdk::images::{self, BlobSource, ImageRegistry, Reference, TransferOptions, oci};
 use infra_sdk::registry::{Login, OciRegistry};
 use infra_sdk::{Digest, ErrorKind, SecretValue};
 use support::Scratch;
-use support::registry::{Asked, Guard, Registry, Rules};
+use support::registry::{Asked, Guard, Registry, Rules, Website};
 
 use crate::registry_images::{image, index, open, quick};
 
@@ -158,6 +158,101 @@ async fn a_registry_that_says_another_digest_gets_no_tag() {
             "{error:?}"
         );
         assert_eq!(registry.tag("shop-api/app", "v1"), None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_registry_takes_no_image() {
+    let scratch = Scratch::new("website");
+    let image = image(&scratch, 1000).await;
+    let exact = Reference::Digest(image.digest().clone());
+    let content = std::fs::read(image.layout.blob_path(image.digest())).unwrap();
+    let tag = ["v1".parse().unwrap()];
+    for website in [Website::Page, Website::Login, Website::Nods(200), Website::Nods(201), Website::Nods(202)]
+    {
+        let registry = Registry::start(Rules { website: Some(website), ..Rules::default() });
+        let client = open(&registry.place());
+        let error = images::push(&client, &image, &tag).await.unwrap_err();
+        assert!(!error.is_retryable() && !error.hints().is_empty(), "{website:?}: {error:?}");
+        if let Ok(there) = client.has_blob(&image.name, image.digest()).await {
+            assert!(!there, "{website:?}");
+        }
+        client.head_manifest(&image.name, &exact).await.unwrap_err();
+        for tag in [None, Some(&tag[0])] {
+            let error = client.put_manifest(&image.name, &content, oci::MANIFEST, tag).await.unwrap_err();
+            assert!(
+                error.kind() == ErrorKind::Invalid && !error.hints().is_empty(),
+                "{website:?}: {error:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_registry_that_names_no_digests_is_asked_for_the_bytes() {
+    let (registry, scratch) =
+        (Registry::start(Rules { names_no_digests: true, ..Rules::default() }), Scratch::new("no-digests"));
+    let (image, client, tag) =
+        (image(&scratch, 1000).await, open(&registry.place()), ["v1".parse().unwrap()]);
+    images::push(&client, &image, &tag).await.unwrap();
+    assert_eq!(registry.tag("shop-api/app", "v1").as_deref(), Some(image.digest().as_str()));
+    let asked = registry.take();
+    let manifests: Vec<_> = asked.iter().filter(|asked| asked.path.contains("/manifests/")).collect();
+    let count = |method: &str| manifests.iter().filter(|asked| asked.method == method).count();
+    assert_eq!((count("PUT"), count("GET")), (2, 2), "each is looked at once it was put: {manifests:?}");
+    let again = images::push(&client, &image, &tag).await.unwrap();
+    assert_eq!((again.uploaded, again.skipped, again.tags.len()), (0, 2, 0));
+
+    registry.rules(|rules| rules.drops_manifests = true);
+    let error = images::push(&client, &image, &["v2".parse().unwrap()]).await.unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::Invalid && error.report().to_string().contains("does not have it"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_manifest_with_sizes_that_nothing_has_is_not_read() {
+    let registry = Registry::start(Rules::default());
+    let (client, image) = (open(&registry.place()), "shop-api/app".parse().unwrap());
+    let blob = Digest::of(b"x");
+    client.put_blob(&image, &blob, BlobSource::Bytes(b"x")).await.unwrap();
+    let described = oci::Descriptor::new(oci::LAYER_GZIP, blob, u64::MAX);
+    let content = serde_json::to_vec(&serde_json::json!({
+        "schemaVersion": 2, "mediaType": oci::MANIFEST, "config": described, "layers": [described, described],
+    }))
+    .unwrap();
+    let digest = client.put_manifest(&image, &content, oci::MANIFEST, None).await.unwrap();
+    let other = Registry::start(Rules::default());
+    let error = images::plan_copy(&client, &open(&other.place()), &image, &digest, &[]).await.unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::Invalid && format!("{error:?}").contains("18446744073709551615 bytes"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_tag_whose_first_answer_was_lost_is_no_conflict() {
+    let scratch = Scratch::new("lost-answer");
+    let (one, two) = (image(&scratch, 1000).await, index(&scratch).await);
+    for names_no_digests in [false, true] {
+        let registry = Registry::start(Rules { immutable_tags: true, names_no_digests, ..Rules::default() });
+        let (client, tag) = (open(&registry.place()), ["v1".parse().unwrap()]);
+        images::push(&client, &one, &[]).await.unwrap();
+        registry.rules(|rules| rules.loses_answers = 1);
+        registry.take();
+        let report = images::push(&client, &one, &tag).await.unwrap();
+        assert_eq!(report.tags, tag);
+        let puts: Vec<u16> =
+            registry.take().iter().filter(|asked| asked.method == "PUT").map(|asked| asked.status).collect();
+        assert_eq!(puts, [503, 400]);
+
+        // Somebody else's image under the tag is one, whatever was lost.
+        images::push(&client, &two, &[]).await.unwrap();
+        let content = std::fs::read(two.layout.blob_path(two.digest())).unwrap();
+        let error = client.put_manifest(&two.name, &content, oci::INDEX, Some(&tag[0])).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+        assert_eq!(registry.tag("shop-api/app", "v1").as_deref(), Some(one.digest().as_str()));
     }
 }
 

@@ -8,6 +8,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::images::layout::Layout;
 use crate::images::oci::{self, Config, Descriptor, Index, Manifest, Platform};
+use crate::images::push::total;
 use crate::names::ImageName;
 
 /// An image that was built, as a layout folder on disk.
@@ -75,7 +76,7 @@ impl BuiltImage {
 
     /// The size of its configurations and layers as they are stored, in bytes.
     pub fn size(&self) -> u64 {
-        self.blobs().map(|blob| blob.size).sum()
+        total(self.blobs())
     }
 
     /// The digests of its layers, lowest first, platform by platform.

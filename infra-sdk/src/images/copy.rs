@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::file::{Access, Temporary};
 use crate::images::fetch;
 use crate::images::oci::{self, Descriptor, Index, Manifest};
-use crate::images::push::{join, missing, put_manifest, tags_to_set};
+use crate::images::push::{join, missing, put_manifest, tags_to_set, total};
 use crate::images::registry::{ImageRegistry, Reference};
 use crate::images::together::{Work, together};
 use crate::images::transfer::{self, Moved, TransferOptions};
@@ -50,7 +50,7 @@ impl CopyPlan {
 
 impl fmt::Display for CopyPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes: u64 = self.blobs.iter().map(|blob| blob.size).sum();
+        let bytes = total(&self.blobs);
         write!(f, "copy {}@{} from {} to {}: ", self.image, self.digest.short(), self.from, self.to)?;
         write!(
             f,
@@ -193,7 +193,7 @@ impl CopyPlan {
             digest: self.digest.clone(),
             to: self.to.clone(),
             sent: sent().count(),
-            sent_bytes: sent().map(|(blob, _)| blob.size).sum(),
+            sent_bytes: total(sent().map(|(blob, _)| blob)),
             mounted: moved.len() - sent().count(),
             skipped: self.present.len(),
             tags: self.tags.clone(),

@@ -35,7 +35,7 @@ pub struct PushPlan {
 
 impl fmt::Display for PushPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes: u64 = self.upload.iter().map(|blob| blob.size).sum();
+        let bytes = total(&self.upload);
         write!(f, "push {}@{}: ", self.image, self.digest.short())?;
         write!(
             f,
@@ -82,6 +82,11 @@ impl fmt::Display for PushReport {
             tags => write!(f, ", tagged {}", join(tags)),
         }
     }
+}
+
+/// How many bytes these are. A manifest of somebody else may state sizes whose sum no number holds.
+pub(super) fn total<'a>(blobs: impl IntoIterator<Item = &'a Descriptor>) -> u64 {
+    blobs.into_iter().fold(0, |total, blob| total.saturating_add(blob.size))
 }
 
 pub(super) fn join(tags: &[Tag]) -> String {
@@ -182,7 +187,7 @@ impl PushPlan {
             image: self.image.clone(),
             digest: self.digest.clone(),
             uploaded: sent().count(),
-            uploaded_bytes: sent().map(|(blob, _)| blob.size).sum(),
+            uploaded_bytes: total(sent().map(|(blob, _)| blob)),
             mounted: moved.len() - sent().count(),
             skipped: self.present.len(),
             tags: self.tags.clone(),
@@ -228,4 +233,39 @@ pub(super) async fn put_manifest(
 /// As [`plan_push`] and [`PushPlan::apply`].
 pub async fn push(registry: &dyn ImageRegistry, image: &BuiltImage, tags: &[Tag]) -> Result<PushReport> {
     plan_push(registry, image, tags).await?.apply(registry, image, &TransferOptions::new()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::{Layout, PlatformImage, oci};
+
+    #[test]
+    fn sizes_that_no_sum_holds_are_the_largest_one() {
+        let blob = |text: &[u8]| Descriptor::new(oci::LAYER_GZIP, Digest::of(text), u64::MAX);
+        let blobs = vec![blob(b"a"), blob(b"b")];
+        let (image, digest): (ImageName, _) = ("shop-api/app".parse().unwrap(), Digest::of(b"c"));
+        let plan = PushPlan {
+            image: image.clone(),
+            digest,
+            upload: blobs.clone(),
+            present: Vec::new(),
+            platforms: Vec::new(),
+            tags: Vec::new(),
+            manifest: true,
+        };
+        assert!(plan.to_string().contains("2 blobs to send (18446744073709551615 bytes)"), "{plan}");
+        let manifest = oci::Manifest {
+            schema_version: 2,
+            media_type: None,
+            config: blobs[0].clone(),
+            layers: blobs,
+            annotations: Default::default(),
+        };
+        let descriptor = blob(b"c");
+        let images =
+            vec![PlatformImage { platform: oci::Platform::host(), descriptor: descriptor.clone(), manifest }];
+        let built = BuiltImage { name: image, descriptor, images, layout: Layout::at("nowhere") };
+        assert_eq!(built.size(), u64::MAX);
+    }
 }

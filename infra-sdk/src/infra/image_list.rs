@@ -181,9 +181,35 @@ async fn stored_size(registry: &dyn ImageRegistry, image: &ImageName, digest: &D
             left.extend(index.manifests.into_iter().map(|child| child.digest));
         } else {
             let manifest: Manifest = serde_json::from_slice(&stored.content).map_err(unread)?;
-            size += manifest.config.size + manifest.layers.iter().map(|layer| layer.size).sum::<u64>();
+            size = with_blobs(size, &manifest);
         }
         seen.push(digest);
     }
     Ok(size)
+}
+
+/// `size` and the bytes of what a manifest names. Registries are believed what they state, so the sum may be at its end.
+fn with_blobs(size: u64, manifest: &Manifest) -> u64 {
+    let blobs = manifest.layers.iter().chain([&manifest.config]);
+    blobs.fold(size, |size, blob| size.saturating_add(blob.size))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::images::oci::Descriptor;
+
+    #[test]
+    fn sizes_that_no_sum_holds_are_the_largest_one() {
+        let blob = |size| Descriptor::new(oci::LAYER_GZIP, Digest::of(b""), size);
+        let manifest = |size| Manifest {
+            schema_version: 2,
+            media_type: None,
+            config: blob(2),
+            layers: vec![blob(size), blob(3)],
+            annotations: BTreeMap::new(),
+        };
+        assert_eq!(with_blobs(with_blobs(0, &manifest(10)), &manifest(20)), 40);
+        assert_eq!(with_blobs(7, &manifest(u64::MAX)), u64::MAX);
+    }
 }

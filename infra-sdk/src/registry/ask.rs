@@ -178,6 +178,11 @@ impl<'a> Ask<'a> {
         }
     }
 
+    /// Whether an answer came from another address than was asked, after redirections.
+    pub(super) fn is_elsewhere(&self, response: &Response) -> bool {
+        *response.url() != self.url
+    }
+
     fn is_empty(&self) -> bool {
         matches!(self.sent, Sent::Nothing | Sent::Blob { length: 0, .. })
     }
@@ -230,6 +235,11 @@ impl<'a> Ask<'a> {
     /// An error that reads `registry PLACE WHAT (request: METHOD /path)`.
     pub(super) fn error(&self, kind: ErrorKind, what: &str) -> Error {
         Error::new(kind, format!("registry {} {what}", self.registry.name)).with("request", &self.what)
+    }
+
+    /// What to do next when the registry does not let in who asks.
+    pub(super) fn advice(&self) -> &'static [&'static str] {
+        self.registry.auth.advice()
     }
 
     /// Text of the registry's own, without what it must not repeat.

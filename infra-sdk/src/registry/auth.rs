@@ -99,8 +99,9 @@ impl Auth {
                         return Ok(Some(said));
                     }
                 }
-                let token =
-                    self.token(token::Ask { registry: &self.registry, realm, service, scope }).await?;
+                let advice = self.advice();
+                let ask = token::Ask { registry: &self.registry, realm, service, scope, advice };
+                let token = self.token(ask).await?;
                 let said = self.value("Bearer", &token.value)?;
                 locked(&self.tokens).insert(scope.clone(), token);
                 Ok(Some(said))
@@ -129,6 +130,11 @@ impl Auth {
             }
             other => other,
         }
+    }
+
+    /// What to do next when the registry does not let in who asks.
+    pub(super) fn advice(&self) -> &'static [&'static str] {
+        self.credentials.advice()
     }
 
     /// Notes what an answer 401 asks for.

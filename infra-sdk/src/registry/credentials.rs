@@ -18,6 +18,12 @@ pub trait Credentials: Send + Sync {
     /// # Errors
     /// `Denied` when it knows that nothing it has is good; what its source fails with. No message shows the password.
     async fn get(&self, fresh: bool) -> Result<Option<Login>>;
+
+    /// What to do next when the registry does not let in who asks: sentences in the imperative, most useful first. They
+    /// are the [hints](crate::Error::hints) of such an error.
+    fn advice(&self) -> &'static [&'static str] {
+        &["log in with `docker login`; a password that is kept may be wrong, expired, or not enough"]
+    }
 }
 
 /// A user and a password, or what stands for one, such as a token.

@@ -23,6 +23,7 @@ mod docker_helper;
 mod pieces;
 mod place;
 mod port;
+mod proof;
 mod refused;
 mod token;
 mod upload;

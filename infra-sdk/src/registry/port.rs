@@ -14,7 +14,8 @@ use crate::names::{ImageName, Tag, quoted};
 use crate::registry::ask::Sent;
 use crate::registry::auth::Scope;
 use crate::registry::client::OciRegistry;
-use crate::registry::upload::{DIGEST, check};
+use crate::registry::proof::{impossible_size, is_blob, told};
+use crate::registry::upload::check;
 
 /// The largest manifest that is read, as registries limit it too.
 const MANIFEST: u64 = 4 << 20;
@@ -38,7 +39,10 @@ impl ImageRegistry for OciRegistry {
         let url = self.place.url(&format!("{repository}/blobs/{digest}"))?;
         let ask = self.ask(Method::HEAD, url, Scope::pull(&repository));
         let response = ask.send(&[StatusCode::OK, StatusCode::NOT_FOUND]).await?;
-        Ok(response.status() == StatusCode::OK)
+        // What is elsewhere may be a page to log in at. To send a blob once more costs less than an image without it.
+        Ok(response.status() == StatusCode::OK
+            && !ask.is_elsewhere(&response)
+            && is_blob(response.headers(), digest))
     }
 
     async fn put_blob(&self, image: &ImageName, digest: &Digest, content: BlobSource<'_>) -> Result<()> {
@@ -101,14 +105,35 @@ impl ImageRegistry for OciRegistry {
     ) -> Result<Digest> {
         let repository = self.place.repository(image);
         let digest = Digest::of(content);
-        let at = tag.map_or(digest.as_str(), Tag::as_str);
+        let at = tag.cloned().map_or_else(|| Reference::from(digest.clone()), Reference::from);
         let url = self.place.url(&format!("{repository}/manifests/{at}"))?;
         let ask = self
             .ask(Method::PUT, url, Scope::push(&repository))
             .header(CONTENT_TYPE, media_type)
             .send_with(Sent::Bytes(content));
-        let response = ask.send(&[StatusCode::CREATED, StatusCode::OK, StatusCode::ACCEPTED]).await?;
+        let response = match ask.send(&[StatusCode::CREATED]).await {
+            // The first of two attempts may have set the tag, and only its answer was lost.
+            Err(error) if error.kind() == ErrorKind::Conflict && tag.is_some() => {
+                let found = self.head_manifest(image, &at).await;
+                return if matches!(found, Ok(Some(found)) if found == digest) {
+                    Ok(digest)
+                } else {
+                    Err(error)
+                };
+            }
+            other => other?,
+        };
         check(&ask, response.headers(), &digest)?;
+        // Whoever does not say what it keeps is asked for it.
+        if told(response.headers()).is_none() {
+            let kept = self.get_manifest(image, &at).await?;
+            if kept.is_none_or(|kept| kept.content != content) {
+                return Err(ask
+                    .error(ErrorKind::Invalid, "took a manifest and does not have it")
+                    .with("sent", &digest)
+                    .hint("check the address of the registry, and look at what stands before it"));
+            }
+        }
         Ok(digest)
     }
 
@@ -132,6 +157,12 @@ impl ImageRegistry for OciRegistry {
                 .with("found", found)
                 .hint("look at what stands before the registry, then push the image again"));
         }
+        if let Some(size) = impossible_size(&answer.body) {
+            return Err(ask
+                .error(ErrorKind::Invalid, "has a manifest that names a size no blob can have")
+                .with("size", format_args!("{size} bytes"))
+                .hint("do not use this image; push one that was built by this crate or an OCI tool"));
+        }
         let media_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media_type = media_type.and_then(|text| text.split(';').next()).unwrap_or_default().trim();
         Ok(Some(StoredManifest { media_type: media_type.to_owned(), content: answer.body }))
@@ -145,16 +176,15 @@ impl ImageRegistry for OciRegistry {
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        match (at, told(response.headers())) {
+        match (at, told(response.headers()).filter(|_| !ask.is_elsewhere(&response))) {
             (Reference::Digest(digest), Some(found)) if *digest != found => Err(ask
                 .error(ErrorKind::Invalid, "has something else under a digest than it says")
                 .with("expected", digest)
                 .with("found", found)
                 .hint("look at what stands before the registry, then push the image again")),
             (_, Some(found)) => Ok(Some(found)),
-            (Reference::Digest(digest), None) => Ok(Some(digest.clone())),
-            // Old registries do not say it.
-            (Reference::Tag(_), None) => Ok(self.get_manifest(image, at).await?.map(|found| found.digest())),
+            // Old registries do not say it, and what is no registry does not either: the bytes tell.
+            (_, None) => Ok(self.get_manifest(image, at).await?.map(|found| found.digest())),
         }
     }
 
@@ -208,11 +238,6 @@ fn next_page(headers: &HeaderMap) -> Option<&str> {
 
 fn accepted() -> String {
     [oci::MANIFEST, oci::INDEX, oci::DOCKER_MANIFEST, oci::DOCKER_LIST].join(", ")
-}
-
-/// What the registry says the digest is.
-fn told(headers: &HeaderMap) -> Option<Digest> {
-    headers.get(DIGEST)?.to_str().ok()?.parse().ok()
 }
 
 fn gone(registry: &OciRegistry, digest: &Digest) -> Error {

@@ -42,6 +42,9 @@ pub(super) async fn error(ask: &Ask<'_>, response: Response) -> Error {
     if !message.is_empty() {
         error = error.with("message", message);
     }
+    if kind == ErrorKind::Denied {
+        error = ask.advice().iter().fold(error, |error, advice| error.hint(*advice));
+    }
     let error = error.hint(hint);
     match status {
         429 => error.throttled(pause(&headers)),
@@ -67,7 +70,7 @@ fn meaning(status: u16, code: &str, message: &str) -> (ErrorKind, &'static str, 
         (401, _) => (
             ErrorKind::Denied,
             "wants to know who asks, and does not take the answer",
-            "log in with `docker login`; the password may be wrong or expired",
+            "ask whoever keeps the registry who may come",
         ),
         (403, _) | (_, "DENIED") => (
             ErrorKind::Denied,
@@ -89,7 +92,7 @@ fn meaning(status: u16, code: &str, message: &str) -> (ErrorKind, &'static str, 
         (404, _) => (
             ErrorKind::NotFound,
             "does not have this, or does not show it",
-            "create the repository first, and log in as somebody who may see it",
+            "create the repository first, and ask as somebody who may see it",
         ),
         (_, "DIGEST_INVALID" | "SIZE_INVALID") => (
             ErrorKind::Invalid,
@@ -110,6 +113,11 @@ fn meaning(status: u16, code: &str, message: &str) -> (ErrorKind, &'static str, 
             ErrorKind::Unavailable,
             "failed",
             "try again; if it stays, look at the registry's status page or its logs",
+        ),
+        (200..=299, _) => (
+            ErrorKind::Invalid,
+            "answers as no registry does",
+            "check the address of the registry, and look at what stands before it, such as a proxy with pages of its own",
         ),
         (300..=399, _) => (
             ErrorKind::Invalid,
@@ -160,6 +168,7 @@ mod tests {
             (429, "TOOMANYREQUESTS", "", ErrorKind::Unavailable),
             (404, "BLOB_UPLOAD_UNKNOWN", "", ErrorKind::Unavailable),
             (503, "", "", ErrorKind::Unavailable),
+            (200, "", "", ErrorKind::Invalid),
             (302, "", "", ErrorKind::Invalid),
             (418, "", "", ErrorKind::Invalid),
         ] {

@@ -19,6 +19,8 @@ const WHOLE: Duration = Duration::from_secs(30);
 const LIFE: Duration = Duration::from_secs(60);
 /// It is given up this much before its end, or after three quarters of its life: what is begun with it must be heard.
 const MARGIN: Duration = Duration::from_secs(10);
+/// However long its life is said to be, it is not used for longer: the number is what a stranger states.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The longest answer that is read.
 const LONGEST: usize = 1 << 20;
 
@@ -41,6 +43,8 @@ pub(super) struct Ask<'a> {
     pub(super) realm: Url,
     pub(super) service: Option<String>,
     pub(super) scope: &'a Scope,
+    /// What to do next when it is refused.
+    pub(super) advice: &'static [&'static str],
 }
 
 #[derive(Deserialize)]
@@ -99,14 +103,13 @@ impl Ask<'_> {
             }
         }
         if status != 200 {
-            return Err(self.refused(status, login));
+            return Err(self.refused(status));
         }
         let answer: Option<Answer> = serde_json::from_slice(&body).ok();
-        let life = answer.as_ref().and_then(|answer| answer.expires_in).map_or(LIFE, Duration::from_secs);
+        let used = used(answer.as_ref().and_then(|answer| answer.expires_in));
         let value = answer.and_then(|answer| answer.token.or(answer.access_token));
         match value.filter(|value| !value.is_empty()) {
             Some(value) => {
-                let used = life.saturating_sub(MARGIN).max(life * 3 / 4);
                 let until = began.checked_add(used).unwrap_or(began);
                 Ok(Token { value, until })
             }
@@ -116,16 +119,11 @@ impl Ask<'_> {
         }
     }
 
-    fn refused(&self, status: u16, login: Option<&Login>) -> Error {
+    fn refused(&self, status: u16) -> Error {
         match status {
             400 | 401 | 403 => {
                 let error = self.error(ErrorKind::Denied, "refuses a token").with("status", status);
-                match login {
-                    Some(_) => error.hint(
-                        "log in again with `docker login`; the password may be wrong, expired, or not enough",
-                    ),
-                    None => error.hint("log in with `docker login`"),
-                }
+                self.advice.iter().fold(error, |error, advice| error.hint(*advice))
             }
             429 | 500..=599 => self
                 .error(ErrorKind::Unavailable, "cannot give a token now")
@@ -151,5 +149,24 @@ impl Ask<'_> {
         let host = self.realm.host_str().unwrap_or_default();
         Error::new(kind, format!("the place of tokens for registry {} {what}", self.registry))
             .with("host", host)
+    }
+}
+
+/// How long a token is used that is said to expire in so many seconds.
+fn used(expires_in: Option<u64>) -> Duration {
+    let life = expires_in.map_or(LIFE, Duration::from_secs).min(LONGEST_LIFE);
+    life.saturating_sub(MARGIN).max(life * 3 / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_used_until_shortly_before_its_end_and_never_for_longer_than_a_day() {
+        let seconds = |expires_in| used(expires_in).as_secs();
+        assert_eq!((seconds(None), seconds(Some(300)), seconds(Some(20))), (50, 290, 15));
+        assert_eq!((seconds(Some(0)), seconds(Some(86_400))), (0, 86_390));
+        assert_eq!(seconds(Some(u64::MAX)), 86_390);
     }
 }

@@ -7,5 +7,5 @@ mod state;
 mod upload;
 mod wire;
 
-pub use rules::{Guard, Rules};
+pub use rules::{Guard, Rules, Website};
 pub use server::{Asked, Registry};

@@ -33,8 +33,27 @@ pub struct Rules {
     pub lies_about_blobs: bool,
     /// Manifests are said to have another digest than they have.
     pub lies_about_manifests: bool,
+    /// No answer names a digest, as with old registries.
+    pub names_no_digests: bool,
+    /// Manifests are taken and not kept.
+    pub drops_manifests: bool,
+    /// So many manifests are kept, and the answer is 503 all the same.
+    pub loses_answers: usize,
+    /// There is no registry at all.
+    pub website: Option<Website>,
     /// Whatever password came is repeated in messages.
     pub repeats_secrets: bool,
+}
+
+/// What answers in place of a registry.
+#[derive(Clone, Copy, Debug)]
+pub enum Website {
+    /// Everything is a page.
+    Page,
+    /// Everything is taken, and answered with this status and no body.
+    Nods(u16),
+    /// Everything is sent to a page to log in at.
+    Login,
 }
 
 /// Who may come to a registry.
@@ -47,4 +66,6 @@ pub enum Guard {
     Basic(String, Vec<String>),
     /// Who has a token, which this user gets for this password. A token is good for so many requests.
     Bearer(String, String, usize),
+    /// Nobody, however well known.
+    Nobody,
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use infra_sdk::Digest;
 use serde_json::{Value, json};
 
-use super::rules::{Guard, Rules};
+use super::rules::{Guard, Rules, Website};
 use super::server::Asked;
 use super::upload::Upload;
 use super::wire::{Answer, Fate, Request};
@@ -106,6 +106,17 @@ impl State {
     }
 
     pub(super) fn answer(&mut self, request: &Request) -> Answer {
+        if let Some(website) = self.rules.website {
+            return page(website, &request.path);
+        }
+        let mut answer = self.known(request);
+        if self.rules.names_no_digests {
+            answer.headers.retain(|(name, _)| *name != "docker-content-digest");
+        }
+        answer
+    }
+
+    fn known(&mut self, request: &Request) -> Answer {
         if request.path == "/token" {
             return self.token(request);
         }
@@ -198,6 +209,13 @@ impl State {
         {
             return refused(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry");
         }
+        let told = if self.rules.lies_about_manifests { NOTHING.to_owned() } else { digest.clone() };
+        let taken = answer(201)
+            .header("location", format!("/v2/{repository}/manifests/{digest}"))
+            .header("docker-content-digest", told);
+        if self.rules.drops_manifests {
+            return taken;
+        }
         let is_tag = !at.starts_with("sha256:");
         if is_tag {
             let tag = (repository.to_owned(), at.to_owned());
@@ -211,10 +229,11 @@ impl State {
             self.tags.insert(tag, digest.clone());
         }
         self.manifests.insert((repository.to_owned(), digest.clone()), (media_type, request.body.clone()));
-        let told = if self.rules.lies_about_manifests { NOTHING.to_owned() } else { digest.clone() };
-        answer(201)
-            .header("location", format!("/v2/{repository}/manifests/{digest}"))
-            .header("docker-content-digest", told)
+        if self.rules.loses_answers > 0 {
+            self.rules.loses_answers -= 1;
+            return answer(503);
+        }
+        taken
     }
 
     fn list(&mut self, request: &Request, repository: &str) -> Answer {
@@ -257,6 +276,7 @@ impl State {
         };
         match &self.rules.guard {
             Guard::Open => Ok(()),
+            Guard::Nobody => Err(refused(403, "DENIED", "not authorized")),
             Guard::Basic(user, passwords) => {
                 let good = passwords.iter().any(|password| said == basic(user, password));
                 if good { Ok(()) } else { refuse("Basic realm=\"registry\"".into()) }
@@ -299,6 +319,18 @@ impl State {
         let token = format!("canary-token-{}", self.count);
         self.tokens.insert(token.clone(), (scopes, uses));
         Answer { body: json!({"token": token, "expires_in": 300}).to_string().into_bytes(), ..answer(200) }
+    }
+}
+
+/// What a website answers.
+fn page(website: Website, path: &str) -> Answer {
+    match website {
+        Website::Login if path != "/login" => answer(302).header("location", "/login"),
+        Website::Nods(status) => answer(status),
+        Website::Login | Website::Page => {
+            let body = b"<!doctype html><title>Welcome</title>".to_vec();
+            Answer { body, ..answer(200) }.header("content-type", "text/html; charset=utf-8")
+        }
     }
 }
 

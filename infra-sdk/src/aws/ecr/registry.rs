@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use crate::aws::ecr::host::EcrHost;
 use crate::aws::ecr::place::Ecr;
 use crate::aws::ecr::token::Tokens;
+use crate::aws::meaning::SIGN_IN;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{BlobSource, ImageRegistry, Reference, StoredManifest};
@@ -147,6 +148,16 @@ impl ImageRegistry for EcrRegistry {
     }
 }
 
+/// What helps when a registry of ECR lets nobody in: its token is as good as the credentials it was asked for with, see
+/// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/common-errors-docker.html>.
+const ADVICE: &[&str] = &[
+    SIGN_IN,
+    "allow these credentials, and in the repository's policy, `ecr:BatchCheckLayerAvailability`, `ecr:BatchGetImage` and \
+     `ecr:GetDownloadUrlForLayer` to pull; to push also `ecr:InitiateLayerUpload`, `ecr:UploadLayerPart`, \
+     `ecr:CompleteLayerUpload` and `ecr:PutImage`",
+    "set this machine's clock: by a wrong one, a token that has expired may seem to last",
+];
+
 /// ECR's token as the registry client asks for it.
 struct EcrCredentials(Arc<Tokens>);
 
@@ -155,6 +166,10 @@ impl Credentials for EcrCredentials {
     async fn get(&self, fresh: bool) -> Result<Option<Login>> {
         let login = self.0.login(fresh).await?;
         Ok(Some(Login::new(login.user, login.password)))
+    }
+
+    fn advice(&self) -> &'static [&'static str] {
+        ADVICE
     }
 }
 
