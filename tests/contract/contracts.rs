@@ -127,15 +127,22 @@ async fn shapes(store: &dyn ParameterStore) {
 /// A tree is its publisher's, until another says that it takes it over.
 async fn owners(store: &dyn ParameterStore) {
     let root = path("/promised/owned");
-    publish(store, &root, &BTreeMap::from([("a", "x"), ("b", "x")]), &publisher("infrastructure", "aaaa")).await;
+    publish(store, &root, &BTreeMap::from([("a", "x"), ("b", "x")]), &publisher("infrastructure", "aaaa"))
+        .await;
     let theirs = BTreeMap::from([("a", "x")]);
     let plan = refs::publish_plan(store, &root, &theirs).await.expect("a plan");
     for plan in [plan.clone(), plan.by(&publisher("shop-api", "bbbb"))] {
         assert_eq!(plan.former_owner.as_deref(), Some("acme/infrastructure"));
-        assert!(plan.to_string().contains("it is published by acme/infrastructure: this is refused"), "{plan}");
+        assert!(
+            plan.to_string().contains("it is published by acme/infrastructure: this is refused"),
+            "{plan}"
+        );
         let error = plan.apply(store).await.expect_err("it is another's");
         assert!(error.kind() == ErrorKind::Conflict && !error.hints().is_empty(), "{error:?}");
-        assert!(error.to_string().contains("`/promised/owned` is published by acme/infrastructure"), "{error}");
+        assert!(
+            error.to_string().contains("`/promised/owned` is published by acme/infrastructure"),
+            "{error}"
+        );
         assert_eq!(text_at(store, "/promised/owned/b").await, "x", "nothing was removed");
     }
     let plan = refs::publish_plan(store, &root, &theirs).await.expect("a plan");
@@ -255,8 +262,12 @@ async fn torn(store: &dyn ParameterStore) {
     let again = refs::publish(store, &root, &network()).await.expect("published");
     assert_eq!((again.contract, again.removed), (Some(1), vec![]), "nobody knows whose the rest is");
 
-    let cut = "{\"format\":1,\"version\":7,\"repo\":\"acme/network\",\"parts\":2,\"fields\":{\"old\":\"text\"}}";
-    store.put(&[plain("/promised/network.contract", cut), plain("/promised/network/old", "x")]).await.expect("written");
+    let cut =
+        "{\"format\":1,\"version\":7,\"repo\":\"acme/network\",\"parts\":2,\"fields\":{\"old\":\"text\"}}";
+    store
+        .put(&[plain("/promised/network.contract", cut), plain("/promised/network/old", "x")])
+        .await
+        .expect("written");
     let error = refs::publish(store, &root, &network()).await.expect_err("its head names another repo");
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let again = publish(store, &root, &network(), &publisher("network", "aaaa")).await;

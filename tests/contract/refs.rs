@@ -124,7 +124,8 @@ async fn over(store: &dyn ParameterStore) {
     let stale = store.put(&[list("/infra/network2/kind", &["ours"]).over(over)]).await;
     let stale = stale.expect_err("somebody else wrote there");
     assert!(stale.kind() == ErrorKind::Conflict && stale.to_string().contains(at.as_str()), "{stale:?}");
-    let kept = store.get(std::slice::from_ref(&at)).await.expect("a parameter").remove(&at).expect("it is there");
+    let kept =
+        store.get(std::slice::from_ref(&at)).await.expect("a parameter").remove(&at).expect("it is there");
     assert_eq!((kept.value, kept.version), (ParameterValue::Plain("theirs".into()), 2));
     assert_eq!(store.delete(&[at]).await.expect("it was there"), 1);
 }

@@ -64,7 +64,8 @@ impl<'a> Put<'a> {
         let mut versions = vec![0; self.writes.len()];
         let all = self.writes.len();
         let last = self.writes.iter().rposition(changes_type).map_or(0, |at| at + 1);
-        let (anew, before): (Vec<usize>, Vec<usize>) = (0..last).partition(|at| changes_type(&self.writes[*at]));
+        let (anew, before): (Vec<usize>, Vec<usize>) =
+            (0..last).partition(|at| changes_type(&self.writes[*at]));
         let (mut made, mut pace) = (0, Duration::ZERO);
         for at in before {
             versions[at] = self.one(at, &mut pace).await.map_err(|error| after(error, made, all))?;
@@ -93,7 +94,8 @@ impl<'a> Put<'a> {
     async fn clear(&self, anew: &[usize]) -> Result<()> {
         let paths: Vec<ParamPath> = anew.iter().map(|at| self.writes[*at].path.clone()).collect();
         let found = reads::by_name(self.store, &paths, false).await?;
-        let found: BTreeMap<&ParamPath, u64> = found.iter().map(|found| (&found.path, found.version)).collect();
+        let found: BTreeMap<&ParamPath, u64> =
+            found.iter().map(|found| (&found.path, found.version)).collect();
         for write in anew.iter().map(|at| &self.writes[*at]) {
             let version = found.get(&write.path).copied().unwrap_or(0);
             if write.over.version() != Some(version) {

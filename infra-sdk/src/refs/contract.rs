@@ -256,8 +256,11 @@ fn read_part(text: &str) -> Result<Part> {
     }
     let Format { format } = serde_json::from_str(text).map_err(|_| unreadable("it is no such document"))?;
     if format != Contract::FORMAT {
-        return Err(Error::invalid(format!("a contract is of format {format}, this version reads {}", Contract::FORMAT))
-            .hint("use the version of infra-sdk that wrote it, or a newer one"));
+        return Err(Error::invalid(format!(
+            "a contract is of format {format}, this version reads {}",
+            Contract::FORMAT
+        ))
+        .hint("use the version of infra-sdk that wrote it, or a newer one"));
     }
     // Not the reader's own message: it quotes what stands there.
     serde_json::from_str(text).map_err(|_| unreadable("it has other entries than a contract has"))
@@ -368,7 +371,10 @@ mod tests {
             let error = read(parts.iter().map(|(_, text)| text.as_str()).collect()).unwrap_err();
             assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
         }
-        assert!(read(vec![&field("").parameters(&root()).unwrap()[0].1]).is_ok(), "a value at the path itself");
+        assert!(
+            read(vec![&field("").parameters(&root()).unwrap()[0].1]).is_ok(),
+            "a value at the path itself"
+        );
     }
 
     #[test]

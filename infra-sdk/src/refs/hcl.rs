@@ -246,7 +246,10 @@ mod tests {
 
     #[test]
     fn a_comment_stays_on_its_line_whatever_it_says() {
-        assert_eq!(comment("/a, version 1 of acme/shop-api at 4f1c"), "/a, version 1 of acme/shop-api at 4f1c");
+        assert_eq!(
+            comment("/a, version 1 of acme/shop-api at 4f1c"),
+            "/a, version 1 of acme/shop-api at 4f1c"
+        );
         assert_eq!(comment("x\n}\r\u{2028}\u{85}\u{1b}[2J"), "x?}????[2J");
     }
 

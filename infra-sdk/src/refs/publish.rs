@@ -44,6 +44,9 @@ pub struct PublishPlan {
     writes: Vec<ParameterWrite>,
     #[serde(skip)]
     before: Before,
+    /// The versions of what stays as it is, in all.
+    #[serde(skip)]
+    kept: u64,
 }
 
 /// The contract that stood there when the plan was made.
@@ -145,12 +148,15 @@ pub(crate) async fn plan(store: &dyn ParameterStore, path: &ParamPath, value: Va
     let names: BTreeSet<&ParamPath> = wanted.iter().map(|write| &write.path).collect();
     let remove = gone(store, path, before.fields.as_ref(), &names).await?;
 
-    let (mut create, mut update, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut create, mut update, mut writes, mut kept) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let all = wanted.len();
     for write in wanted {
         let seen = present.get(&write.path);
         match seen {
-            Some(parameter) if parameter.value == write.value => continue,
+            Some(parameter) if parameter.value == write.value => {
+                kept = parameter.version.saturating_add(kept);
+                continue;
+            }
             Some(_) => update.push(write.path.clone()),
             None => create.push(write.path.clone()),
         }
@@ -175,6 +181,7 @@ pub(crate) async fn plan(store: &dyn ParameterStore, path: &ParamPath, value: Va
         takes_over: false,
         writes,
         before,
+        kept,
     })
 }
 
@@ -186,8 +193,7 @@ async fn gone(
     wanted: &BTreeSet<&ParamPath>,
 ) -> Result<Vec<ParamPath>> {
     if let Some(promised) = promised {
-        let gone: Vec<ParamPath> =
-            promised.iter().filter(|field| !wanted.contains(field)).cloned().collect();
+        let gone: Vec<ParamPath> = promised.iter().filter(|field| !wanted.contains(field)).cloned().collect();
         if gone.is_empty() {
             return Ok(gone);
         }
@@ -251,6 +257,13 @@ impl PublishPlan {
         Err(Error::new(ErrorKind::Conflict, format!("`{place}` is published by {owner}"))
             .hint("publish at a path of your own, or name yourself as that repo with `PublishPlan::by`")
             .hint("if that repo has given it up, call `take_over` on the plan before it is applied"))
+    }
+
+    /// What stands there when this was published, by versions alone: the same again as long as nobody wrote since.
+    pub(crate) fn state(&self, published: &Published) -> String {
+        let versions =
+            published.written.values().fold(self.kept, |sum, version| sum.saturating_add(*version));
+        format!("contract {}, versions {versions}", published.contract.unwrap_or(self.before.version))
     }
 
     /// Names the region this is for.
