@@ -69,9 +69,11 @@ async fn publish<T: Serialize>(
 /// Checks an empty store.
 pub(crate) async fn hold(store: &dyn ParameterStore) {
     shapes(store).await;
+    owners(store).await;
     neighbours(store).await;
     consumers(store).await;
     torn(store).await;
+    foreign(store).await;
     long(store).await;
 }
 
@@ -107,7 +109,8 @@ async fn shapes(store: &dyn ParameterStore) {
         "{plan}"
     );
     assert_eq!(plan.apply(store).await.expect("published").contract, Some(2));
-    let moved = publish(store, &root, &next, &publisher("network", "dddd")).await;
+    let plan = refs::publish_plan(store, &root, &next).await.expect("a plan");
+    let moved = plan.by(&publisher("network", "dddd")).take_over().apply(store).await.expect("taken over");
     assert_eq!((moved.contract, moved.written.len()), (Some(2), 0), "another repo, the same shape");
     assert!(text_at(store, "/promised/network.contract").await.contains("acme/network"));
 
@@ -121,10 +124,43 @@ async fn shapes(store: &dyn ParameterStore) {
     assert_eq!(refs::read::<WithForeign>(store, &root).await.expect("everything").foreign, "theirs");
 }
 
+/// A tree is its publisher's, until another says that it takes it over.
+async fn owners(store: &dyn ParameterStore) {
+    let root = path("/promised/owned");
+    publish(store, &root, &BTreeMap::from([("a", "x"), ("b", "x")]), &publisher("infrastructure", "aaaa"))
+        .await;
+    let theirs = BTreeMap::from([("a", "x")]);
+    let plan = refs::publish_plan(store, &root, &theirs).await.expect("a plan");
+    for plan in [plan.clone(), plan.by(&publisher("shop-api", "bbbb"))] {
+        assert_eq!(plan.former_owner.as_deref(), Some("acme/infrastructure"));
+        assert!(
+            plan.to_string().contains("it is published by acme/infrastructure: this is refused"),
+            "{plan}"
+        );
+        let error = plan.apply(store).await.expect_err("it is another's");
+        assert!(error.kind() == ErrorKind::Conflict && !error.hints().is_empty(), "{error:?}");
+        assert!(
+            error.to_string().contains("`/promised/owned` is published by acme/infrastructure"),
+            "{error}"
+        );
+        assert_eq!(text_at(store, "/promised/owned/b").await, "x", "nothing was removed");
+    }
+    let plan = refs::publish_plan(store, &root, &theirs).await.expect("a plan");
+    let plan = plan.by(&publisher("shop-api", "bbbb")).take_over();
+    assert!(plan.to_string().ends_with("it is taken over from acme/infrastructure"), "{plan}");
+    let taken = plan.apply(store).await.expect("taken over");
+    assert_eq!((taken.former_owner.as_deref(), taken.contract), (Some("acme/infrastructure"), Some(2)));
+    assert_eq!(taken.removed, [path("/promised/owned/b")]);
+    assert!(taken.to_string().ends_with("taken over from acme/infrastructure"), "{taken}");
+    let own = publish(store, &root, &BTreeMap::from([("a", "y")]), &publisher("shop-api", "cccc")).await;
+    assert_eq!((own.former_owner, own.written.len()), (None, 1));
+}
+
 /// What others put there stays, and a contract is no field.
 async fn neighbours(store: &dyn ParameterStore) {
     let root = path("/promised/network");
     let plan = refs::publish_plan(store, &root, &network()).await.expect("a plan");
+    let plan = plan.by(&publisher("network", "eeee"));
     assert_eq!(
         plan.remove,
         [path("/promised/network/label")],
@@ -143,7 +179,7 @@ async fn neighbours(store: &dyn ParameterStore) {
 
     let reads = BTreeMap::from([("network".parse().expect("a name"), root.clone())]);
     let listing = refs::list(store, &reads, []).await.expect("a list").to_string();
-    assert!(listing.contains("reads /promised/network as network, version 3\n"), "{listing}");
+    assert!(listing.contains("as network, version 3 of acme/network at eeee\n"), "{listing}");
     assert!(!listing.contains(".contract"), "{listing}");
     let variables = refs::variables(store, &reads).await.expect("variables");
     assert!(variables.plain.keys().all(|name| !name.contains("CONTRACT") && !name.contains("FOREIGN")));
@@ -211,19 +247,41 @@ async fn consumers(store: &dyn ParameterStore) {
     store.delete(&[path("/promised/network/vpc-id")]).await.expect("it was there");
     let error = refs::check(store, &wanted).await.expect("a check").into_result().expect_err("one is gone");
     assert!(error.report().to_string().contains("`/promised/network/vpc-id` is missing"), "{error:?}");
-    refs::publish(store, &root, &network()).await.expect("published");
+    publish(store, &root, &network(), &publisher("network", "ffff")).await;
     let check = refs::check(store, &wanted).await.expect("a check").into_result().expect("all there");
     assert_eq!(check.found[0].parameters, 6);
 }
 
-/// A contract that cannot be read is as none, and the next publication writes a new one.
+/// A contract that cannot be read is as none to readers; the next publication writes a new one, and removes only what the
+/// old one still names.
 async fn torn(store: &dyn ParameterStore) {
     let root = path("/promised/network");
     store.put(&[plain("/promised/network.contract", "{\"format\":1}")]).await.expect("written");
     assert_eq!(refs::read::<Network>(store, &root).await.expect("the values"), network());
     assert!(refs::check_contract::<Network>(store, &root).await.expect("a check").version.is_none());
     let again = refs::publish(store, &root, &network()).await.expect("published");
-    assert_eq!((again.contract, again.removed), (Some(1), vec![path("/promised/network/foreign")]));
+    assert_eq!((again.contract, again.removed), (Some(1), vec![]), "nobody knows whose the rest is");
+
+    let cut =
+        "{\"format\":1,\"version\":7,\"repo\":\"acme/network\",\"parts\":2,\"fields\":{\"old\":\"text\"}}";
+    store
+        .put(&[plain("/promised/network.contract", cut), plain("/promised/network/old", "x")])
+        .await
+        .expect("written");
+    let error = refs::publish(store, &root, &network()).await.expect_err("its head names another repo");
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let again = publish(store, &root, &network(), &publisher("network", "aaaa")).await;
+    assert_eq!((again.contract, again.removed), (Some(8), vec![path("/promised/network/old")]));
+    assert_eq!(text_at(store, "/promised/network/foreign").await, "theirs");
+
+    let later = "{\"format\":2,\"version\":9}";
+    store.put(&[plain("/promised/network.contract", later)]).await.expect("written");
+    let error = refs::publish_plan(store, &root, &network()).await.expect_err("a format of later");
+    assert!(error.hints()[0].contains("the version of infra-sdk that wrote it"), "{error:?}");
+    assert_eq!(text_at(store, "/promised/network.contract").await, later);
+    store.put(&[plain("/promised/network.contract", "none")]).await.expect("written");
+    refs::publish(store, &root, &network()).await.expect("published");
+
     let seen = store.get(&[path("/promised/network.contract")]).await.expect("a contract");
     let mut stale = refs::publish_plan(store, &root, &BTreeMap::from([("a", "x")])).await.expect("a plan");
     let text = ParameterValue::Plain(text_at(store, "/promised/network.contract").await);
@@ -233,6 +291,20 @@ async fn torn(store: &dyn ParameterStore) {
     stale.create.clear();
     let error = stale.apply(store).await.expect_err("the contract was written in between");
     assert!(error.to_string().contains("/promised/network.contract"), "{error}");
+}
+
+/// What a contract says that no publisher writes is neither shown nor written into code.
+async fn foreign(store: &dyn ParameterStore) {
+    let repo = "acme/x at 1\\n}\\nresource \\\"canary\\\" {\\u001b[2J";
+    let text = format!("{{\"format\":1,\"version\":1,\"repo\":\"{repo}\",\"fields\":{{\"a\":\"text\"}}}}");
+    let writes = [plain("/foreign/tree/a", "x"), plain("/foreign/tree.contract", &text)];
+    store.put(&writes).await.expect("written");
+    let reads = BTreeMap::from([("tree".parse().expect("a name"), path("/foreign/tree"))]);
+    let hcl = refs::hcl(store, &reads).await.expect("code");
+    let listing = refs::list(store, &reads, []).await.expect("a list");
+    for shown in [hcl.code, listing.to_string()] {
+        assert!(shown.contains("/foreign/tree") && !shown.contains("canary"), "{shown}");
+    }
 }
 
 /// What is too long for one parameter goes on in others.

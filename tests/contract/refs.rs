@@ -1,7 +1,7 @@
 //! What every parameter store must do: one check for each sentence of `ParameterStore`'s contract.
 
 use infra_sdk::names::ParamPath;
-use infra_sdk::refs::{Over, ParameterStore, ParameterValue, ParameterWrite};
+use infra_sdk::refs::{Kind, Over, ParameterStore, ParameterValue, ParameterWrite};
 use infra_sdk::time::Timestamp;
 use infra_sdk::{ErrorKind, SecretValue};
 
@@ -115,6 +115,19 @@ async fn over(store: &dyn ParameterStore) {
     assert_eq!(stale.kind(), ErrorKind::Conflict);
     let text = format!("{stale:?}");
     assert!(text.contains(at.as_str()) && !stale.hints().is_empty(), "{text}");
+
+    // Nor does one that would change the kind, for which some stores delete what stands there.
+    let at = path("/infra/network2/kind");
+    assert_eq!(store.put(&[plain("/infra/network2/kind", "x")]).await.expect("a version"), [1]);
+    let over = Over::Version(1, Kind::Plain);
+    assert_eq!(store.put(&[plain("/infra/network2/kind", "theirs")]).await.expect("a version"), [2]);
+    let stale = store.put(&[list("/infra/network2/kind", &["ours"]).over(over)]).await;
+    let stale = stale.expect_err("somebody else wrote there");
+    assert!(stale.kind() == ErrorKind::Conflict && stale.to_string().contains(at.as_str()), "{stale:?}");
+    let kept =
+        store.get(std::slice::from_ref(&at)).await.expect("a parameter").remove(&at).expect("it is there");
+    assert_eq!((kept.value, kept.version), (ParameterValue::Plain("theirs".into()), 2));
+    assert_eq!(store.delete(&[at]).await.expect("it was there"), 1);
 }
 
 async fn all_or_none(store: &dyn ParameterStore, names: &[ParamPath]) {

@@ -199,6 +199,23 @@ fn an_interrupted_apply_with_terraform_ends_in_good_order_and_is_recorded() {
 }
 
 #[test]
+fn what_a_killed_publication_wrote_is_recorded_and_told_by_the_same_command() {
+    let world = World::new("interrupted-publish");
+    drop(world.shop(&["promise"], 0));
+    // As a run leaves it that was killed between the store and the ledger.
+    std::fs::write(world.home("ledger.jsonl"), "").expect("it is ours");
+    for _ in 0..2 {
+        drop(world.shop(&["promise"], 0));
+        assert_eq!(world.ledger(), ["publish done"], "once");
+        assert_eq!(
+            world.events(),
+            ["refs.published"; 2],
+            "by the first run, and by the one that found it untold"
+        );
+    }
+}
+
+#[test]
 fn what_a_killed_setup_stored_is_recorded_by_the_same_command() {
     let world = World::new("interrupted-secrets");
     drop(world.shop(&["infra:secrets:setup"], 0));

@@ -10,7 +10,7 @@ use infra_sdk::names::{Label, ParamPath};
 use infra_sdk::refs::{self, Over, ParameterStore, ParameterValue, ParameterWrite};
 use infra_sdk::{Env, ErrorKind, SecretValue};
 use serde::{Deserialize, Serialize};
-use support::{Moto, Recorder};
+use support::{Moto, Recorder, Request};
 
 use crate::aws::{noted, operations};
 use crate::{contracts, refs as port, types};
@@ -189,6 +189,13 @@ async fn four_batches_are_read_at_the_same_time() {
     assert_eq!(counts(&recorder), just(&[("GetParameters", 4)]));
 }
 
+/// The operation, and the name of what it writes.
+fn of_a_write(request: &Request) -> String {
+    let operation = request.header("x-amz-target").unwrap_or_default().rsplit('.').next().unwrap_or_default();
+    let name = request.json()["Name"].as_str().map(|name| format!(" {name}"));
+    format!("{operation}{}", name.unwrap_or_default())
+}
+
 #[tokio::test]
 async fn a_field_that_becomes_secret_is_made_anew() {
     let moto = Moto::shared();
@@ -205,11 +212,18 @@ async fn a_field_that_becomes_secret_is_made_anew() {
     let secret = Secret { a: "y", key: SecretValue::new("hunter2") };
     let published = refs::publish(&store, &root, &secret).await.unwrap();
     assert_eq!((published.written[&path("/anew/a")], published.written[&path("/anew/key")]), (2, 1));
-    let asked = operations(&recorder);
+    let asked: Vec<String> = recorder.take().iter().map(of_a_write).collect();
     assert_eq!(
         asked,
-        ["GetParameters", "PutParameter", "PutParameter", "DeleteParameters", "PutParameter"],
-        "the rest first, so that it is away for as short as it can be"
+        [
+            "GetParameters",
+            "PutParameter /anew/a",
+            "GetParameters",
+            "DeleteParameters",
+            "PutParameter /anew/key",
+            "PutParameter /anew.contract"
+        ],
+        "away for as short as it can be, looked at before that, and promised only when it is back"
     );
     let read = moto.python(
         "

@@ -33,7 +33,8 @@ use crate::time::Timestamp;
 ///   over nothing is refused by AWS itself. What was overwritten is in the parameter's history.
 /// - AWS does not change a parameter's type. One whose kind changes is deleted, and made anew 30 seconds later, which is how
 ///   long [AWS asks to wait](https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_DeleteParameter.html);
-///   until then it is missing, and its versions start at 1 again.
+///   until then it is missing, and its versions start at 1 again. Before that, it is looked at once more, and what is not as
+///   it was planned against is not deleted. What was to be written after it, such as the contract, waits for it.
 /// - A value of more than 4,096 bytes is written only over a parameter that is in the advanced tier already: that costs
 ///   money and cannot be undone.
 ///

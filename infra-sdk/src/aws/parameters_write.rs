@@ -54,35 +54,57 @@ impl<'a> Put<'a> {
         Ok(Put { store, writes, advanced })
     }
 
-    /// Makes them, one after the other.
+    /// Makes them, one after the other; those that change their type together, where the last of them stands. So the contract
+    /// of a tree, which comes last, never names what is missing while a parameter is made anew.
     pub(super) async fn make(self) -> Result<Vec<u64>> {
         if self.writes.is_empty() {
             return Ok(Vec::new());
         }
         self.store.aws.before_write().await?;
         let mut versions = vec![0; self.writes.len()];
-        let (anew, over): (Vec<usize>, Vec<usize>) =
-            (0..self.writes.len()).partition(|at| changes_type(&self.writes[*at]));
-        let mut pace = Duration::ZERO;
-        for (made, at) in over.into_iter().enumerate() {
-            versions[at] =
-                self.one(at, &mut pace).await.map_err(|error| after(error, made, self.writes.len()))?;
+        let all = self.writes.len();
+        let last = self.writes.iter().rposition(changes_type).map_or(0, |at| at + 1);
+        let (anew, before): (Vec<usize>, Vec<usize>) =
+            (0..last).partition(|at| changes_type(&self.writes[*at]));
+        let (mut made, mut pace) = (0, Duration::ZERO);
+        for at in before {
+            versions[at] = self.one(at, &mut pace).await.map_err(|error| after(error, made, all))?;
+            made += 1;
         }
-        if anew.is_empty() {
-            return Ok(versions);
+        if !anew.is_empty() {
+            self.clear(&anew).await.map_err(|error| after(error, made, all))?;
         }
-        let made = self.writes.len() - anew.len();
-        let paths: Vec<ParamPath> = anew.iter().map(|at| self.writes[*at].path.clone()).collect();
-        self.store.remove(&paths).await.map_err(|error| after(error, made, self.writes.len()))?;
-        tokio::time::sleep(self.store.pause).await;
-        for (number, at) in anew.into_iter().enumerate() {
+        for at in anew {
             versions[at] = self.one(at, &mut pace).await.map_err(|error| {
-                after(error, made + number, self.writes.len()).hint(
+                after(error, made, all).hint(
                     "parameters that change their type were deleted: run the same again to make them anew",
                 )
             })?;
+            made += 1;
+        }
+        for (at, version) in versions.iter_mut().enumerate().skip(last) {
+            *version = self.one(at, &mut pace).await.map_err(|error| after(error, made, all))?;
+            made += 1;
         }
         Ok(versions)
+    }
+
+    /// Deletes those that are made anew, and waits as long as AWS asks to. A delete takes the history along, and cannot be
+    /// compared afterwards: so only what was planned against is deleted.
+    async fn clear(&self, anew: &[usize]) -> Result<()> {
+        let paths: Vec<ParamPath> = anew.iter().map(|at| self.writes[*at].path.clone()).collect();
+        let found = reads::by_name(self.store, &paths, false).await?;
+        let found: BTreeMap<&ParamPath, u64> =
+            found.iter().map(|found| (&found.path, found.version)).collect();
+        for write in anew.iter().map(|at| &self.writes[*at]) {
+            let version = found.get(&write.path).copied().unwrap_or(0);
+            if write.over.version() != Some(version) {
+                return Err(write.conflict(version));
+            }
+        }
+        self.store.remove(&paths).await?;
+        tokio::time::sleep(self.store.pause).await;
+        Ok(())
     }
 
     /// One write. Only a throttled one is made again: of another failure nobody knows whether it was carried out, and made

@@ -11,10 +11,14 @@ use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::file::{self, Access};
 use crate::infra::open::{Infra, Ports, Replica};
-use crate::ledger::Outcome;
+use crate::ledger::{self, Entry, Filter, Outcome};
 use crate::names::{Label, ParamPath, unknown};
 use crate::refs::{self, Check, Hcl, Listing, ParameterStore, PublishPlan, Published, Publisher};
 use crate::secret::SecretValue;
+
+/// The action of a publication in the ledger, and the detail that tells one from another.
+const PUBLISH: &str = "publish";
+const STATE: &str = "state";
 
 impl Infra {
     /// Reads what stands at a reference: a name of `[refs]`, or a path such as `/infrastructure/network`.
@@ -79,15 +83,17 @@ impl Infra {
         Ok(Exports(plans))
     }
 
-    /// Publishes what was planned, one path after the other, and each in the environment's own region first.
+    /// Publishes what was planned, one path after the other, and each in the environment's own region first. What is there
+    /// already is recorded and told to others only if the run that wrote it was cut off before it could.
     ///
     /// # Errors
-    /// What the store fails with, saying which regions are done; paths before the failing one stay published.
+    /// `Conflict` for a tree that another repo published, before anything is written; see [`Exports::take_over`]. What the store fails with, saying which regions are done; paths before the failing one stay published.
     pub async fn publish_exports(&self, plans: Exports<PublishPlan>) -> Result<Exports<Published>> {
+        plans.0.iter().try_for_each(PublishPlan::check_owner)?;
         self.before_change().await?;
-        let mut published = Vec::new();
+        let (mut published, mut noted) = (Vec::new(), None);
         for plans in plans.0.chunk_by(|one, other| one.path == other.path) {
-            published.extend(self.publish_path(plans).await?);
+            published.extend(self.publish_path(plans, &mut noted).await?);
         }
         Ok(Exports(published))
     }
@@ -131,8 +137,12 @@ impl Infra {
         refs::list(&*self.ports().params, &settings.refs, settings.exports.keys()).await
     }
 
-    /// Publishes one path in each of its regions.
-    async fn publish_path(&self, plans: &[PublishPlan]) -> Result<Vec<Published>> {
+    /// Publishes one path in each of its regions; `noted` are the earlier publications, once they were asked for.
+    async fn publish_path(
+        &self,
+        plans: &[PublishPlan],
+        noted: &mut Option<Vec<Entry>>,
+    ) -> Result<Vec<Published>> {
         let mut done: Vec<Published> = Vec::new();
         for plan in plans {
             let elsewhere = |replica: &&Replica| Some(&replica.region) == plan.region.as_ref();
@@ -152,18 +162,51 @@ impl Infra {
             };
             done.push(plan.clone().apply(store).await.map_err(failed)?);
         }
-        let counts = |count: fn(&Published) -> usize| done.iter().map(count).sum::<usize>();
-        if let (Some(first), true) = (plans.first(), plans.iter().any(|plan| !plan.is_empty())) {
-            let [written, removed] = [counts(|done| done.written.len()), counts(|done| done.removed.len())];
-            let mut details = vec![("parameters", format!("{written} written, {removed} removed"))];
-            if done.len() > 1 {
-                let regions: Vec<&str> = done.iter().filter_map(|done| done.region.as_deref()).collect();
-                details.push(("regions", regions.join(", ")));
-            }
-            self.record("publish", first.path.as_str(), Outcome::Done, &details).await?;
-            self.tell_others(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": first.path })).await?;
+        let Some(path) = plans.first().map(|plan| &plan.path) else { return Ok(done) };
+        let states: Vec<String> = plans.iter().zip(&done).map(|(plan, done)| plan.state(done)).collect();
+        let state = states.join("; ");
+        if plans.iter().all(PublishPlan::is_empty) && self.is_publication_noted(path, &state, noted).await? {
+            return Ok(done);
         }
+        let counts = |count: fn(&Published) -> usize| done.iter().map(count).sum::<usize>();
+        let [written, removed] = [counts(|done| done.written.len()), counts(|done| done.removed.len())];
+        let parameters = format!("{written} written, {removed} removed");
+        let mut details = vec![("parameters", parameters), (STATE, state)];
+        if done.len() > 1 {
+            let regions: Vec<&str> = done.iter().filter_map(|done| done.region.as_deref()).collect();
+            details.push(("regions", regions.join(", ")));
+        }
+        if let Some(owner) = done.iter().find_map(|done| done.former_owner.clone()) {
+            details.push(("former-owner", owner));
+        }
+        self.record(PUBLISH, path.as_str(), Outcome::Done, &details).await?;
+        self.tell_others(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": path })).await?;
         Ok(done)
+    }
+
+    /// Whether the ledger knows of the publication that left a path as it is.
+    async fn is_publication_noted(
+        &self,
+        path: &ParamPath,
+        state: &str,
+        noted: &mut Option<Vec<Entry>>,
+    ) -> Result<bool> {
+        let entries = match noted {
+            Some(entries) => entries,
+            None => {
+                let filter = Filter {
+                    env: Some(self.environment().clone()),
+                    project: Some(self.settings().project.name.clone()),
+                    action: Some(PUBLISH.to_owned()),
+                };
+                let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
+                noted.insert(history.entries)
+            }
+        };
+        // As it was recorded.
+        let state = self.host().masks.apply(state);
+        let says = |entry: &Entry| entry.details.get(STATE).is_some_and(|found| *found == state);
+        Ok(entries.iter().any(|entry| entry.subject == path.as_str() && says(entry)))
     }
 
     /// Every region that is published to, the environment's own first; it has no name where it is the only one.
@@ -220,6 +263,14 @@ impl fmt::Display for WrittenHcl {
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Exports<T>(pub Vec<T>);
+
+impl Exports<PublishPlan> {
+    /// Lets the plans be applied also to trees that another repo published, see [`PublishPlan::take_over`].
+    #[must_use]
+    pub fn take_over(self) -> Self {
+        Exports(self.0.into_iter().map(PublishPlan::take_over).collect())
+    }
+}
 
 impl<T: fmt::Display> fmt::Display for Exports<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

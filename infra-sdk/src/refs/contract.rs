@@ -45,9 +45,6 @@ pub struct Publisher {
     commit: Option<String>,
 }
 
-/// The only format so far.
-const FORMAT: u32 = 1;
-
 /// Bytes of a standard parameter of AWS.
 const PART: usize = 4_096;
 
@@ -74,16 +71,23 @@ impl Publisher {
     /// # Errors
     /// `Invalid` for a commit that cannot be one: it has more than 80 characters, or others than `a-z 0-9 -`.
     pub fn new(org: &OrgName, project: &RepoName, commit: Option<String>) -> Result<Self> {
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if commit.as_ref().is_some_and(|commit| commit.len() > 80 || !commit.chars().all(allowed)) {
+        if commit.as_ref().is_some_and(|commit| !is_commit(commit)) {
             return Err(Error::invalid("what was given as a commit cannot be one")
                 .hint("give the id that `git rev-parse HEAD` prints"));
         }
         Ok(Publisher { repo: format!("{org}/{project}"), commit })
     }
+
+    /// The repo, as `organisation/project`.
+    pub(crate) fn repo(&self) -> &str {
+        &self.repo
+    }
 }
 
 impl Contract {
+    /// The only format so far.
+    pub(crate) const FORMAT: u32 = 1;
+
     /// Where the contract of the tree at `root` stands.
     ///
     /// ```
@@ -106,6 +110,18 @@ impl Contract {
             .strip_prefix('.')
             .is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
         if rest.is_empty() || number { ParamPath::new(root).ok() } else { None }
+    }
+
+    /// Whether a text is `organisation/project`.
+    pub(crate) fn is_repo(text: &str) -> bool {
+        let names = text.split_once('/');
+        names.is_some_and(|(org, repo)| OrgName::new(org).is_ok() && RepoName::new(repo).is_ok())
+    }
+
+    /// Where a field of the tree at `root` stands; `None` for what no value is published as.
+    pub(crate) fn field_path(root: &ParamPath, name: &str) -> Option<ParamPath> {
+        let at = if name.is_empty() { root.clone() } else { root.join(name).ok()? };
+        Contract::tree_of(&at).is_none().then_some(at)
     }
 
     /// The same shape, whoever promised it.
@@ -145,7 +161,7 @@ impl Contract {
         let Contract { version, repo, commit, fields } = self;
         let part = |parts: Option<usize>, fields| {
             let (repo, commit) = (repo.clone(), commit.clone());
-            Part { format: FORMAT, version: *version, repo, commit, parts, fields }
+            Part { format: Self::FORMAT, version: *version, repo, commit, parts, fields }
         };
         let text = |part: &Part| serde_json::to_string(part).unwrap_or_default();
         // Room for the longest head, so that each part fits whatever its place.
@@ -188,11 +204,15 @@ impl Contract {
         (2..=parts).map(|number| part_path(root, number)).collect()
     }
 
-    /// Reads a contract from the texts of its parts, the first one first.
+    /// Reads the contract of the tree at `root` from the texts of its parts, the first one first.
+    ///
+    /// Another repo wrote it, and what it says goes into terminals and Terraform code: it may say nothing that
+    /// [`Publisher::new`] and a published value could not.
     ///
     /// # Errors
-    /// `Invalid` when it is of a format this version does not know, is not whole, or is none at all.
-    pub(crate) fn read<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
+    /// `Invalid` when it is of a format this version does not know, is not whole, names what cannot be a repo, a commit or
+    /// a field, or is none at all.
+    pub(crate) fn read<'a>(root: &ParamPath, texts: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let mut texts = texts.into_iter();
         let head = read_part(texts.next().unwrap_or_default())?;
         let (mut fields, mut found) = (head.fields, 1);
@@ -207,6 +227,15 @@ impl Contract {
         if found != head.parts.unwrap_or(1) {
             return Err(unreadable("a part of it is missing"));
         }
+        if head.repo.as_deref().is_some_and(|repo| !Contract::is_repo(repo)) {
+            return Err(unreadable("what it names as the repo that publishes cannot be one"));
+        }
+        if head.commit.as_deref().is_some_and(|commit| !is_commit(commit)) {
+            return Err(unreadable("what it names as a commit cannot be one"));
+        }
+        if fields.keys().any(|name| Contract::field_path(root, name).is_none()) {
+            return Err(unreadable("it has a field that cannot be a parameter"));
+        }
         Ok(Contract { version: head.version, repo: head.repo, commit: head.commit, fields })
     }
 }
@@ -216,15 +245,22 @@ fn part_path(root: &ParamPath, number: usize) -> Result<ParamPath> {
     ParamPath::new(format!("{root}{ENDING}{number}"))
 }
 
+fn is_commit(text: &str) -> bool {
+    text.len() <= 80 && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 fn read_part(text: &str) -> Result<Part> {
     #[derive(Deserialize)]
     struct Format {
         format: u32,
     }
     let Format { format } = serde_json::from_str(text).map_err(|_| unreadable("it is no such document"))?;
-    if format != FORMAT {
-        return Err(Error::invalid(format!("a contract is of format {format}, this version reads {FORMAT}"))
-            .hint("use the version of infra-sdk that the publishing repo uses"));
+    if format != Contract::FORMAT {
+        return Err(Error::invalid(format!(
+            "a contract is of format {format}, this version reads {}",
+            Contract::FORMAT
+        ))
+        .hint("use the version of infra-sdk that wrote it, or a newer one"));
     }
     // Not the reader's own message: it quotes what stands there.
     serde_json::from_str(text).map_err(|_| unreadable("it has other entries than a contract has"))
@@ -262,6 +298,10 @@ mod tests {
         }
     }
 
+    fn read(texts: Vec<&str>) -> Result<Contract> {
+        Contract::read(&root(), texts)
+    }
+
     fn root() -> ParamPath {
         "/infrastructure/network".parse().unwrap()
     }
@@ -277,7 +317,8 @@ mod tests {
             let others: Vec<ParamPath> = parts[1..].iter().map(|(path, _)| path.clone()).collect();
             assert_eq!(Contract::other_parts(&root(), &parts[0].1).unwrap(), others);
             assert!(parts.iter().all(|(path, _)| Contract::tree_of(path) == Some(root())));
-            assert_eq!(Contract::read(parts.iter().map(|(_, text)| text.as_str())).unwrap(), contract);
+            let texts = parts.iter().map(|(_, text)| text.as_str());
+            assert_eq!(Contract::read(&root(), texts).unwrap(), contract);
         }
     }
 
@@ -290,16 +331,50 @@ mod tests {
         let torn = [next[0].as_str()].into_iter().chain(now[1..].iter().map(String::as_str));
         let short = now[..now.len() - 1].iter().map(String::as_str).collect::<Vec<_>>();
         for error in [
-            Contract::read(torn).unwrap_err(),
-            Contract::read(short).unwrap_err(),
-            Contract::read(["canary"]).unwrap_err(),
-            Contract::read(["{\"format\":2}"]).unwrap_err(),
-            Contract::read(["{\"format\":1,\"version\":1,\"fields\":{\"a\":\"canary\"}}"]).unwrap_err(),
+            read(torn.collect()).unwrap_err(),
+            read(short).unwrap_err(),
+            read(vec!["canary"]).unwrap_err(),
+            read(vec!["{\"format\":2}"]).unwrap_err(),
+            read(vec!["{\"format\":1,\"version\":1,\"fields\":{\"a\":\"canary\"}}"]).unwrap_err(),
             Contract::other_parts(&root(), "{\"format\":1,\"version\":1,\"parts\":99999,\"fields\":{}}")
                 .unwrap_err(),
         ] {
             assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn what_no_publisher_writes_is_not_taken_from_a_contract_nor_shown() {
+        let good = contract(1);
+        let deep = "a/".repeat(20) + "canary";
+        let field = |name: &str| Contract {
+            fields: BTreeMap::from([(name.to_owned(), FieldType::Text)]),
+            ..good.clone()
+        };
+        let repo = |repo: &str| Contract { repo: Some(repo.into()), ..good.clone() };
+        let commit = |commit: &str| Contract { commit: Some(commit.into()), ..good.clone() };
+        for bad in [
+            repo("acme/shop\n}\nresource \"canary\" {"),
+            repo("canary"),
+            repo("acme/shop/canary"),
+            repo("acme/\u{1b}[2Jcanary"),
+            commit("canary\n}"),
+            commit("\u{1b}]0;canary"),
+            commit(&"a".repeat(81)),
+            field("../canary"),
+            field("a//canary"),
+            field("canary\"\n"),
+            field("canary.contract"),
+            field(&deep),
+        ] {
+            let parts = bad.parameters(&root()).unwrap();
+            let error = read(parts.iter().map(|(_, text)| text.as_str()).collect()).unwrap_err();
+            assert!(!error.hints().is_empty() && !format!("{error:?}").contains("canary"), "{error:?}");
+        }
+        assert!(
+            read(vec![&field("").parameters(&root()).unwrap()[0].1]).is_ok(),
+            "a value at the path itself"
+        );
     }
 
     #[test]

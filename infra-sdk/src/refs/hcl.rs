@@ -67,12 +67,17 @@ pub async fn hcl(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>) 
     code.push_str("\nlocals {\n");
     for (index, (promised, name, tree)) in locals.iter().enumerate() {
         let blank = if index == 0 { "" } else { "\n" };
-        let _ = write!(code, "{blank}  # {promised}\n  {name} = ");
+        let _ = write!(code, "{blank}  # {}\n  {name} = ", comment(promised));
         tree.write(&mut code, 1);
         code.push('\n');
     }
     code.push_str("}\n");
     Ok(Hcl { code, references: refs.len(), parameters })
+}
+
+/// A text as it can stand behind `#`: whatever it says, on one line.
+fn comment(text: &str) -> String {
+    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
 /// What stands at a path that no contract is about.
@@ -237,6 +242,15 @@ mod tests {
         );
         let mut taken = BTreeSet::new();
         assert_eq!([unique(&mut taken, "a".into()), unique(&mut taken, "a".into())], ["a", "a_2"]);
+    }
+
+    #[test]
+    fn a_comment_stays_on_its_line_whatever_it_says() {
+        assert_eq!(
+            comment("/a, version 1 of acme/shop-api at 4f1c"),
+            "/a, version 1 of acme/shop-api at 4f1c"
+        );
+        assert_eq!(comment("x\n}\r\u{2028}\u{85}\u{1b}[2J"), "x?}????[2J");
     }
 
     #[test]

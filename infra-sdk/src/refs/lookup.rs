@@ -10,7 +10,7 @@ use crate::refs::{Contract, FieldType, Parameter, ParameterStore, ParameterValue
 pub(crate) struct Standing {
     pub(crate) root: ParamPath,
     pub(crate) contract: Result<Contract>,
-    /// The parameters it is kept in, as they were found.
+    /// The parameters it is kept in, as they were found; those beside the first only if that can be read.
     pub(crate) parts: BTreeMap<ParamPath, Parameter>,
 }
 
@@ -75,7 +75,7 @@ impl Contracts {
         let standing = firsts.into_iter().map(|(root, head, others)| {
             let others: Vec<&Parameter> = others.iter().filter_map(|path| more.get(path)).collect();
             let parts = [head].into_iter().chain(others);
-            let contract = Contract::read(parts.clone().map(text));
+            let contract = Contract::read(root, parts.clone().map(text));
             let parts = parts.map(|part| (part.path.clone(), part.clone())).collect();
             (root.clone(), Standing { root: root.clone(), contract, parts })
         });
@@ -102,7 +102,7 @@ impl Contracts {
 }
 
 /// What a parameter says where a contract is looked for; nothing readable if it holds something else.
-fn text(parameter: &Parameter) -> &str {
+pub(crate) fn text(parameter: &Parameter) -> &str {
     match &parameter.value {
         ParameterValue::Plain(text) => text,
         ParameterValue::List(_) | ParameterValue::Secret(_) => "",

@@ -16,6 +16,7 @@ mod parameter;
 mod port;
 mod publish;
 mod read;
+mod remains;
 mod serialize;
 mod variables;
 

@@ -20,7 +20,7 @@ use crate::refs::{Parameter, ParameterWrite};
 /// - `present` gives those of the paths that have a parameter, and needs no permission to read a secret's value.
 /// - `put` writes all or, as far as the store can, none: every write is [checked](ParameterWrite::check) before
 ///   the first is done, and a path given twice is refused. Writes are made in their order, those that change a
-///   parameter's kind perhaps after all others. It gives the versions, in the order of the writes. The first version
+///   parameter's kind perhaps all together where the last of them stands. It gives the versions, in the order of the writes. The first version
 ///   is 1 and each write of the same path raises it, also when its kind changes: except in a store that can change a
 ///   kind only by making the parameter anew, where versions then start at 1 again.
 /// - A write [over](crate::refs::Over) what was seen is refused with `Conflict`, naming the path, when something else

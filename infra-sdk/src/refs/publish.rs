@@ -5,10 +5,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::names::ParamPath;
 use crate::refs::flatten::{Flattened, flatten};
-use crate::refs::lookup::{Contracts, Standing};
+use crate::refs::lookup::{Contracts, Standing, text};
+use crate::refs::remains::Remains;
 use crate::refs::serialize::tree;
 use crate::refs::{Contract, Over, Parameter, ParameterStore, ParameterValue, ParameterWrite, Publisher};
 use crate::tree::{Value, refused};
@@ -32,16 +33,31 @@ pub struct PublishPlan {
     /// The contract to be written, if the shape is new.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contract: Option<Contract>,
+    /// The repo that the contract names, if that is another than the one that publishes: such a plan is applied only
+    /// after [`take_over`](PublishPlan::take_over).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former_owner: Option<String>,
+    /// Whether it may be taken over from that repo.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    takes_over: bool,
     #[serde(skip)]
     writes: Vec<ParameterWrite>,
     #[serde(skip)]
     before: Before,
+    /// The versions of what stays as it is, in all.
+    #[serde(skip)]
+    kept: u64,
 }
 
 /// The contract that stood there when the plan was made.
 #[derive(Clone, Debug, Default)]
 struct Before {
     contract: Option<Contract>,
+    /// Its version and its repo, also where the rest of it cannot be read.
+    version: u64,
+    repo: Option<String>,
+    /// Where its fields stand; `None` where there is no contract.
+    fields: Option<BTreeSet<ParamPath>>,
     parts: BTreeMap<ParamPath, Over>,
 }
 
@@ -58,6 +74,9 @@ pub struct Published {
     /// The version of the contract, if that was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contract: Option<u64>,
+    /// The repo that the contract named before, if it was taken over from another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former_owner: Option<String>,
 }
 
 /// Plans to make the tree at `path` say exactly what `value` says.
@@ -65,11 +84,12 @@ pub struct Published {
 /// The shapes are those of [`read`](crate::refs::read): a value that is published and read as the same type is
 /// equal. An absent option has no parameter; an empty list or table is an empty list. Beside the tree stands its
 /// [`Contract`], whose names are what an earlier version published: only those are removed when the value lacks them.
-/// A tree without a contract is made to hold nothing else.
+/// A tree without a contract is made to hold nothing else. Of a contract that cannot be read as a whole, what its readable
+/// parts name is taken for published, and its versions go on from the highest they name.
 ///
 /// # Errors
-/// `Invalid` with everything in `value` that cannot be kept, before anything is written; what the store fails
-/// with otherwise.
+/// `Invalid` with everything in `value` that cannot be kept, before anything is written, and for a contract of a format
+/// that this version does not know; what the store fails with otherwise.
 pub async fn publish_plan<T: Serialize + ?Sized>(
     store: &dyn ParameterStore,
     path: &ParamPath,
@@ -124,42 +144,56 @@ pub(crate) async fn plan(store: &dyn ParameterStore, path: &ParamPath, value: Va
     let present = store.get(&names).await?;
     let heads = BTreeMap::from([(path.clone(), head)]);
     let standing = Contracts::among(store, &heads, &present).await?.take(path);
+    let before = standing.map(Before::of).transpose()?.unwrap_or_default();
     let names: BTreeSet<&ParamPath> = wanted.iter().map(|write| &write.path).collect();
-    let remove = gone(store, path, standing.as_ref(), &names).await?;
+    let remove = gone(store, path, before.fields.as_ref(), &names).await?;
 
-    let (mut create, mut update, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut create, mut update, mut writes, mut kept) = (Vec::new(), Vec::new(), Vec::new(), 0);
     let all = wanted.len();
     for write in wanted {
         let seen = present.get(&write.path);
         match seen {
-            Some(parameter) if parameter.value == write.value => continue,
+            Some(parameter) if parameter.value == write.value => {
+                kept = parameter.version.saturating_add(kept);
+                continue;
+            }
             Some(_) => update.push(write.path.clone()),
             None => create.push(write.path.clone()),
         }
         writes.push(write.over(Over::seen(seen)));
     }
-    let before = standing.map(Before::of).unwrap_or_default();
     let contract = match &before.contract {
         Some(contract) if contract.is_shape(&fields) => None,
-        last => {
-            let version = last.as_ref().map_or(1, |contract| contract.version.saturating_add(1));
+        _ => {
+            let version = before.version.saturating_add(1);
             Some(Contract { version, repo: None, commit: None, fields })
         }
     };
-    let (path, unchanged) = (path.clone(), all - writes.len());
-    Ok(PublishPlan { path, region: None, create, update, remove, unchanged, contract, writes, before })
+    Ok(PublishPlan {
+        path: path.clone(),
+        region: None,
+        create,
+        update,
+        remove,
+        unchanged: all - writes.len(),
+        contract,
+        former_owner: before.repo.clone(),
+        takes_over: false,
+        writes,
+        before,
+        kept,
+    })
 }
 
 /// What an earlier value put there and this one lacks.
 async fn gone(
     store: &dyn ParameterStore,
     path: &ParamPath,
-    standing: Option<&Standing>,
+    promised: Option<&BTreeSet<ParamPath>>,
     wanted: &BTreeSet<&ParamPath>,
 ) -> Result<Vec<ParamPath>> {
-    if let Some(Standing { root, contract: Ok(contract), .. }) = standing {
-        let mut gone: Vec<ParamPath> = contract.at(root, root)?.into_keys().collect();
-        gone.retain(|field| !wanted.contains(field));
+    if let Some(promised) = promised {
+        let gone: Vec<ParamPath> = promised.iter().filter(|field| !wanted.contains(field)).cloned().collect();
         if gone.is_empty() {
             return Ok(gone);
         }
@@ -176,20 +210,60 @@ async fn gone(
 }
 
 impl Before {
-    fn of(standing: Standing) -> Self {
-        let parts = standing.parts.iter().map(|(path, part)| (path.clone(), Over::seen(Some(part))));
-        Before { parts: parts.collect(), contract: standing.contract.ok() }
+    fn of(standing: Standing) -> Result<Self> {
+        let Standing { root, contract, parts } = standing;
+        let over = parts.iter().map(|(path, part)| (path.clone(), Over::seen(Some(part)))).collect();
+        let (remains, contract) = match contract {
+            Ok(contract) => {
+                let (version, repo) = (contract.version, contract.repo.clone());
+                let fields = contract.at(&root, &root)?.into_keys().collect();
+                (Remains { version, repo, fields }, Some(contract))
+            }
+            Err(_) => (Remains::of(&root, parts.values().map(text))?, None),
+        };
+        let Remains { version, repo, fields } = remains;
+        Ok(Before { contract, version, repo, fields: Some(fields), parts: over })
     }
 }
 
 impl PublishPlan {
-    /// Names who publishes, for the contract. One that names another repo is written anew, in the same version.
+    /// Names who publishes, for the contract. One that names no repo, or is taken over from another, is written anew, in the
+    /// same version.
     #[must_use]
     pub fn by(mut self, publisher: &Publisher) -> Self {
+        self.former_owner = self.before.repo.clone().filter(|repo| repo != publisher.repo());
         let planned = self.contract.take();
         let moved = self.before.contract.clone().filter(|contract| contract.is_of_another(Some(publisher)));
         self.contract = planned.or(moved).map(|contract| contract.by(Some(publisher)));
         self
+    }
+
+    /// Lets the plan be applied also where the contract names another repo: from then on the tree is this repo's, and what
+    /// the other one published there and this one does not is removed.
+    #[must_use]
+    pub fn take_over(self) -> Self {
+        PublishPlan { takes_over: true, ..self }
+    }
+
+    /// Whether the tree may be written to: it is nobody's, the publisher's own, or is taken over.
+    ///
+    /// # Errors
+    /// `Conflict` naming the repo whose tree it is.
+    pub(crate) fn check_owner(&self) -> Result<()> {
+        let Some(owner) = self.former_owner.as_ref().filter(|_| !self.takes_over && !self.is_empty()) else {
+            return Ok(());
+        };
+        let place = place(&self.path, self.region.as_deref());
+        Err(Error::new(ErrorKind::Conflict, format!("`{place}` is published by {owner}"))
+            .hint("publish at a path of your own, or name yourself as that repo with `PublishPlan::by`")
+            .hint("if that repo has given it up, call `take_over` on the plan before it is applied"))
+    }
+
+    /// What stands there when this was published, by versions alone: the same again as long as nobody wrote since.
+    pub(crate) fn state(&self, published: &Published) -> String {
+        let versions =
+            published.written.values().fold(self.kept, |sum, version| sum.saturating_add(*version));
+        format!("contract {}, versions {versions}", published.contract.unwrap_or(self.before.version))
     }
 
     /// Names the region this is for.
@@ -206,13 +280,15 @@ impl PublishPlan {
     /// Writes what the plan says: what changed, then the contract, and then it removes what is gone. So whoever reads by
     /// the contract finds everything that it names, at any moment.
     ///
-    /// What is removed is not compared with what the plan saw.
+    /// What is removed is not compared with what the plan saw. A store that can change a parameter's kind only by making it
+    /// anew may take half a minute for that, during which the parameter is missing.
     ///
     /// # Errors
-    /// `Conflict` when somebody else wrote there since the plan was made, see [`ParameterStore`] for what is written
+    /// `Conflict` when the contract names another repo, and nothing was written then; `Conflict` when somebody else wrote there since the plan was made, see [`ParameterStore`] for what is written
     /// then; what the store fails with otherwise.
     pub async fn apply(self, store: &dyn ParameterStore) -> Result<Published> {
-        let PublishPlan { path, region, mut remove, contract, mut writes, before, .. } = self;
+        self.check_owner()?;
+        let PublishPlan { path, region, mut remove, contract, former_owner, mut writes, before, .. } = self;
         let (removed, values) = (remove.clone(), writes.len());
         if let Some(contract) = &contract {
             let parts = contract.parameters(&path)?;
@@ -230,7 +306,9 @@ impl PublishPlan {
         if !remove.is_empty() {
             store.delete(&remove).await?;
         }
-        Ok(Published { region, written, removed, contract: contract.map(|contract| contract.version) })
+        let former_owner = former_owner.filter(|_| contract.is_some());
+        let contract = contract.map(|contract| contract.version);
+        Ok(Published { region, written, removed, contract, former_owner })
     }
 }
 
@@ -252,9 +330,14 @@ impl fmt::Display for PublishPlan {
                 write!(f, "\n  {sign} {path}")?;
             }
         }
-        match &self.contract {
-            Some(contract) => write!(f, "\n  the contract becomes {contract}"),
-            None => Ok(()),
+        if let Some(contract) = &self.contract {
+            write!(f, "\n  the contract becomes {contract}")?;
+        }
+        match (&self.former_owner, self.takes_over) {
+            (Some(_), _) if self.is_empty() => Ok(()),
+            (Some(owner), true) => write!(f, "\n  it is taken over from {owner}"),
+            (Some(owner), false) => write!(f, "\n  it is published by {owner}: this is refused"),
+            (None, _) => Ok(()),
         }
     }
 }
@@ -272,8 +355,11 @@ impl fmt::Display for Published {
         for path in &self.removed {
             write!(f, "\n  {path} (removed)")?;
         }
-        match self.contract {
-            Some(version) => write!(f, "\n  the contract, version {version}"),
+        if let Some(version) = self.contract {
+            write!(f, "\n  the contract, version {version}")?;
+        }
+        match &self.former_owner {
+            Some(owner) => write!(f, "\n  taken over from {owner}"),
             None => Ok(()),
         }
     }
