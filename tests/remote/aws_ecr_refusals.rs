@@ -327,6 +327,7 @@ async fn an_image_that_cannot_be_scanned_does_not_pass() {
     let unsupported = Step::refused("StartImageScan", "UnsupportedImageTypeException", "");
     for script in [
         vec![findings("UNSUPPORTED_IMAGE", Value::Null)],
+        vec![Step::ok("DescribeImageScanFindings", json!({ "imageScanStatus": { "status": "COMPLETE" } }))],
         vec![findings("SCAN_ELIGIBILITY_EXPIRED", Value::Null)],
         vec![absent(), unsupported],
         vec![

@@ -256,7 +256,9 @@ impl PublishPlan {
         let place = place(&self.path, self.region.as_deref());
         Err(Error::new(ErrorKind::Conflict, format!("`{place}` is published by {owner}"))
             .hint("publish at a path of your own, or name yourself as that repo with `PublishPlan::by`")
-            .hint("if that repo has given it up, call `take_over` on the plan before it is applied"))
+            .hint(
+                "if that repo has given it up, publish with `--take-over`, or call `take_over` on the plan",
+            ))
     }
 
     /// What stands there when this was published, by versions alone: the same again as long as nobody wrote since.

@@ -66,6 +66,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
             .about("Publish the exports from the outputs of their stacks")
             .danger_unless_local()
             .plans()
+            .args::<PublishFlags>()
             .run(publish),
         readers: pack
             .task("refs:readers")
@@ -78,6 +79,20 @@ pub(super) fn register(pack: &mut Pack<'_>) -> RefsTasks {
             .args::<TfFlags>()
             .run(tf),
         expected: Arc::default(),
+    }
+}
+
+struct PublishFlags {
+    take_over: bool,
+}
+
+impl TaskArgs for PublishFlags {
+    fn augment(command: Command) -> Command {
+        let take_over = Arg::new("take-over").long("take-over").action(ArgAction::SetTrue);
+        command.arg(take_over.help("Also over a tree that another repo published, which has given it up"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        Ok(PublishFlags { take_over: matches.get_flag("take-over") })
     }
 }
 
@@ -138,9 +153,10 @@ async fn check(cx: Cx) -> Result<()> {
     Ok(())
 }
 
-async fn publish(cx: Cx) -> Result<()> {
+async fn publish(cx: Cx, flags: PublishFlags) -> Result<()> {
     let infra = cx.infra().await?;
     let plan = infra.plan_exports().await?;
+    let plan = if flags.take_over { plan.take_over() } else { plan };
     if cx.is_dry_run() {
         cx.report(&plan);
     } else {
