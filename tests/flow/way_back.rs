@@ -1,5 +1,10 @@
 //! Back to a release that the target has forgotten, by what the ledger knows of it.
 
+use std::sync::Arc;
+
+use infra_sdk::local::{LocalDeploy, LocalRegistry};
+use infra_sdk::{Env, deploy};
+
 use crate::world::World;
 
 #[test]
@@ -52,4 +57,20 @@ fn a_release_that_failed_is_warned_about_and_one_whose_image_is_gone_is_refused(
         "is gone",
         "next: check out",
     ]);
+}
+
+#[test]
+fn a_stop_that_a_killed_run_could_not_note_is_noted_by_the_next() {
+    let world = World::ready("way-back-stopped");
+    world.deploy(&["NAME=first"], 0);
+    let images = Arc::new(LocalRegistry::new(world.home("registry")));
+    let target =
+        LocalDeploy::new(world.home("local/deploy/shop-api"), images, &Env::of([("USER", "ada")], "/"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(deploy::stop(&target, "ada")).expect("it stops").expect("it ran");
+    assert_eq!(world.ledger().last().map(String::as_str), Some("deploy done"), "nobody noted it");
+    for _ in 0..2 {
+        world.shop(&["infra:deploy:stop"], 0);
+        assert_eq!(world.ledger()[world.ledger().len() - 2..], ["deploy done", "stop done"], "once");
+    }
 }

@@ -1,7 +1,11 @@
 //! Rollouts on ECS while somebody else changes the same service, with or without the lock.
 
+use std::time::Duration;
+
 use infra_sdk::ErrorKind;
-use infra_sdk::deploy::{Progress, rollout};
+use infra_sdk::deploy::{DeployTarget, Outcome, Progress, rollout};
+use infra_sdk::time::Timestamp;
+use serde_json::json;
 use support::ecs_fake::{Course, EcsFake};
 
 use crate::aws_ecs::{bodies, deploy_to, fields, options, spec, target};
@@ -52,4 +56,25 @@ async fn what_somebody_else_set_meanwhile_is_left_as_it_is() {
     assert_eq!(bodies(&fake, "UpdateService").len(), 1, "{told}");
     let runs = fake.service()["taskDefinition"].as_str().unwrap().to_owned();
     assert!(runs.ends_with(&format!("web:{another}")), "{runs}");
+}
+
+#[tokio::test]
+async fn a_service_that_is_still_shown_as_stopped_is_waited_for() {
+    let fake = EcsFake::start(&fields());
+    for count in ["desiredCount", "runningCount"] {
+        fake.set(count, json!(0));
+    }
+    fake.lag(3);
+    let report = deploy_to(&target(&fake), "1").await.unwrap();
+    assert_eq!((report.outcome, report.release.id.as_str()), (Outcome::RolledOut, "web:2"));
+}
+
+#[tokio::test]
+async fn the_release_that_was_accepted_last_is_the_good_one_whatever_another_clock_said() {
+    let fake = served().await;
+    let ahead = Timestamp::now().plus(Duration::from_secs(3600)).to_string();
+    fake.retag(2, "infra-sdk:accepted", &ahead);
+    let (target, second) = (target(&fake), "2");
+    let release = deploy_to(&target, second).await.unwrap().release;
+    assert_eq!(target.status().await.unwrap().current, Some(release.id));
 }

@@ -136,6 +136,14 @@ impl EcsFake {
         model.finish();
     }
 
+    /// Gives a tag of a revision another value, as a machine with another clock would.
+    pub fn retag(&self, number: u64, key: &str, value: &str) {
+        let mut model = locked(&self.model);
+        let tags = model.revisions.get_mut(&number).and_then(|fields| fields["tags"].as_array_mut());
+        let tag = tags.into_iter().flatten().find(|tag| tag["key"] == key).expect("it has that tag");
+        tag["value"] = value.into();
+    }
+
     /// Registers a revision, as somebody else would.
     pub fn register(&self, fields: &Value) -> u64 {
         locked(&self.model).register(fields.clone()).expect("it is a task definition")

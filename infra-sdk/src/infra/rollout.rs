@@ -122,10 +122,12 @@ impl Infra {
     /// `Locked` when a deploy runs; what the target fails with.
     pub async fn stop(&self) -> Result<Stopped> {
         self.under_lock("stop", async |options| {
-            let release = deploy::stop(&*self.ports().deploy, &options.by).await?;
-            if let Some(release) = &release {
-                self.record("stop", release.as_str(), Outcome::Done, &[]).await?;
-            }
+            let target = &*self.ports().deploy;
+            let before = target.status().await?;
+            let stopped = deploy::stop(target, &options.by).await;
+            let noted = self.note_stop(&before, &stopped).await;
+            let release = stopped?;
+            noted?;
             Ok(Stopped { release })
         })
         .await

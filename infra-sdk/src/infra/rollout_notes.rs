@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::deploy::{Outcome as RolloutOutcome, Progress, Release, ReleaseId, ReleaseSpec, RolloutReport};
+use crate::deploy::{
+    Outcome as RolloutOutcome, Progress, Release, ReleaseId, ReleaseSpec, RolloutReport, Status,
+};
 use crate::error::{ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
@@ -39,6 +41,9 @@ pub(super) fn back_again(report: RolloutReport) -> RolloutReport {
         _ => report,
     }
 }
+
+/// What a stop is called in the ledger.
+const STOP: &str = "stop";
 
 impl Infra {
     /// Writes down how a change of what runs ended, and tells the others.
@@ -87,6 +92,39 @@ impl Infra {
         Ok(report)
     }
 
+    /// Writes down a stop: also one that did not come to its end, and one that a killed run could not note.
+    pub(super) async fn note_stop(&self, before: &Status, stopped: &Result<Option<ReleaseId>>) -> Result<()> {
+        match (stopped, &before.active, &before.current) {
+            (Ok(Some(release)), ..) => self.record(STOP, release.as_str(), Outcome::Done, &[]).await,
+            (Err(error), Some(release), _) => {
+                let why = [("why", error.operation().to_owned())];
+                self.record(STOP, release.as_str(), Outcome::Failed, &why).await
+            }
+            (Ok(None), None, Some(release)) if !self.is_stop_recorded().await? => {
+                self.record(STOP, release.as_str(), Outcome::Done, &[]).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the last thing that was done to what runs was to stop it, as far as the ledger knows.
+    async fn is_stop_recorded(&self) -> Result<bool> {
+        let entries = self.own_history().await?;
+        let changes = |entry: &&ledger::Entry| {
+            entry.outcome == Outcome::Done && ["deploy", "rollback", STOP].contains(&entry.action.as_str())
+        };
+        Ok(entries.iter().rfind(changes).is_none_or(|entry| entry.action == STOP))
+    }
+
+    async fn own_history(&self) -> Result<Vec<ledger::Entry>> {
+        let filter = ledger::Filter {
+            env: Some(self.environment().clone()),
+            project: Some(self.settings().project.name.clone()),
+            action: None,
+        };
+        Ok(ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?.entries)
+    }
+
     /// Tells one step, and notes which release it starts and whether it goes back to the last good one: an error before
     /// anything was touched is no roll back, although an accepted release serves after it, too.
     pub(super) fn follow(&self, step: &Progress, trace: &Trace) {
@@ -102,16 +140,11 @@ impl Infra {
 
     /// Whether the ledger says that this release came to serve.
     async fn is_recorded(&self, report: &RolloutReport) -> Result<bool> {
-        let filter = ledger::Filter {
-            env: Some(self.environment().clone()),
-            project: Some(self.settings().project.name.clone()),
-            action: None,
-        };
-        let history = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?;
+        let entries = self.own_history().await?;
         let names = |entry: &ledger::Entry| {
             entry.details.get("release").is_some_and(|id| id == report.release.id.as_str())
         };
-        Ok(history.entries.iter().any(|entry| entry.outcome == Outcome::Done && names(entry)))
+        Ok(entries.iter().any(|entry| entry.outcome == Outcome::Done && names(entry)))
     }
 
     /// Whether an accepted release serves now.

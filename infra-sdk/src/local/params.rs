@@ -241,6 +241,7 @@ mod tests {
         assert!(store.get(std::slice::from_ref(&long)).await.unwrap().is_empty());
         assert_eq!((store.under(&long).await.unwrap(), store.delete(&[long]).await.unwrap()), (vec![], 0));
         assert_eq!(store.names().await.unwrap(), []);
+        std::fs::remove_dir_all(&store.root).unwrap();
     }
 
     #[tokio::test]

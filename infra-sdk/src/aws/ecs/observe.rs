@@ -32,6 +32,10 @@ pub(super) fn observe(
     stopped: &[Task],
     activation: Option<&Activation>,
 ) -> Observation {
+    let is_failed_now = look.primary().is_some_and(is_failed);
+    if (look.is_stopped() || is_failed_now) && is_older(look, release, activation) {
+        return starting("ECS does not show the change yet".into());
+    }
     if look.is_stopped() {
         return unhealthy("the service was stopped: it is to run no task".into());
     }
@@ -84,16 +88,20 @@ fn elsewhere(
         };
         return unhealthy(format!("ECS went back to {} by itself: {why}", look.set_to));
     }
-    let primary = look.primary().and_then(Deployment::id);
-    let not_seen_yet = activation.is_some_and(|activation| {
-        activation.release == *release
-            && activation.before.as_deref() == primary
-            && activation.begun.elapsed() < LAG
-    });
-    if not_seen_yet {
+    if is_older(look, release, activation) {
         return starting("ECS does not show the change yet".into());
     }
     unhealthy(format!("it is not the release that runs: the service is set to {}", look.set_to))
+}
+
+/// Whether an answer may be older than our change: it still shows the deployment from before.
+fn is_older(look: &Look, release: &ReleaseId, activation: Option<&Activation>) -> bool {
+    let primary = look.primary().and_then(Deployment::id);
+    activation.is_some_and(|activation| {
+        activation.release == *release
+            && activation.before.as_deref() == primary
+            && activation.begun.elapsed() < LAG
+    })
 }
 
 fn is_failed(deployment: &Deployment) -> bool {

@@ -220,8 +220,13 @@ impl DeployTarget for EcsService {
     async fn accept(&self, release: &ReleaseId, keep: u16) -> Result<()> {
         let accepted = self.kept(release).await?;
         if self.owner.made(&accepted) {
+            // Later than all before it, also by another machine's clock that was fast: the newest is the one that should run.
+            let (status, _) = self.state(&self.calls.look().await?).await?;
+            let newest = status.releases.iter().filter_map(|release| release.accepted).max();
+            let after = newest.map(|newest| newest.plus(Duration::from_millis(1)));
+            let time = after.map_or_else(Timestamp::now, |after| after.max(Timestamp::now()));
             self.seen.forget(release);
-            self.calls.tag(&accepted.arn, ACCEPTED, &Timestamp::now().to_string()).await?;
+            self.calls.tag(&accepted.arn, ACCEPTED, &time.to_string()).await?;
         }
         let (status, _) = self.state(&self.calls.look().await?).await?;
         let superseded = status.superseded(keep);
