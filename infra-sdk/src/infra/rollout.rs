@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::infra::rollout_notes::{Trace, back_again, details_of};
-use crate::ledger::{self, Outcome};
+use crate::ledger;
 
 /// How long an interrupted rollout may take beside the wait for health.
 const STOPPING: Duration = Duration::from_secs(30);
