@@ -3,6 +3,7 @@
 mod aws_fake;
 mod checkout;
 mod docker_registry;
+mod ecs_course;
 pub mod ecs_fake;
 pub mod github;
 mod moto;
