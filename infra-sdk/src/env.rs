@@ -71,8 +71,8 @@ pub const AWS_ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
 pub const AWS_SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
 /// What credentials of AWS that expire need besides.
 pub const AWS_SESSION_TOKEN: &str = "AWS_SESSION_TOKEN";
-/// An address that stands in for every service of AWS; `AWS_ENDPOINT_URL_SSM` and `AWS_ENDPOINT_URL_SECRETS_MANAGER`
-/// stand in for one.
+/// An address that stands in for every service of AWS; one with the service's name behind it, such as
+/// `AWS_ENDPOINT_URL_SSM` or `AWS_ENDPOINT_URL_S3`, stands in for that one.
 pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 /// Whether checksums are sent unasked; set for Terraform where the store is not S3.
 pub const AWS_REQUEST_CHECKSUM_CALCULATION: &str = "AWS_REQUEST_CHECKSUM_CALCULATION";
