@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use infra_sdk::ErrorKind;
-use infra_sdk::deploy::{DeployTarget, Outcome, Progress, rollout};
+use infra_sdk::deploy::{DeployTarget, Outcome, Progress, history, rollback, rollout};
 use infra_sdk::time::Timestamp;
 use serde_json::json;
 use support::ecs_fake::{Course, EcsFake};
@@ -77,4 +77,20 @@ async fn the_release_that_was_accepted_last_is_the_good_one_whatever_another_clo
     let (target, second) = (target(&fake), "2");
     let release = deploy_to(&target, second).await.unwrap().release;
     assert_eq!(target.status().await.unwrap().current, Some(release.id));
+}
+
+#[tokio::test]
+async fn the_release_before_is_the_revision_before_whatever_another_clock_said() {
+    let fake = served().await;
+    for version in ["2", "3"] {
+        deploy_to(&target(&fake), version).await.unwrap();
+    }
+    // Made by a machine whose clock is an hour ahead of that which made the next one.
+    fake.retag(3, "infra-sdk:created", &Timestamp::now().plus(Duration::from_secs(3600)).to_string());
+    let target = target(&fake);
+    let listed = history(&target).await.unwrap().releases;
+    let listed: Vec<&str> = listed.iter().map(|release| release.id.as_str()).collect();
+    assert_eq!(listed, ["web:4", "web:3", "web:2", "web:1"]);
+    let back = rollback(&target, None, &options(&target), &|_| {}).await.unwrap();
+    assert_eq!(back.release.id.as_str(), "web:3");
 }

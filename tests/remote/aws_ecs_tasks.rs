@@ -9,8 +9,9 @@ use support::{Answer, Finished, Moto, Run, Scratch};
 use crate::aws_ecs::{deploy_to, fields, spec, target};
 
 const PROJECT: &str = "[project]\nname = \"shop-api\"\nkind = \"api\"\norg = \"acme\"\n";
-const DEPLOY: &str =
-    "[deploy]\ntarget = \"ecs\"\ncluster = \"acme\"\nservice = \"web\"\ncontainer = \"app\"\nhealth = \"\"\n";
+/// Without a bucket whose locks all machines share, and saying that this one is enough.
+const DEPLOY: &str = "[deploy]\ntarget = \"ecs\"\ncluster = \"acme\"\nservice = \"web\"\ncontainer = \"app\"\nhealth = \"\"\n\
+                      lock = \"machine\"\n";
 
 /// A product whose staging is the account 123456789012, unless `account` says otherwise.
 fn product(name: &str, account: &str) -> Scratch {
@@ -109,6 +110,33 @@ async fn a_release_that_fails_ends_the_command_with_the_reason() {
         "going back to 1.1.0 (web:3)",
         "serving again: 1.1.0 (web:3)",
     ]);
+}
+
+#[tokio::test]
+async fn without_a_lock_that_all_machines_share_nothing_is_rolled_out_unless_it_is_said() {
+    let (fake, scratch) = (EcsFake::start(&fields()), product("ecs-no-lock", "123456789012"));
+    deploy_to(&target(&fake), "1.0.0").await.unwrap();
+    let settings = std::fs::read_to_string(scratch.join("repo/infra.toml")).unwrap();
+    let quiet = settings.replace("lock = \"machine\"\n", "");
+    let on_this_machine = quiet.replace("[env.staging]\n", "[env.staging]\nstate = { backend = \"local\" }\n");
+    fake.requests();
+    for (settings, ci) in [(&quiet, "true"), (&quiet, ""), (&on_this_machine, "")] {
+        scratch.write("repo/infra.toml", settings);
+        for task in ["infra:deploy:rollback", "infra:deploy:stop"] {
+            let told = run(&scratch, &fake.url(), &[task]).env("CI", ci).finish();
+            told.expect(4).says(&[
+                "no lock that all machines share guards rollouts here, so nothing was touched",
+                "environment: staging",
+                "state = { backend = \"s3\", bucket = \"…\" }",
+                "[env.staging]",
+                "lock = \"machine\"",
+            ]);
+        }
+    }
+    assert!(writes(&fake).is_empty());
+    xtask(&scratch, &fake, &["infra:deploy:status"], 0);
+    scratch.write("repo/infra.toml", &settings);
+    xtask(&scratch, &fake, &["infra:deploy:stop"], 0);
 }
 
 #[tokio::test]

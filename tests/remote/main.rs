@@ -28,6 +28,7 @@ mod aws_ecs_failures;
 mod aws_ecs_moto;
 mod aws_ecs_others;
 mod aws_ecs_tasks;
+mod aws_ecs_way_back;
 mod aws_identity;
 mod aws_refs;
 mod aws_refs_refusals;

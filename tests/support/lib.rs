@@ -4,6 +4,7 @@ mod aws_fake;
 mod checkout;
 mod docker_registry;
 mod ecs_course;
+mod ecs_deployment;
 pub mod ecs_fake;
 pub mod github;
 mod moto;

@@ -36,6 +36,9 @@ pub struct Deploy {
     /// How many past releases are kept to roll back to.
     #[serde(default = "keep_releases")]
     pub keep: u16,
+    /// Who must wait for a rollout that is under way.
+    #[serde(default)]
+    pub lock: LockReach,
 }
 
 impl Default for Deploy {
@@ -50,6 +53,7 @@ impl Default for Deploy {
             health: health_path(),
             wait: None,
             keep: keep_releases(),
+            lock: LockReach::default(),
         }
     }
 }
@@ -60,6 +64,17 @@ fn health_path() -> String {
 
 fn keep_releases() -> u16 {
     5
+}
+
+/// How far the lock of a rollout must reach, where releases run elsewhere than on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LockReach {
+    /// All machines: it lies where the `state` of the environment does, and without such a place nothing is rolled out.
+    #[default]
+    Shared,
+    /// This machine is enough, for a project that is rolled out from one machine only.
+    Machine,
 }
 
 /// Where releases run.

@@ -27,7 +27,7 @@ pub(crate) use check_secrets::PREVIOUS;
 pub(crate) use costs::is_currency;
 pub use costs::{Costs, TableFile};
 pub use decimal::Decimal;
-pub use deploy::{Deploy, Target};
+pub use deploy::{Deploy, LockReach, Target};
 pub(crate) use document::parse as parse_toml;
 pub use extends::Extends;
 pub use images::{Ecr, Image};

@@ -155,8 +155,11 @@ impl Engine<'_> {
             self.target.accept(&good.id, self.options.keep).await
         };
         match back.await {
-            Ok(()) if error.kind() == ErrorKind::Cancelled => error.with("serving again", good),
-            Ok(()) => error.with("serving again", good).hint(whole_log(failed)),
+            Ok(()) => {
+                let cancelled = error.kind() == ErrorKind::Cancelled;
+                let error = error.with("serving again", self.as_it_is_now(good).await);
+                if cancelled { error } else { error.hint(whole_log(failed)) }
+            }
             Err(second) => error
                 .with("serving", self.serving().await)
                 .hint(format!("{good} did not come back either: {second}"))
@@ -165,14 +168,25 @@ impl Engine<'_> {
         }
     }
 
+    /// A release that is back, by the id it has now: what the target could not start again was made once more.
+    async fn as_it_is_now(&self, good: &Release) -> Release {
+        let now = self.target.status().await.ok();
+        let active = now.as_ref().and_then(|now| now.release(now.active.as_ref()?)).cloned();
+        active.unwrap_or_else(|| good.clone())
+    }
+
     /// What serves after neither of two releases could be made to. Where the target cannot tell, nobody knows: a service
     /// elsewhere goes on without this program.
     async fn serving(&self) -> String {
         let told = async {
             let now = self.target.status().await?;
             let Some(active) = &now.active else { return Ok("nothing".to_owned()) };
-            let healthy = self.target.observe(active).await? == Observation::Healthy;
-            Ok(now.release(active).filter(|_| healthy).map_or_else(|| "nothing".into(), Release::to_string))
+            let name = now.release(active).map_or_else(|| active.to_string(), Release::to_string);
+            Ok(match self.target.observe(active).await? {
+                Observation::Healthy => name,
+                // Elsewhere what ran before goes on for a while, and the target says so.
+                other => format!("nothing for certain, {name} is {other}"),
+            })
         };
         told.await.unwrap_or_else(|_: Error| "unknown".into())
     }

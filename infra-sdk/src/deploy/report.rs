@@ -73,6 +73,8 @@ pub struct StatusReport {
     pub observation: Option<Observation>,
     /// Where it answers, if it does over HTTP.
     pub url: Option<String>,
+    /// What should be known beside that.
+    pub warning: Option<String>,
 }
 
 impl fmt::Display for StatusReport {
@@ -98,6 +100,9 @@ impl fmt::Display for StatusReport {
                 }
                 None => write!(f, "\n  the first rollout is under way or was interrupted")?,
             }
+        }
+        if let Some(warning) = &self.warning {
+            write!(f, "\n  warning: {warning}")?;
         }
         Ok(())
     }
@@ -181,7 +186,7 @@ mod tests {
 
     #[test]
     fn status_tells_a_stopped_project_from_a_running_and_an_interrupted_one() {
-        let mut report = StatusReport { current: None, candidate: None, observation: None, url: None };
+        let mut report = StatusReport { current: None, candidate: None, observation: None, url: None, warning: None };
         assert_eq!(report.to_string(), "nothing was rolled out yet");
         report.current = Some(release("a", "1.0.0", true));
         assert!(report.to_string().starts_with("stopped; 1.0.0 (a) ran last\n  by kim, "), "{report}");
@@ -189,6 +194,8 @@ mod tests {
         assert!(report.to_string().starts_with("1.0.0 (a) is healthy\n"), "{report}");
         report.candidate = Some(release("b", "1.1.0", false));
         assert!(report.to_string().ends_with("was interrupted; 1.0.0 (a) was good"), "{report}");
+        report.warning = Some("the disk is full".into());
+        assert!(report.to_string().ends_with("\n  warning: the disk is full"), "{report}");
     }
 
     #[test]

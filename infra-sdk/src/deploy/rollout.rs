@@ -134,6 +134,7 @@ pub async fn status(target: &dyn DeployTarget) -> Result<StatusReport> {
         candidate: find(status.candidate()),
         observation,
         url: status.url.clone(),
+        warning: target.warning().await?,
     })
 }
 

@@ -69,6 +69,14 @@ pub trait DeployTarget: Send + Sync {
     /// `Invalid` for damaged records; `Io` or `Unavailable`.
     async fn status(&self) -> Result<Status>;
 
+    /// What whoever looks at the status should know beside it, such as that what runs could not be started again.
+    ///
+    /// # Errors
+    /// `Io` or `Unavailable`.
+    async fn warning(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// The last `lines` lines that a release printed, masked, oldest first; without a release: those of the
     /// one that runs, or ran last. Empty when nothing was printed. A target whose lines are kept elsewhere says where, and
     /// what it knows itself of how the release ended.
@@ -132,7 +140,7 @@ impl fmt::Display for Observation {
 /// What a target keeps and runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Status {
-    /// The releases it keeps, newest first.
+    /// The releases it keeps, newest first, as the target itself counts them.
     pub releases: Vec<Release>,
     /// The release that was accepted last: the one that should run.
     pub current: Option<ReleaseId>,
@@ -175,13 +183,12 @@ impl Status {
         self.active.as_ref().filter(|active| self.current.as_ref() != Some(*active))
     }
 
-    /// The accepted release to go back to from the current one.
+    /// The accepted release to go back to from the current one. Which is older is told by the order of
+    /// [`releases`](Status::releases) alone: the machines that made them may have clocks that differ.
     pub fn before_current(&self) -> Option<&Release> {
-        let current = self.release(self.current.as_ref()?)?;
-        self.releases
-            .iter()
-            .filter(|release| release.accepted.is_some() && release.id != current.id)
-            .find(|release| (release.created, &release.id) < (current.created, &current.id))
+        let current = self.current.as_ref()?;
+        let at = self.releases.iter().position(|release| release.id == *current)?;
+        self.releases[at + 1..].iter().find(|release| release.accepted.is_some())
     }
 }
 
@@ -192,6 +199,18 @@ mod tests {
     use super::*;
     use crate::digest::Digest;
     use crate::time::Timestamp;
+
+    #[test]
+    fn the_release_before_is_told_by_the_order_and_not_by_any_clock() {
+        let mut status = status(&[true; 3], 0);
+        // Made by a machine whose clock is ahead.
+        status.releases[1].created = Timestamp::now().plus(Duration::from_secs(3600));
+        assert_eq!(status.before_current().unwrap().id.as_str(), "r1");
+        status.current = Some("r1".parse().unwrap());
+        assert_eq!(status.before_current().unwrap().id.as_str(), "r2");
+        status.current = Some("r2".parse().unwrap());
+        assert_eq!(status.before_current(), None);
+    }
 
     fn status(accepted: &[bool], current: usize) -> Status {
         let releases: Vec<Release> = accepted

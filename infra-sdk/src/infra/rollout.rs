@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::{StateKind, Target};
+use crate::config::{LockReach, StateKind, Target};
 use crate::deploy::{self, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::infra::rollout_notes::{Trace, back_again, details_of};
@@ -69,7 +69,8 @@ impl Infra {
     /// sets itself is left as it is.
     ///
     /// # Errors
-    /// `Locked` naming the holder when another deploy runs; `NotFound` listing every secret that is missing;
+    /// `Locked` naming the holder when another deploy runs; `Invalid` where no lock that all machines share guards what runs
+    /// elsewhere; `NotFound` listing every secret that is missing;
     /// `Failed` when the release did not become healthy, after going back.
     pub async fn rollout(&self, spec: ReleaseSpec) -> Result<RolloutReport> {
         let spec = self.with_surroundings(spec).await?;
@@ -133,6 +134,28 @@ impl Infra {
         .await
     }
 
+    /// Two machines that roll out at once would undo each other's work, so a lock that only this one sees is not enough for
+    /// what runs elsewhere, unless infra.toml says so.
+    fn require_shared_lock(&self) -> Result<()> {
+        let state = self.config().section()?.state.as_ref();
+        let shared = state.is_some_and(|state| state.backend != StateKind::Local);
+        let deploy = &self.settings().deploy;
+        if shared || deploy.target == Target::Local || deploy.lock == LockReach::Machine {
+            return Ok(());
+        }
+        let env = self.environment();
+        Err(Error::invalid("no lock that all machines share guards rollouts here, so nothing was touched")
+            .with("environment", env)
+            .hint(format!(
+                "name a bucket for Terraform state, where the locks lie, too: `state = {{ backend = \"s3\", bucket = \"…\" }}` \
+                 under `[env.{env}]`"
+            ))
+            .hint(
+                "or, if only one machine ever rolls out, write `lock = \"machine\"` under `[deploy]`: \
+                 runs on other machines do not wait then",
+            ))
+    }
+
     /// Does `work` while nobody else deploys this project here; when the lock is lost it touches nothing more.
     async fn under_lock<T>(
         &self,
@@ -144,13 +167,7 @@ impl Infra {
             RolloutOptions::new(&*self.ports().deploy, &self.settings().deploy, ledger::actor(self.env()));
         // Going back means to stop, to start and to wait for health again.
         self.host().needs_grace(options.wait + STOPPING);
-        let section = self.config().section()?;
-        let own = section.state.as_ref().is_none_or(|state| state.backend == StateKind::Local);
-        if own && self.settings().deploy.target != Target::Local {
-            self.host().tell(
-                "warning: no `state` is named for this environment, so only runs on this machine wait for each other",
-            );
-        }
+        self.require_shared_lock()?;
         let lock = self.lock("deploy", operation).await?;
         options.cancel = self.host().cancel.child();
         options.lost = lock.lost().clone();

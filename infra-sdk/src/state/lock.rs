@@ -18,7 +18,7 @@ use crate::time::{Timestamp, human};
 ///   which names the holder. Different keys do not touch each other.
 /// - Asking again with the id that holds the lock gives it again, with the new times.
 /// - A lock past its expiry is free: the next who asks gets it, and `holder` is `None`.
-/// - A lock whose holder is [proved to be gone](LockInfo::is_free) may be given at once.
+/// - A lock whose holder is [proved to be gone](LockInfo::is_free) may be given at once, by a store that only one machine sees.
 /// - `renew` moves the expiry of the lock this id holds, also when it just expired and nobody took it; it is
 ///   `Locked` when another holds it and `NotFound` when nobody does.
 /// - `unlock` frees the lock if this id holds it and says whether it did; another's lock is never touched.
@@ -91,7 +91,7 @@ pub struct LockInfo {
     pub created: Timestamp,
     /// Until when, unless renewed.
     pub expires: Timestamp,
-    /// The process that holds it, where the system tells.
+    /// The process that holds it, where the system tells; a proof on its own machine only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessMark>,
 }

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// A process id alone is used again by another process sooner or later, so the time
 /// it started stands beside it; and ids mean nothing in another container or
-/// after a restart, so the running system and its process namespace do too.
+/// after a restart, so the running system and its process namespace do too. It holds for what lies on the machine itself:
+/// a machine that was cloned while it ran has the same boot id as the one it was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessMark {
     /// The running system and process namespace the id belongs to.

@@ -5,6 +5,20 @@ use serde_json::{Map, Value};
 use crate::deploy::ReleaseId;
 use crate::error::{Error, ErrorKind, Result};
 
+/// What AWS adds to a definition and does not take back.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
+const ADDED_BY_AWS: [&str; 9] = [
+    "compatibilities",
+    "deleteRequestedAt",
+    "deregisteredAt",
+    "registeredAt",
+    "registeredBy",
+    "requiresAttributes",
+    "revision",
+    "status",
+    "taskDefinitionArn",
+];
+
 /// One revision of a task definition. Its fields are kept as JSON, for there is no list of them that stays true.
 #[derive(Clone, Debug)]
 pub(super) struct Definition {
@@ -33,6 +47,13 @@ impl Definition {
     /// Whether a service can be set to it; a revision that was deregistered stays to be looked at.
     pub(super) fn is_active(&self) -> bool {
         self.text("status").is_none_or(|status| status == "ACTIVE")
+    }
+
+    /// Its fields as they were registered.
+    pub(super) fn own_fields(&self) -> Map<String, Value> {
+        let mut fields = self.fields.clone();
+        fields.retain(|name, _| !ADDED_BY_AWS.contains(&name.as_str()));
+        fields
     }
 
     pub(super) fn text(&self, field: &str) -> Option<&str> {
@@ -82,6 +103,11 @@ pub(super) fn family(id: &ReleaseId) -> &str {
     id.as_str().rsplit_once(':').map_or(id.as_str(), |(family, _)| family)
 }
 
+/// The number of a revision, which its family counts up; 0 where there is none.
+pub(super) fn number(id: &ReleaseId) -> u64 {
+    id.as_str().rsplit_once(':').and_then(|(_, number)| number.parse().ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,7 +116,8 @@ mod tests {
     fn a_revision_is_read_from_its_name_and_from_its_arn() {
         let arn = "arn:aws:ecs:eu-central-1:123456789012:task-definition/shop-api:12";
         assert_eq!(revision_of(arn).unwrap().as_str(), "shop-api:12");
-        assert_eq!(family(&revision_of("shop-api:12").unwrap()), "shop-api");
+        let id = revision_of("shop-api:12").unwrap();
+        assert_eq!((family(&id), number(&id)), ("shop-api", 12));
         for odd in ["", "shop-api", "shop-api:", ":1", "shop-api:x", "arn:aws:ecs:1:task-definition/shop-api"]
         {
             assert_eq!(revision_of(odd), None, "{odd}");

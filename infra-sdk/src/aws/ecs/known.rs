@@ -1,12 +1,12 @@
 //! The releases of a service: which revisions are its own, which one should run, which one does.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
 
 use crate::aws::ecs::calls::Calls;
-use crate::aws::ecs::definition::{Definition, family};
+use crate::aws::ecs::definition::{Definition, family, number};
 use crate::aws::ecs::look::Look;
 use crate::aws::ecs::revision::{ACCEPTED, Owner};
+use crate::aws::ecs::seen::Seen;
 use crate::deploy::{Release, ReleaseId, Status};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -23,29 +23,10 @@ pub(super) struct Known<'a> {
     pub(super) seen: &'a Seen,
 }
 
-/// Revisions that were read: nothing of them changes but their tags and whether they can be run, and while the environment is
-/// locked only by us.
-#[derive(Debug, Default)]
-pub(super) struct Seen(Mutex<BTreeMap<ReleaseId, Definition>>);
-
-impl Seen {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<ReleaseId, Definition>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// To be read again, because it was changed.
-    pub(super) fn forget(&self, id: &ReleaseId) {
-        self.all().remove(id);
-    }
-}
-
 impl Known<'_> {
     /// Revisions that can be run, asking for several at a time; those that are gone are left out.
     pub(super) async fn definitions(&self, ids: &[ReleaseId]) -> Result<Vec<Definition>> {
-        let mut found: Vec<Definition> = {
-            let seen = self.seen.all();
-            ids.iter().filter_map(|id| seen.get(id).cloned()).collect()
-        };
+        let mut found: Vec<Definition> = ids.iter().filter_map(|id| self.seen.definition(id)).collect();
         let new: Vec<&ReleaseId> =
             ids.iter().filter(|id| !found.iter().any(|known| known.id == **id)).collect();
         for wave in new.chunks(AT_ONCE) {
@@ -63,7 +44,9 @@ impl Known<'_> {
                 found.extend(answer?.filter(Definition::is_active));
             }
         }
-        self.seen.all().extend(found.iter().map(|known| (known.id.clone(), known.clone())));
+        for known in &found {
+            self.seen.note(known, self.owner.stands_for(known));
+        }
         Ok(found)
     }
 
@@ -71,6 +54,8 @@ impl Known<'_> {
     pub(super) async fn state(&self, look: &Look) -> Result<(Status, Definition)> {
         let mut ids = self.calls.revisions(family(&look.set_to), REVISIONS).await?;
         if !ids.contains(&look.set_to) {
+            // An old one, or one that was deregistered since it was read.
+            self.seen.forget(&look.set_to);
             ids.push(look.set_to.clone());
         }
         let mut known = self.definitions(&ids).await?;
@@ -85,23 +70,46 @@ impl Known<'_> {
         };
         let ours = |definition: &&Definition| self.owner.made(definition);
         let before: BTreeSet<ReleaseId> =
-            known.iter().filter(ours).filter_map(|definition| self.owner.before(definition)).collect();
+            known.iter().filter(ours).filter_map(|definition| self.before(definition)).collect();
         let missing: Vec<ReleaseId> = before.iter().filter(|id| !ids.contains(id)).cloned().collect();
         known.extend(self.definitions(&missing).await?);
+        if let Some(id) = self.way_back(&running).filter(|id| !known.iter().any(|known| known.id == *id)) {
+            // Deregistered while a rollout is under way: it is told of all the same, for it can be registered anew.
+            known.extend(self.calls.definition(&id).await?);
+        }
         known.retain(|definition| {
             self.owner.made(definition) || definition.id == look.set_to || before.contains(&definition.id)
         });
+        // What stands for the revision that runs is the same once more.
+        known.retain(|definition| self.owner.stands_for(definition).as_ref() != Some(&running.id));
         if !known.iter().any(|definition| definition.id == running.id) {
             known.push(running.clone());
         }
-        let mut releases = known
+        // Each family counts its revisions, and no clock has a say; those of another family are from before it was renamed.
+        let of_family = |id: &ReleaseId| family(id) == family(&look.set_to);
+        known.sort_by_cached_key(|definition| {
+            let id = &definition.id;
+            std::cmp::Reverse((of_family(id), family(id).to_owned(), number(id)))
+        });
+        let releases = known
             .iter()
             .map(|definition| self.owner.release(definition))
             .collect::<Result<Vec<Release>>>()?;
-        releases.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
         let current = self.current(&running, &releases, &known);
         let active = (!look.is_stopped()).then(|| look.set_to.clone());
         Ok((Status { releases, current, active, url: None }, running))
+    }
+
+    /// The revision that served when `definition` was made, or what stands for it since it was deregistered.
+    fn before(&self, definition: &Definition) -> Option<ReleaseId> {
+        let before = self.owner.before(definition)?;
+        Some(self.seen.stand_in(&before).unwrap_or(before))
+    }
+
+    /// What a rollout that is under way goes back to when it fails.
+    fn way_back(&self, running: &Definition) -> Option<ReleaseId> {
+        let under_way = self.owner.made(running) && running.tag(ACCEPTED).is_none();
+        self.before(running).filter(|_| under_way)
     }
 
     /// The release that should run.
@@ -122,6 +130,6 @@ impl Known<'_> {
         if running.tag(ACCEPTED).is_some() {
             return good();
         }
-        self.owner.before(running).and_then(kept).or_else(good)
+        self.before(running).and_then(kept).or_else(good)
     }
 }

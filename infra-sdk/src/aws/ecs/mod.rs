@@ -9,8 +9,10 @@ mod place;
 mod raw;
 mod revise;
 mod revision;
+mod seen;
 mod stopped;
 mod target;
+mod way_back;
 
 pub use place::EcsPlace;
 pub use target::EcsService;

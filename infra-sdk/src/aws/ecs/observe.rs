@@ -47,7 +47,11 @@ pub(super) fn observe(
         return starting("ECS has not begun the deployment yet".into());
     }
     match primary.rollout_state() {
-        Some(DeploymentRolloutState::Failed) => unhealthy(failure(primary, release, stopped)),
+        Some(DeploymentRolloutState::Failed) => {
+            let others = look.others_running(primary);
+            let still = if others > 0 { format!("; {others} of before still run") } else { String::new() };
+            unhealthy(failure(primary, release, stopped) + &still)
+        }
         Some(DeploymentRolloutState::Completed) => settled(primary),
         // Without a state it is steady when it runs what it should and nothing else runs.
         None if look.service.deployments().len() == 1 && is_whole(primary) => settled(primary),

@@ -10,20 +10,6 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::names::quoted;
 
-/// What AWS adds to a definition and does not take back.
-/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskDefinition.html>
-const ADDED_BY_AWS: [&str; 9] = [
-    "compatibilities",
-    "deleteRequestedAt",
-    "deregisteredAt",
-    "registeredAt",
-    "registeredBy",
-    "requiresAttributes",
-    "revision",
-    "status",
-    "taskDefinitionArn",
-];
-
 /// The container's label with the names of the variables that a release set: those, and no others, are taken away again
 /// when a later one does not set them.
 const VARIABLES: &str = "infra-sdk.variables";
@@ -41,8 +27,7 @@ impl Definition {
         container: Option<&str>,
     ) -> Result<Map<String, Value>> {
         let at = self.container_at(container, spec.project.as_str())?;
-        let mut fields = self.fields.clone();
-        fields.retain(|name, _| !ADDED_BY_AWS.contains(&name.as_str()));
+        let mut fields = self.own_fields();
         let Some(container) = fields["containerDefinitions"][at].as_object_mut() else { return Ok(fields) };
         container.insert("image".into(), image.into());
         set_variables(container, spec, port(container, spec)?);
@@ -51,9 +36,7 @@ impl Definition {
 
     /// Whether this revision is `fields` already. AWS gives variables back in an order of its own.
     pub(super) fn is(&self, fields: &Map<String, Value>) -> bool {
-        let mut own = self.fields.clone();
-        own.retain(|name, _| !ADDED_BY_AWS.contains(&name.as_str()));
-        in_order(own) == in_order(fields.clone())
+        in_order(self.own_fields()) == in_order(fields.clone())
     }
 
     /// The container that is named, or the only one, or the one called like the project.

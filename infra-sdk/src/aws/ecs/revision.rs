@@ -17,9 +17,10 @@ const IMAGE: &str = "infra-sdk:image";
 const DIGEST: &str = "infra-sdk:digest";
 const VERSION: &str = "infra-sdk:version";
 const BY: &str = "infra-sdk:by";
-const CREATED: &str = "infra-sdk:created";
 /// The release that served when this one was made: the way back of a first one.
 const BEFORE: &str = "infra-sdk:before";
+/// The revision whose fields were registered anew with this one, because it was deregistered while it served.
+const STANDS_FOR: &str = "infra-sdk:stands-for";
 
 /// What all of them begin with.
 const OURS: &str = "infra-sdk:";
@@ -48,6 +49,18 @@ impl Owner {
         definition.tag(BEFORE).and_then(revision_of)
     }
 
+    /// The revision that `definition` was registered in the place of.
+    pub(super) fn stands_for(&self, definition: &Definition) -> Option<ReleaseId> {
+        definition.tag(STANDS_FOR).and_then(revision_of)
+    }
+
+    /// The tags for the same revision once more: whatever it was, a release or somebody else's, it stays.
+    pub(super) fn stand_in_tags(&self, gone: &Definition) -> Vec<(String, String)> {
+        let kept = |key: &str| key != STANDS_FOR && !key.starts_with("aws:");
+        let tags = gone.tags.iter().filter(|(key, _)| kept(key)).cloned();
+        tags.chain([(STANDS_FOR.to_owned(), gone.id.to_string())]).collect()
+    }
+
     /// The tags for a new revision: those of the one it is made from, such as a team's, and ours.
     pub(super) fn tags(
         &self,
@@ -58,7 +71,6 @@ impl Owner {
     ) -> Vec<(String, String)> {
         let foreign = |key: &str| !key.starts_with(OURS) && !key.starts_with("aws:");
         let mut tags: Vec<_> = from.tags.iter().filter(|(key, _)| foreign(key)).cloned().collect();
-        let now = Timestamp::now().to_string();
         let (key, digest) = (self.place.key(), spec.digest.to_string());
         let mut add = |key: &str, value: &str| tags.push((key.to_owned(), allowed(value)));
         for (name, value) in [
@@ -68,7 +80,6 @@ impl Owner {
             (DIGEST, &digest),
             (VERSION, &spec.version),
             (BY, by),
-            (CREATED, &now),
         ] {
             add(name, value);
         }
@@ -99,7 +110,8 @@ impl Owner {
             digest: tag(DIGEST).as_deref().or(image.digest).and_then(|digest| digest.parse().ok()),
             version: text(VERSION, image.tag),
             by: text(BY, by),
-            created: time(CREATED).filter(|_| ours).unwrap_or(registered),
+            // AWS's own time: those of the machines that roll out need not agree.
+            created: registered,
             accepted: if ours { time(ACCEPTED) } else { Some(registered) },
             port: None,
             health: String::new(),
@@ -176,7 +188,8 @@ mod tests {
         let release = owner().release(&made).unwrap();
         assert_eq!((release.image.as_str(), release.digest), ("shop-api/app", Some(spec.digest)));
         assert_eq!((release.version.as_str(), release.by.as_str()), ("1.4.0", "ada _ada@example_"));
-        assert!(release.accepted.is_none() && release.created.elapsed() < Duration::from_secs(60));
+        assert!(release.accepted.is_none());
+        assert!(release.created.to_string().starts_with("2026-09-21T"), "AWS's clock: {}", release.created);
     }
 
     #[test]

@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use crate::aws::connect::Aws;
 use crate::aws::ecs::calls::Calls;
 use crate::aws::ecs::definition::Definition;
-use crate::aws::ecs::known::{Known, Seen};
+use crate::aws::ecs::known::Known;
 use crate::aws::ecs::look::{COUNT, Look};
 use crate::aws::ecs::observe::{Activation, observe};
 use crate::aws::ecs::place::EcsPlace;
 use crate::aws::ecs::revision::{ACCEPTED, Owner};
+use crate::aws::ecs::seen::Seen;
 use crate::aws::ecs::stopped::stops;
+use crate::aws::ecs::way_back::{WayBack, warning};
 use crate::deploy::{
     Claim, DeployTarget, Habits, Observation, Release, ReleaseId, ReleaseSpec, Status, Takes,
 };
@@ -45,6 +47,10 @@ const STOPPING: Duration = Duration::from_secs(10 * 60);
 ///   it sets nevertheless is the one the next release is made from.
 /// - What a release is stands in tags of its revision, which begin with `infra-sdk:`; signs that a tag cannot hold become `_`.
 /// - Revisions that somebody else registered are never deregistered; the one that runs before the first rollout is the way back.
+/// - One that was deregistered while it served, as Terraform does with what it replaces, cannot be gone back to. Before another
+///   takes its place, its fields are registered anew, and a failure goes back to those. `skip_destroy = true` of
+///   `aws_ecs_task_definition` makes that needless.
+/// - The order of releases is that of their revisions' numbers.
 /// - A count of tasks is sent only to stop and to start again, so that automatic scaling keeps its own; a stopped service
 ///   remembers it in a tag, and one that never ran starts with one task. A scaling policy may start a stopped service again.
 /// - ECS's own circuit breaker may go back first: that is noticed, and reported with its reason. Without one, a release whose
@@ -104,16 +110,6 @@ impl EcsService {
         self
     }
 
-    /// A revision that can be run.
-    async fn kept(&self, id: &ReleaseId) -> Result<Definition> {
-        let known = self.calls.definition(id).await?;
-        known.filter(Definition::is_active).ok_or_else(|| {
-            Error::not_found(format!("the release {id} is not kept"))
-                .with("on", &self.owner.place)
-                .hint("take one from `infra:deploy:history`")
-        })
-    }
-
     /// What a task calls the image: `host/prefix/name@sha256:…`.
     fn pulled_as(&self, spec: &ReleaseSpec) -> Result<String> {
         let address = self.images.address(&spec.image);
@@ -130,6 +126,10 @@ impl EcsService {
 
     fn known(&self) -> Known<'_> {
         Known { calls: &self.calls, owner: &self.owner, seen: &self.seen }
+    }
+
+    fn back(&self) -> WayBack<'_> {
+        WayBack { calls: &self.calls, owner: &self.owner, seen: &self.seen }
     }
 
     /// The releases, which of them runs, and the revision the service is set to.
@@ -171,29 +171,42 @@ impl DeployTarget for EcsService {
                 .hint("push it first: `infra.push(&image)` in a task, or `infra:image:push`"));
         }
         let fields = running.revised(spec, &image, self.owner.place.container.as_deref())?;
-        if !fresh && self.owner.made(&running) && running.is(&fields) {
+        let is_same = || self.owner.made(&running) && running.is_active() && running.is(&fields);
+        if !fresh && is_same() {
             return self.owner.release(&running);
         }
-        let tags = self.owner.tags(&running, spec, by, status.current.as_ref());
+        let before = match &status.current {
+            Some(current) => Some(self.back().to(current).await?),
+            None => None,
+        };
+        let tags = self.owner.tags(&running, spec, by, before.as_ref());
         let made = self.calls.register(fields, &tags).await?;
         // What stands in tags is what was sent, also where an answer leaves them out.
         self.owner.release(&Definition { tags, ..made })
     }
 
     async fn activate(&self, release: &ReleaseId) -> Result<()> {
-        let wanted = self.kept(release).await?;
+        let wanted = self.back().runnable(release).await?;
         let look = self.calls.look().await?;
+        let is_own_doing = self.activation().is_some_and(|own| own.release == look.set_to);
+        if !is_own_doing && self.seen.definition(&look.set_to).is_none() {
+            // Not one that is known to be there for certain, so that a failure could not go back to it.
+            let (status, _) = self.state(&look).await?;
+            for current in status.current.iter().filter(|current| **current != wanted.id) {
+                self.back().to(current).await?;
+            }
+        }
         let primary = look.primary();
         let before = primary.and_then(|primary| primary.id()).map(str::to_owned);
         let failed = primary
             .and_then(|primary| primary.rollout_state())
             .is_some_and(|state| *state == aws_sdk_ecs::types::DeploymentRolloutState::Failed);
         // The same revision again is no change, so a deployment that failed would stay as it is.
-        let again = failed && look.set_to == *release;
+        let again = failed && look.set_to == wanted.id;
         let remembered = look.tag(COUNT).map(str::to_owned);
         let count =
             look.is_stopped().then(|| remembered.as_deref().and_then(|n| n.parse().ok()).unwrap_or(1));
-        let activation = Activation { release: release.clone(), before, begun: Instant::now() };
+        let activation = Activation { release: wanted.id.clone(), before, begun: Instant::now() };
         *self.activation.lock().unwrap_or_else(PoisonError::into_inner) = Some(activation);
         self.calls
             .update(|change| {
@@ -210,6 +223,11 @@ impl DeployTarget for EcsService {
     async fn observe(&self, release: &ReleaseId) -> Result<Observation> {
         let look = self.calls.look().await?;
         let activation = self.activation();
+        // Where its stand-in was asked for or runs, that is meant.
+        let meant = self.seen.stand_in(release).filter(|other| {
+            *other == look.set_to || activation.as_ref().is_some_and(|asked| asked.release == *other)
+        });
+        let release = meant.as_ref().unwrap_or(release);
         let seen = observe(&look, release, &[], activation.as_ref());
         if seen == Observation::Healthy || look.is_stopped() {
             return Ok(seen);
@@ -218,14 +236,14 @@ impl DeployTarget for EcsService {
     }
 
     async fn accept(&self, release: &ReleaseId, keep: u16) -> Result<()> {
-        let accepted = self.kept(release).await?;
+        let accepted = self.back().runnable(release).await?;
         if self.owner.made(&accepted) {
             // Later than all before it, also by another machine's clock that was fast: the newest is the one that should run.
             let (status, _) = self.state(&self.calls.look().await?).await?;
             let newest = status.releases.iter().filter_map(|release| release.accepted).max();
             let after = newest.map(|newest| newest.plus(Duration::from_millis(1)));
             let time = after.map_or_else(Timestamp::now, |after| after.max(Timestamp::now()));
-            self.seen.forget(release);
+            self.seen.forget(&accepted.id);
             self.calls.tag(&accepted.arn, ACCEPTED, &time.to_string()).await?;
         }
         let (status, _) = self.state(&self.calls.look().await?).await?;
@@ -243,13 +261,23 @@ impl DeployTarget for EcsService {
         Ok(self.state(&self.calls.look().await?).await?.0)
     }
 
+    /// That what runs was deregistered.
+    async fn warning(&self) -> Result<Option<String>> {
+        let set_to = self.calls.look().await?.set_to;
+        if self.seen.definition(&set_to).is_some() {
+            return Ok(None);
+        }
+        let definition = self.calls.definition(&set_to).await?;
+        Ok(definition.filter(|definition| !definition.is_active()).map(|gone| warning(&gone.id)))
+    }
+
     /// Why its tasks stopped, what helps, and where its lines are: those are with the log driver of the task.
     async fn logs(&self, release: Option<&ReleaseId>, lines: usize) -> Result<Vec<String>> {
         let id = match release {
             Some(id) => id.clone(),
             None => self.calls.look().await?.set_to,
         };
-        let definition = self.kept(&id).await?;
+        let definition = self.calls.definition(&id).await?.ok_or_else(|| self.back().not_kept(&id, None))?;
         let mut told = definition.log_places(self.calls.aws.region());
         let mut stops = stops(&self.calls.stopped().await?, &id, None);
         stops.reverse();

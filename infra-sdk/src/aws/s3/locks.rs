@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::s3::body::Object;
 use crate::aws::s3::bucket::{Bucket, OURS};
 use crate::error::{Error, ErrorKind, Result};
-use crate::state::{LockInfo, LockKey, Locks, ProcessMark, locked};
+use crate::state::{LockInfo, LockKey, Locks, locked};
 use crate::time::Timestamp;
 
 /// How often a lock that changes under one's hands is looked at again.
@@ -24,6 +24,9 @@ const GRAIN: Duration = Duration::from_secs(2);
 /// long it was to last. So no clock of the machines around it matters, wherever it stands; two seconds are added, since
 /// stores tell whole seconds. Of a holder only the length of its own minutes matters: one whose clock jumps, or that sleeps,
 /// for longer than the lock lasts loses it, and is told so by its next renewal.
+///
+/// The process that holds a lock is no proof here that it is over: machines that were cloned while they ran, or brought back
+/// from a snapshot, have the same boot id, so one of them would find the holder gone that is at work on the other.
 ///
 /// Taking one is a request, renewing and freeing one are two each.
 ///
@@ -59,8 +62,7 @@ impl Kept {
     /// Whether the next who asks may have it, `age` after it was written.
     fn is_free(&self, age: Duration) -> bool {
         let length = self.written.until(self.lock.expires);
-        let over = length.is_zero() || age >= length.saturating_add(GRAIN);
-        over || self.lock.process.as_ref().is_some_and(ProcessMark::is_gone)
+        length.is_zero() || age >= length.saturating_add(GRAIN)
     }
 
     fn json(&self) -> Result<Vec<u8>> {
@@ -158,7 +160,6 @@ mod tests {
     #[test]
     fn a_lock_is_judged_by_how_long_it_lies_there_and_not_by_any_clock() {
         let mut lock = LockInfo::new("ada", "deploy", Duration::from_secs(60)).unwrap();
-        lock.process = None;
         // Written by a machine whose clock is a day behind.
         let back = |time: Timestamp| Timestamp::from(time.system_time() - Duration::from_secs(86_400));
         lock.expires = back(lock.expires);
