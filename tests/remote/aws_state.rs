@@ -282,7 +282,7 @@ async fn what_exists_under_other_keys_is_adopted() {
 }
 
 #[tokio::test]
-async fn another_accounts_credentials_write_nothing_and_tell_terraform_nothing() {
+async fn another_accounts_credentials_read_and_write_nothing_and_tell_terraform_nothing() {
     let moto = Moto::shared();
     bucket(&moto, "wrong-account").await;
     let aws: Aws = aws_at(&moto.url()).for_account("210987654321").unwrap();
@@ -295,12 +295,14 @@ async fn another_accounts_credentials_write_nothing_and_tell_terraform_nothing()
         states.snapshot(&shop).await.unwrap_err(),
         states.lock_state(&shop, &request(60)).await.unwrap_err(),
         states.probe().await.unwrap_err(),
+        // What another account has would be told as what this one has.
+        states.read(&shop).await.unwrap_err(),
+        states.state_lock(&shop).await.unwrap_err(),
+        states.list(&shop.owner).await.unwrap_err(),
     ] {
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert!(error.to_string().contains("another account"), "{error}");
     }
-    assert!(states.read(&shop).await.unwrap().is_some(), "reading is nobody's harm");
-    assert!(states.state_lock(&shop).await.unwrap().is_none());
 }
 
 #[tokio::test]

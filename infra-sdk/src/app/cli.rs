@@ -72,6 +72,12 @@ pub(crate) fn parse(app: &App, args: impl IntoIterator<Item = impl Into<OsString
     Ok(request)
 }
 
+/// Whether a command line asks for documents, also one that cannot be read.
+pub(crate) fn says_json(args: &[OsString]) -> bool {
+    args.iter().any(|arg| arg == "--output=json")
+        || args.windows(2).any(|pair| pair[0] == "--output" && pair[1] == "json")
+}
+
 /// The flags of a task that runs although it was not named: their defaults.
 ///
 /// # Errors

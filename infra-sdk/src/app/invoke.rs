@@ -11,13 +11,14 @@ use crate::app::console::Console;
 use crate::app::cx::Shared;
 use crate::app::environment;
 use crate::app::exit;
+use crate::app::failed;
 use crate::app::github;
 use crate::app::graph::Plan;
 use crate::app::graph_view;
 use crate::app::layout::Layout;
 use crate::app::list::{self, TaskList};
 use crate::app::output::Output;
-use crate::app::plan_view;
+use crate::app::plan_view::{self, DryRun};
 use crate::app::runner::Runner;
 use crate::app::signal;
 use crate::app::summary::Summary;
@@ -41,8 +42,11 @@ impl App {
     /// The app can be run again: nothing of a run stays in it. It starts an async
     /// runtime of its own and blocks until the run has ended.
     pub fn run_with<A: Into<OsString>>(&self, console: Console, args: impl IntoIterator<Item = A>) -> u8 {
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        // Also for a command line that is wrong: who reads documents reads that as one, too.
+        let said = cli::says_json(&args);
         let parsed = self.check().map_err(Stop::Wrong).and_then(|()| cli::parse(self, args));
-        let json = parsed.as_ref().is_ok_and(|request| request.globals.json);
+        let json = parsed.as_ref().map_or(said, |request| request.globals.json);
         let Console { env, out, err, asker, cancel, of_process } = console;
         let output = Arc::new(Output::new(&env, out, err, json));
         let invocation = Invocation { app: self, env, output, asker, cancel, of_process };
@@ -55,10 +59,14 @@ impl App {
                 exit::OK
             }
             Err(Stop::Usage(text)) => {
+                let first = text.lines().next().unwrap_or_default();
+                let error = Error::invalid(first.strip_prefix("error: ").unwrap_or(first));
+                invocation.document_of(&error.exit_with(exit::USAGE));
                 invocation.output.note(&text);
                 exit::USAGE
             }
             Err(Stop::Wrong(error)) => {
+                invocation.document_of(&error);
                 invocation.fail(None, &error.report().to_string());
                 exit::code_of(&error)
             }
@@ -115,10 +123,13 @@ impl Invocation<'_> {
             }
         }
         let dry_run = globals.dry_run;
-        if dry_run {
-            plan_view::dry_run(app, &plan, &environment, globals.json, &self.output)?;
-        } else {
+        let mut planned = None;
+        if !dry_run {
             confirm::confirm(app, &plan, &environment, globals, &self.asker, &self.output)?;
+        } else if globals.json {
+            planned = Some(DryRun::new(app, &plan, &environment));
+        } else {
+            plan_view::dry_run(app, &plan, &environment, &self.output);
         }
         let visible = plan.order.iter().map(|index| &app.nodes[*index as usize]);
         let names: Vec<&str> = visible.filter(|node| !node.settings.hidden).map(|node| &*node.name).collect();
@@ -143,8 +154,15 @@ impl Invocation<'_> {
             keep_going: globals.keep_going,
             cancel: self.cancel.clone(),
         };
-        let summary = self.block_on(jobs.min(plan.order.len()), runner)?;
-        self.tell(summary, &plan, dry_run)
+        let mut summary = self.block_on(jobs.min(plan.order.len()), runner)?;
+        if let Some(planned) = planned {
+            let reports = summary.reports(&plan, &self.output.masks);
+            self.output.document(&planned.with(reports))?;
+        } else if self.output.json {
+            let document = summary.document(&plan, &self.output.masks);
+            self.output.document(&document)?;
+        }
+        Ok(self.tell(&summary, dry_run))
     }
 
     /// Runs on a runtime of its own; on a thread of its own if the caller is inside one already.
@@ -170,7 +188,7 @@ impl Invocation<'_> {
         } else {
             run()
         };
-        if self.of_process && summary.cancelled {
+        if self.of_process && summary.cancelled.is_some() {
             // A body that was dropped may have left a program that did not listen.
             crate::process::kill_all();
         }
@@ -195,17 +213,13 @@ impl Invocation<'_> {
     }
 
     /// Tells how it went and gives the exit code.
-    fn tell(&self, mut summary: Summary, plan: &Plan, dry_run: bool) -> Result<u8> {
-        let code = summary.exit_code();
-        if let Some(document) = summary.document(plan).filter(|_| self.output.json && !dry_run) {
-            self.output.document(&document)?;
-        }
+    fn tell(&self, summary: &Summary, dry_run: bool) -> u8 {
         if !dry_run {
             if let Some(timings) = summary.timings() {
                 self.output.note(&timings);
             }
             if self.output.github {
-                let text = self.output.masks.apply(&github::summary(&summary)).into_owned();
+                let text = self.output.masks.apply(&github::summary(summary)).into_owned();
                 if !github::append_summary(&self.env, &text) {
                     self.output.note("warning: the step summary could not be written");
                 }
@@ -219,10 +233,17 @@ impl Invocation<'_> {
                 &format!("{}: {}", failure.task, failure.error.report()),
             );
         }
-        if let Some((task, report)) = summary.root_failure() {
-            self.fail(task, &report);
+        if let Some((task, error)) = summary.root_failure() {
+            self.fail(task, &error.report().to_string());
         }
-        Ok(code)
+        summary.exit_code()
+    }
+
+    /// What failed before anything was run, for who reads documents. Why it cannot be written is told as the same failure.
+    fn document_of(&self, error: &Error) {
+        if self.output.json {
+            let _ = self.output.document(&failed::as_json(None, error, &self.output.masks));
+        }
     }
 
     fn fail(&self, task: Option<&str>, report: &str) {

@@ -75,14 +75,16 @@
 //!
 //! Standard output has results ([`Cx::report`]), what bodies say and what programs print there; standard error has
 //! everything else. With `--output json` standard output has one JSON document and nothing else: the report of the
-//! task that was asked for, `null` if it has none, or an object by name if several were. In GitHub Actions all lines
-//! but results go to standard error, one `::group::` for each task, and no line of a program is taken for a command.
+//! task that was asked for, `null` if it has none, or an object by name if several were. What failed without a report
+//! stands there as `{"error": {"task", "kind", "message", "context", "causes", "hints", "retryable", "exit_code"}}`, also
+//! when nothing was run; a dry run shows its plan, and under `reports` what was reported, by name. In GitHub Actions all
+//! lines but results go to standard error, one `::group::` for each task, and no line of a program is taken for a command.
 //!
 //! # Where to read on
 //!
 //! Registration: `app.rs`, `task.rs`, `handle.rs`, `needs.rs`, `body.rs`, `args.rs`, `check.rs`. One invocation:
 //! `invoke.rs`, then `cli.rs`, `graph.rs`, `confirm.rs`, `runner.rs`, `attempt.rs`, `summary.rs`. What bodies see:
-//! `cx.rs`. What is printed: `output.rs`, `lane.rs`, `github.rs`.
+//! `cx.rs`. What is printed: `output.rs`, `lane.rs`, `failed.rs`, `github.rs`.
 
 #[expect(clippy::module_inception, reason = "the file is named after its type, `App`")]
 mod app;
@@ -98,6 +100,7 @@ mod cx;
 mod cx_test;
 mod environment;
 pub mod exit;
+mod failed;
 mod flags;
 mod github;
 mod graph;

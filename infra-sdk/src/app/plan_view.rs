@@ -1,12 +1,14 @@
 //! The plan of a run: for the person who confirms it, and as the result of a dry run.
 
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::app::app::App;
 use crate::app::environment::Environment;
 use crate::app::graph::Plan;
 use crate::app::output::Output;
-use crate::error::Result;
+use crate::app::reported::Reported;
+use crate::names::EnvName;
 
 /// The plan in the order it runs, dangerous tasks marked.
 pub(crate) fn text(app: &App, plan: &Plan, environment: &Environment) -> String {
@@ -24,35 +26,41 @@ pub(crate) fn text(app: &App, plan: &Plan, environment: &Environment) -> String 
     shown
 }
 
-/// Shows what a dry run would do and what it does.
-///
-/// # Errors
-/// `Bug` when it cannot be written as JSON.
-pub(crate) fn dry_run(
-    app: &App,
-    plan: &Plan,
-    environment: &Environment,
-    json: bool,
-    output: &Output,
-) -> Result<()> {
-    let runs = will_run(app, plan);
-    if json {
-        let tasks: Vec<_> = plan
-                .order
-                .iter()
-                .map(|index| &app.nodes[*index as usize])
-                .zip(&runs)
-                .map(|(node, runs)| {
-                    json!({"name": &*node.name, "danger": node.is_dangerous_in(environment.name()), "runs": runs})
-                })
-                .collect();
-        return output.document(&json!({
-            "version": 1,
-            "environment": environment.name(),
-            "protected": environment.is_protected(),
-            "plan": tasks,
-        }));
+/// What a dry run would do and what it does, as the one document of `--output json`.
+#[derive(Serialize)]
+pub(crate) struct DryRun {
+    version: u32,
+    environment: EnvName,
+    protected: bool,
+    plan: Vec<Value>,
+    /// What was reported of what was asked for, by name.
+    reports: Reported,
+}
+
+impl DryRun {
+    pub(crate) fn new(app: &App, plan: &Plan, environment: &Environment) -> Self {
+        let nodes = plan.order.iter().map(|index| &app.nodes[*index as usize]);
+        let tasks = nodes.zip(will_run(app, plan)).map(|(node, runs)| {
+            json!({"name": &*node.name, "danger": node.is_dangerous_in(environment.name()), "runs": runs})
+        });
+        DryRun {
+            version: 1,
+            environment: environment.name().clone(),
+            protected: environment.is_protected(),
+            plan: tasks.collect(),
+            reports: Reported::Map(Vec::new()),
+        }
     }
+
+    /// With what was reported in the end.
+    pub(crate) fn with(self, reports: Reported) -> Self {
+        DryRun { reports, ..self }
+    }
+}
+
+/// Shows what a dry run would do and what it does.
+pub(crate) fn dry_run(app: &App, plan: &Plan, environment: &Environment, output: &Output) {
+    let runs = will_run(app, plan);
     output.result(&text(app, plan, environment));
     let running = plan.order.iter().zip(&runs).filter(|(_, runs)| **runs);
     let names: Vec<&str> = running.map(|(index, _)| &*app.nodes[*index as usize].name).collect();
@@ -61,7 +69,6 @@ pub(crate) fn dry_run(
     } else {
         format!("Dry run: only what changes nothing is run: {}", names.join(", "))
     });
-    Ok(())
 }
 
 /// Which bodies a dry run runs: those that change nothing and whose needs ran as well.

@@ -16,7 +16,7 @@ use crate::app::lane::Lane;
 use crate::app::needs::Output as Produced;
 use crate::app::node::Node;
 use crate::app::reported::Reported;
-use crate::app::summary::{Failure, Outcome, Summary, TaskState};
+use crate::app::summary::{Failure, Outcome, Summary, TaskState, cancellation};
 use crate::cancel::CancelToken;
 use crate::error::{ErrorKind, Result};
 use crate::time::human;
@@ -100,7 +100,7 @@ impl Runner<'_> {
             outcomes,
             failures: now.failures,
             took: started.elapsed(),
-            cancelled: self.cancel.is_cancelled(),
+            cancelled: self.cancel.is_cancelled().then(cancellation),
         }
     }
 

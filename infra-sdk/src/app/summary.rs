@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::exit;
+use crate::app::failed;
 use crate::app::graph::Plan;
 use crate::app::reported::Reported;
 use crate::error::{Error, ErrorKind};
+use crate::mask::Masks;
 use crate::time::human;
 
 /// More rows than this make the table of times too long to read.
@@ -60,7 +62,13 @@ pub(crate) struct Summary {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) took: Duration,
-    pub(crate) cancelled: bool,
+    /// That the whole run was cancelled.
+    pub(crate) cancelled: Option<Error>,
+}
+
+/// How a run that was cancelled ended.
+pub(crate) fn cancellation() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was cancelled").hint("start it again when you are ready")
 }
 
 impl Summary {
@@ -68,7 +76,7 @@ impl Summary {
     pub(crate) fn exit_code(&self) -> u8 {
         match self.failures.first() {
             Some(failure) => exit::code_of(&failure.error),
-            None if self.cancelled => exit::CANCELLED,
+            None if self.cancelled.is_some() => exit::CANCELLED,
             // A task that neither failed nor ran means that the runner lost it.
             None if self.outcomes.iter().any(|outcome| outcome.state == TaskState::NotRun) => exit::BUG,
             None => exit::OK,
@@ -123,36 +131,43 @@ impl Summary {
         Some(text)
     }
 
-    /// The one document of `--output json`: the reports of what was asked for by name.
-    /// `None` when a failed run has nothing to report.
-    pub(crate) fn document(&mut self, plan: &Plan) -> Option<Reported> {
+    /// The one document of `--output json`: the reports of what was asked for by name, and what failed without one.
+    pub(crate) fn document(&mut self, plan: &Plan, masks: &Masks) -> Reported {
+        let root = self.root_failure();
+        let root = root.map(|(task, error)| Reported::Tree(failed::as_json(task, error, masks)));
+        let has_reported = |outcome: &Outcome| plan.is_requested(outcome.index) && !outcome.reports.is_empty();
+        match root {
+            Some(root) if !self.outcomes.iter().any(has_reported) => root,
+            _ if plan.requested.len() == 1 => {
+                let own = self.outcomes.iter_mut().find(|outcome| plan.is_requested(outcome.index));
+                Reported::of_task(own.map(|own| std::mem::take(&mut own.reports)).unwrap_or_default())
+            }
+            _ => self.reports(plan, masks),
+        }
+    }
+
+    /// The reports of what was asked for by name, and the errors of what failed without one.
+    pub(crate) fn reports(&mut self, plan: &Plan, masks: &Masks) -> Reported {
         let mut all = Vec::new();
         for outcome in &mut self.outcomes {
-            if plan.is_requested(outcome.index) {
-                let reported = Reported::of_task(std::mem::take(&mut outcome.reports));
+            let failure = self.failures.iter().find(|failure| failure.task == outcome.name);
+            let mut reported = Reported::of_task(std::mem::take(&mut outcome.reports));
+            if let Some(failure) = failure.filter(|_| reported.is_nothing()) {
+                reported = Reported::Tree(failed::as_json(Some(&failure.task), &failure.error, masks));
+            }
+            if plan.is_requested(outcome.index) || failure.is_some() {
                 all.push((outcome.name.to_string(), reported));
             }
         }
-        if self.exit_code() != exit::OK && all.iter().all(|(_, reported)| reported.is_nothing()) {
-            return None;
-        }
-        if plan.requested.len() == 1 && all.len() == 1 {
-            return all.pop().map(|(_, reported)| reported);
-        }
         all.sort_by(|a, b| a.0.cmp(&b.0));
-        Some(Reported::Map(all))
+        Reported::Map(all)
     }
 
     /// The failure that is told last: the first one, or the cancellation.
-    pub(crate) fn root_failure(&self) -> Option<(Option<&str>, String)> {
+    pub(crate) fn root_failure(&self) -> Option<(Option<&str>, &Error)> {
         match self.failures.first() {
-            Some(failure) => Some((Some(&failure.task), failure.error.report().to_string())),
-            None if self.cancelled => {
-                let error = Error::new(ErrorKind::Cancelled, "the run was cancelled")
-                    .hint("start it again when you are ready");
-                Some((None, error.report().to_string()))
-            }
-            None => None,
+            Some(failure) => Some((Some(&failure.task), &failure.error)),
+            None => self.cancelled.as_ref().map(|error| (None, error)),
         }
     }
 }
@@ -174,7 +189,7 @@ mod tests {
     }
 
     fn summary(outcomes: Vec<Outcome>) -> Summary {
-        Summary { outcomes, failures: Vec::new(), took: Duration::from_secs(1), cancelled: false }
+        Summary { outcomes, failures: Vec::new(), took: Duration::from_secs(1), cancelled: None }
     }
 
     #[test]

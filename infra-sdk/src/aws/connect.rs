@@ -57,7 +57,7 @@ struct Shared {
     config: OnceCell<SdkConfig>,
     /// One client for each service that was asked, by its type.
     clients: Mutex<HashMap<TypeId, Box<dyn Any + Send>>>,
-    identity: OnceCell<Identity>,
+    identity: Arc<OnceCell<Identity>>,
 }
 
 #[derive(Clone)]
@@ -126,7 +126,11 @@ impl Aws {
     }
 
     fn with(settings: Settings) -> Self {
-        let (config, identity) = (OnceCell::new(), OnceCell::new());
+        Self::of(settings, Arc::default())
+    }
+
+    fn of(settings: Settings, identity: Arc<OnceCell<Identity>>) -> Self {
+        let config = OnceCell::new();
         Aws { shared: Arc::new(Shared { settings, config, clients: Mutex::default(), identity }) }
     }
 
@@ -136,7 +140,8 @@ impl Aws {
         Self::with(Settings { limit, ..self.shared.settings.clone() })
     }
 
-    /// Writes only to this account: [`before_write`](Aws::before_write) compares it with whose credentials are used.
+    /// Reads and writes only what is of this account: [`before_read`](Aws::before_read) and
+    /// [`before_write`](Aws::before_write) compare it with whose credentials are used.
     ///
     /// # Errors
     /// `Invalid` when it is not an account's 12 digits.
@@ -155,7 +160,8 @@ impl Aws {
     pub fn in_region(&self, region: &str) -> Result<Self> {
         // What AWS_REGION says is about the first region, not this one.
         let settings = Settings { region: checked(region)?, named: false, ..self.shared.settings.clone() };
-        Ok(Self::with(settings))
+        // Whose credentials they are is the same everywhere.
+        Ok(Self::of(settings, self.shared.identity.clone()))
     }
 
     /// The region.

@@ -55,6 +55,17 @@ impl Aws {
                 .hint(format!("unset {AWS_REGION} and {AWS_DEFAULT_REGION}, or set them to `{named}`"))
                 .hint("or choose the environment of the other region with `--env`"));
         }
+        self.before_read().await
+    }
+
+    /// Lets a read pass only where it was meant to go, to the account that is named, if one is: what another one has would
+    /// be told as what is here, or as missing.
+    ///
+    /// Everything in this room that reads what an environment holds asks first; images may be read by other accounts.
+    ///
+    /// # Errors
+    /// `Denied` when the account is another; as [`identity`](Aws::identity).
+    pub async fn before_read(&self) -> Result<()> {
         let Some(wanted) = self.account() else { return Ok(()) };
         let identity = self.identity().await?;
         if identity.account == wanted {
@@ -62,7 +73,7 @@ impl Aws {
         }
         Err(Error::new(
             ErrorKind::Denied,
-            "these credentials are of another account, so this was not written",
+            "these credentials are of another account, so nothing was read or written",
         )
         .with("wanted", wanted)
         .with("account", &identity.account)

@@ -130,6 +130,10 @@ impl ParameterStore for SsmParameters {
         reads::names(self).await
     }
 
+    fn kind_change(&self) -> Duration {
+        self.pause
+    }
+
     async fn put(&self, writes: &[ParameterWrite]) -> Result<Vec<u64>> {
         Put::plan(self, writes).await?.make().await
     }

@@ -1,5 +1,7 @@
 //! Reading parameters: by name in batches, below a path in pages; and telling which secret cannot be decrypted.
 
+use std::future::Future;
+
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{Parameter as Theirs, ParameterType};
 
@@ -109,25 +111,35 @@ async fn undecryptable(store: &SsmParameters, path: &ParamPath, refused: Error) 
 
 async fn pages(store: &SsmParameters, path: &ParamPath, decrypt: bool) -> Result<Vec<Theirs>> {
     let client = &client(&store.aws).await?;
+    all_pages(|next| {
+        let request = client
+            .get_parameters_by_path()
+            .path(path.as_str())
+            .recursive(true)
+            .with_decryption(decrypt)
+            .max_results(limits::PAGE as i32)
+            .set_next_token(next);
+        async move {
+            let page = store.patiently(FAILURES, || async {
+                let asked = request.clone().send().await;
+                asked.map_err(|error| refused("ssm:GetParametersByPath", path.as_str(), &error))
+            });
+            page.await.map(|page| (page.parameters, page.next_token))
+        }
+    })
+    .await
+}
+
+/// Everything in a list; `ask` gives one page, from where the one before said that it goes on, and where the next starts.
+async fn all_pages<T, F>(ask: impl Fn(Option<String>) -> F) -> Result<Vec<T>>
+where
+    F: Future<Output = Result<(Option<Vec<T>>, Option<String>)>>,
+{
     let (mut found, mut next) = (Vec::new(), None::<String>);
     loop {
-        let page = store
-            .patiently(FAILURES, || async {
-                let request = client
-                    .get_parameters_by_path()
-                    .path(path.as_str())
-                    .recursive(true)
-                    .with_decryption(decrypt)
-                    .max_results(limits::PAGE as i32)
-                    .set_next_token(next.clone());
-                request
-                    .send()
-                    .await
-                    .map_err(|error| refused("ssm:GetParametersByPath", path.as_str(), &error))
-            })
-            .await?;
-        found.extend(page.parameters.unwrap_or_default());
-        next = next_page(next.as_deref(), page.next_token)?;
+        let (page, token) = ask(next.clone()).await?;
+        found.extend(page.unwrap_or_default());
+        next = next_page(next.as_deref(), token)?;
         if next.is_none() {
             return Ok(found);
         }
@@ -137,27 +149,21 @@ async fn pages(store: &SsmParameters, path: &ParamPath, decrypt: bool) -> Result
 /// The names of all parameters, in order; AWS's own and those that are no path are left out.
 pub(super) async fn names(store: &SsmParameters) -> Result<Vec<ParamPath>> {
     let client = &client(&store.aws).await?;
-    let (mut found, mut next) = (Vec::new(), None::<String>);
-    loop {
-        let page = store
-            .patiently(FAILURES, || async {
-                let request = client
-                    .describe_parameters()
-                    .max_results(limits::DESCRIBED as i32)
-                    .set_next_token(next.clone());
+    let listed = all_pages(|next| {
+        let request = client.describe_parameters().max_results(limits::DESCRIBED as i32).set_next_token(next);
+        async move {
+            let page = store.patiently(FAILURES, || async {
                 let call = Call { action: "ssm:DescribeParameters", on: store.aws.region() };
-                request.send().await.map_err(|error| fault(call, &error).into())
-            })
-            .await?;
-        let names = page.parameters.unwrap_or_default().into_iter().filter_map(|theirs| theirs.name);
-        found.extend(names.filter_map(|name| ParamPath::new(name).ok()));
-        next = next_page(next.as_deref(), page.next_token)?;
-        if next.is_none() {
-            found.sort();
-            found.dedup();
-            return Ok(found);
+                request.clone().send().await.map_err(|error| fault(call, &error).into())
+            });
+            page.await.map(|page| (page.parameters, page.next_token))
         }
-    }
+    });
+    let names = listed.await?.into_iter().filter_map(|theirs| theirs.name);
+    let mut found: Vec<ParamPath> = names.filter_map(|name| ParamPath::new(name).ok()).collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
 /// Why a read failed. One that could not decrypt lacks the permission for that and not the one of the read; Parameter Store

@@ -75,6 +75,7 @@ impl SecretsManagerSecrets {
     }
 
     async fn client(&self) -> Result<Client> {
+        self.aws.before_read().await?;
         let make = |config: &_, endpoint| {
             let mut config = aws_sdk_secretsmanager::config::Builder::from(config);
             config.set_endpoint_url(endpoint);

@@ -243,6 +243,7 @@ impl SecretSource for SsmSecrets {
 
 /// The client of Systems Manager, shared by everything that asks it.
 pub(super) async fn client(aws: &Aws) -> Result<Client> {
+    aws.before_read().await?;
     aws.client("SSM", |config, endpoint| {
         let mut config = aws_sdk_ssm::config::Builder::from(config);
         config.set_endpoint_url(endpoint);

@@ -9,9 +9,10 @@ use crate::error::Result;
 use crate::file::{Access, Temporary};
 use crate::images::fetch;
 use crate::images::oci::{self, Descriptor, Index, Manifest};
-use crate::images::push::{join, missing, put_manifest, tags_to_set, total};
+use crate::images::push::{missing, put_manifest, tags_to_set};
 use crate::images::registry::{ImageRegistry, Reference};
 use crate::images::together::{Work, together};
+use crate::images::told::{self, Done, total};
 use crate::images::transfer::{self, Moved, TransferOptions};
 use crate::names::{ImageName, Tag};
 
@@ -36,6 +37,8 @@ pub struct CopyPlan {
     pub manifest: bool,
     /// The tags to set or move.
     pub tags: Vec<Tag>,
+    /// Those of the wanted tags that point at it there already.
+    pub tagged: Vec<Tag>,
     /// The manifests as they are, the image's own last.
     #[serde(skip)]
     content: Vec<(Descriptor, Vec<u8>)>,
@@ -50,18 +53,8 @@ impl CopyPlan {
 
 impl fmt::Display for CopyPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = total(&self.blobs);
         write!(f, "copy {}@{} from {} to {}: ", self.image, self.digest.short(), self.from, self.to)?;
-        write!(
-            f,
-            "{} blobs to move ({bytes} bytes), {} there already",
-            self.blobs.len(),
-            self.present.len()
-        )?;
-        match self.tags.as_slice() {
-            [] => Ok(()),
-            tags => write!(f, ", tags {}", join(tags)),
-        }
+        told::planned(f, "move", &self.blobs, &self.present, &self.tags)
     }
 }
 
@@ -82,19 +75,15 @@ pub struct CopyReport {
     pub mounted: usize,
     /// How many blobs were there already.
     pub skipped: usize,
-    /// The tags that were set or moved.
+    /// The tags that were wanted, and point at it now.
     pub tags: Vec<Tag>,
 }
 
 impl fmt::Display for CopyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{} is in {}: {} blobs sent ", self.image, self.digest, self.to, self.sent)?;
-        write!(f, "({} bytes), {} mounted, ", self.sent_bytes, self.mounted)?;
-        write!(f, "{} there already", self.skipped)?;
-        match self.tags.as_slice() {
-            [] => Ok(()),
-            tags => write!(f, ", tagged {}", join(tags)),
-        }
+        let CopyReport { sent, sent_bytes: bytes, mounted, skipped, .. } = *self;
+        write!(f, "{}@{} is in {}: ", self.image, self.digest, self.to)?;
+        told::done(f, &Done { sent, bytes, mounted, skipped, tags: &self.tags })
     }
 }
 
@@ -136,7 +125,7 @@ pub async fn plan_copy(
             platforms.push(child.clone());
         }
     }
-    let tags = tags_to_set(to, image, digest, tags).await?;
+    let (tags, tagged) = tags_to_set(to, image, digest, tags).await?;
     let exact = Reference::Digest(digest.clone());
     let manifest = to.head_manifest(image, &exact).await?.is_none();
     Ok(CopyPlan {
@@ -149,6 +138,7 @@ pub async fn plan_copy(
         platforms,
         manifest,
         tags,
+        tagged,
         content,
     })
 }
@@ -196,7 +186,7 @@ impl CopyPlan {
             sent_bytes: total(sent().map(|(blob, _)| blob)),
             mounted: moved.len() - sent().count(),
             skipped: self.present.len(),
-            tags: self.tags.clone(),
+            tags: [self.tagged.as_slice(), &self.tags].concat(),
         })
     }
 }

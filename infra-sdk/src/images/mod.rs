@@ -32,6 +32,7 @@ mod repository;
 mod scan;
 mod spec;
 mod together;
+mod told;
 mod transfer;
 mod unpack;
 

@@ -11,6 +11,7 @@ use crate::images::layout::wrong_digest;
 use crate::images::oci::Descriptor;
 use crate::images::registry::{ImageRegistry, Reference};
 use crate::images::together::{Work, together};
+use crate::images::told::{self, Done, total};
 use crate::images::transfer::{self, Moved, TransferOptions, refused};
 use crate::names::{ImageName, Tag};
 
@@ -29,24 +30,16 @@ pub struct PushPlan {
     pub platforms: Vec<Descriptor>,
     /// The tags that do not point at this image yet.
     pub tags: Vec<Tag>,
+    /// Those of the wanted tags that point at it already.
+    pub tagged: Vec<Tag>,
     /// Whether the manifest itself has to be sent.
     pub manifest: bool,
 }
 
 impl fmt::Display for PushPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = total(&self.upload);
         write!(f, "push {}@{}: ", self.image, self.digest.short())?;
-        write!(
-            f,
-            "{} blobs to send ({bytes} bytes), {} there already",
-            self.upload.len(),
-            self.present.len()
-        )?;
-        match self.tags.as_slice() {
-            [] => Ok(()),
-            tags => write!(f, ", tags {}", join(tags)),
-        }
+        told::planned(f, "send", &self.upload, &self.present, &self.tags)
     }
 }
 
@@ -65,32 +58,16 @@ pub struct PushReport {
     pub mounted: usize,
     /// How many blobs were there already.
     pub skipped: usize,
-    /// The tags that were set or moved.
+    /// The tags that were wanted, and point at it now.
     pub tags: Vec<Tag>,
 }
 
 impl fmt::Display for PushReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PushReport { uploaded: sent, uploaded_bytes: bytes, mounted, skipped, .. } = *self;
         write!(f, "{}@{}: ", self.image, self.digest)?;
-        write!(f, "{} blobs sent ({} bytes), ", self.uploaded, self.uploaded_bytes)?;
-        if self.mounted > 0 {
-            write!(f, "{} mounted, ", self.mounted)?;
-        }
-        write!(f, "{} there already", self.skipped)?;
-        match self.tags.as_slice() {
-            [] => Ok(()),
-            tags => write!(f, ", tagged {}", join(tags)),
-        }
+        told::done(f, &Done { sent, bytes, mounted, skipped, tags: &self.tags })
     }
-}
-
-/// How many bytes these are. A manifest of somebody else may state sizes whose sum no number holds.
-pub(super) fn total<'a>(blobs: impl IntoIterator<Item = &'a Descriptor>) -> u64 {
-    blobs.into_iter().fold(0, |total, blob| total.saturating_add(blob.size))
-}
-
-pub(super) fn join(tags: &[Tag]) -> String {
-    tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// Asks the registry what it has of an image, without fetching any of it.
@@ -106,11 +83,11 @@ pub async fn plan_push(registry: &dyn ImageRegistry, image: &BuiltImage, tags: &
             platforms.push(child.descriptor.clone());
         }
     }
-    let tags = tags_to_set(registry, &image.name, image.digest(), tags).await?;
+    let (tags, tagged) = tags_to_set(registry, &image.name, image.digest(), tags).await?;
     let exact = Reference::Digest(image.digest().clone());
     let manifest = registry.head_manifest(&image.name, &exact).await?.is_none();
     let digest = image.digest().clone();
-    Ok(PushPlan { image: image.name.clone(), digest, upload, present, platforms, tags, manifest })
+    Ok(PushPlan { image: image.name.clone(), digest, upload, present, platforms, tags, tagged, manifest })
 }
 
 /// Which of these blobs the registry lacks, and which it has; each once.
@@ -133,22 +110,23 @@ pub(super) async fn missing<'a>(
     Ok((blobs(upload), blobs(present)))
 }
 
-/// Which of these tags do not point at the manifest yet; each once.
+/// Which of these tags do not point at the manifest yet, and which do; each once.
 pub(super) async fn tags_to_set(
     registry: &dyn ImageRegistry,
     image: &ImageName,
     digest: &Digest,
     tags: &[Tag],
-) -> Result<Vec<Tag>> {
-    let mut to_set = Vec::new();
+) -> Result<(Vec<Tag>, Vec<Tag>)> {
+    let (mut to_set, mut set): (Vec<Tag>, Vec<Tag>) = Default::default();
     for tag in tags {
+        if to_set.contains(tag) || set.contains(tag) {
+            continue;
+        }
         let current = registry.head_manifest(image, &Reference::Tag(tag.clone())).await?;
         // A registry whose tags cannot move also refuses to set one to what it says already.
-        if current.as_ref() != Some(digest) && !to_set.contains(tag) {
-            to_set.push(tag.clone());
-        }
+        if current.as_ref() == Some(digest) { set.push(tag.clone()) } else { to_set.push(tag.clone()) }
     }
-    Ok(to_set)
+    Ok((to_set, set))
 }
 
 impl PushPlan {
@@ -190,7 +168,7 @@ impl PushPlan {
             uploaded_bytes: total(sent().map(|(blob, _)| blob)),
             mounted: moved.len() - sent().count(),
             skipped: self.present.len(),
-            tags: self.tags.clone(),
+            tags: [self.tagged.as_slice(), &self.tags].concat(),
         })
     }
 }
@@ -252,6 +230,7 @@ mod tests {
             present: Vec::new(),
             platforms: Vec::new(),
             tags: Vec::new(),
+            tagged: Vec::new(),
             manifest: true,
         };
         assert!(plan.to_string().contains("2 blobs to send (18446744073709551615 bytes)"), "{plan}");

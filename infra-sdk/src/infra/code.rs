@@ -17,6 +17,13 @@ pub(super) struct Commit {
     dirty: bool,
 }
 
+impl Commit {
+    /// The id, where no file differed from it.
+    pub(super) fn exact(&self) -> Option<&str> {
+        (!self.dirty).then_some(self.id.as_str())
+    }
+}
+
 /// What follows the id of a commit when files differed from it.
 pub(super) const DIRTY: &str = "-dirty";
 
@@ -156,7 +163,7 @@ impl Infra {
         Ok(taken)
     }
 
-    fn git(&self, args: &[&str]) -> Cmd {
+    pub(super) fn git(&self, args: &[&str]) -> Cmd {
         let mut cmd = self.host().command("git").args(args).dir(self.config().root()).quiet();
         for (name, value) in [("LC_ALL", "C"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")] {
             cmd = cmd.env(name, value);

@@ -8,6 +8,7 @@ use crate::infra::image_push::{Everywhere, InRegistry};
 use crate::infra::image_ref::{ImageRef, resolve};
 use crate::infra::images::digest_tag;
 use crate::infra::open::Infra;
+use crate::infra::providers;
 use crate::names::{EnvName, ImageName, Tag};
 
 /// What a promotion is called in the ledger.
@@ -41,6 +42,7 @@ impl Infra {
         image: &ImageRef,
         tags: &[Tag],
     ) -> Result<Everywhere<CopyPlan>> {
+        providers::before_apply(self).await?;
         let candidate = self.candidate(from, image, tags).await?;
         let source = &*candidate.from.ports().images;
         let mut plans = Vec::new();

@@ -56,9 +56,10 @@ impl Infra {
     /// [`push`](Infra::push).
     ///
     /// # Errors
-    /// What the registries fail with.
+    /// `Denied` when the credentials are of another account than infra.toml names; what the registries fail with.
     pub async fn plan_push(&self, image: &BuiltImage, tags: &[Tag]) -> Result<Everywhere<PushPlan>> {
         let tags = self.tags_or_usual(image, tags).await?;
+        providers::before_apply(self).await?;
         let mut plans = Vec::new();
         for registry in self.registries()? {
             let what = images::plan_push(&*registry, image, &tags).await?;

@@ -51,18 +51,23 @@ impl Infra {
     pub async fn plan_image(&self, name: &str) -> Result<ImagePlan> {
         let (_, repository, image) = self.image_named(name)?;
         let root = self.config().root();
-        if let Some(spec) = DockerfileSpec::of_config(repository.clone(), image, root)? {
+        let labels = self.image_labels().await;
+        if let Some(mut spec) = DockerfileSpec::of_config(repository.clone(), image, root)? {
+            spec.labels.extend(labels.by_name());
             let plan = plan_dockerfile(&spec, self.env(), &|program| self.host().command(program)).await?;
             return Ok(ImagePlan::Dockerfile(plan));
         }
-        let specs = ImageSpec::all_of_config(repository, image, root)?;
+        let mut specs = ImageSpec::all_of_config(repository, image, root)?;
+        specs.iter_mut().for_each(|spec| spec.labels.extend(labels.by_name()));
         let work = tokio::task::spawn_blocking(move || plan_index(&specs));
         let plan = work.await.map_err(|error| Error::new(ErrorKind::Bug, "plan an image").because(error))?;
         Ok(ImagePlan::Files(plan?))
     }
 
-    /// Builds the image that `[image.NAME]` describes: from files without a container engine, and the same files give the
-    /// same digest; from a Dockerfile with docker, podman or buildah, whichever is there.
+    /// Builds the image that `[image.NAME]` describes: from files without a container engine, and the same files of the same
+    /// commit give the same digest; from a Dockerfile with docker, podman or buildah, whichever is there. Where no file
+    /// differs from its commit, the image notes that and the page of `origin`, as `org.opencontainers.image.revision` and
+    /// `.source`.
     ///
     /// # Errors
     /// As [`plan_image`](Infra::plan_image); `Failed` with what the engine said last.

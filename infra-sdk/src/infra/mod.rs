@@ -9,6 +9,7 @@ mod costs;
 mod hand_over;
 mod home;
 mod host;
+mod image_labels;
 mod image_list;
 mod image_promote;
 mod image_push;

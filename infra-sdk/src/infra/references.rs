@@ -15,6 +15,7 @@ use crate::ledger::{self, Entry, Filter, Outcome};
 use crate::names::{Label, ParamPath, unknown};
 use crate::refs::{self, Check, Hcl, Listing, ParameterStore, PublishPlan, Published, Publisher};
 use crate::secret::SecretValue;
+use crate::time::human;
 
 /// The action of a publication in the ledger, and the detail that tells one from another.
 const PUBLISH: &str = "publish";
@@ -160,6 +161,14 @@ impl Infra {
                     .with("regions done", before)
                     .hint("run the same command again: what is there already is not written twice")
             };
+            if !plan.retyped.is_empty() && !store.kind_change().is_zero() {
+                let changed: Vec<&str> = plan.retyped.iter().map(ParamPath::as_str).collect();
+                self.host().tell(&format!(
+                    "{} cannot become another kind where it stands: deleting it, waiting {} as AWS asks, then making it anew",
+                    changed.join(", "),
+                    human(store.kind_change())
+                ));
+            }
             done.push(plan.clone().apply(store).await.map_err(failed)?);
         }
         let Some(path) = plans.first().map(|plan| &plan.path) else { return Ok(done) };

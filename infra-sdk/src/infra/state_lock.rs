@@ -160,7 +160,11 @@ impl Infra {
                 Err(Error::invalid("a lock is broken by its id, so that no other one is hit")
                     .with("state", state)
                     .with("holder", lock.who.escape_debug())
-                    .hint(format!("if that run is over for certain, add `--id {}`", lock.id.escape_debug())))
+                    .hint(format!(
+                        "if that run is over for certain: `cargo xtask infra:state:unlock {} --id {} --force --yes=infra:state:unlock`",
+                        state.stack,
+                        lock.id.escape_debug()
+                    )))
             }
             (false, ..) => Err(seen.error(state)),
         }

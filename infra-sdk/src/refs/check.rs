@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::names::{Label, ParamPath};
-use crate::refs::lookup::{below, promised};
+use crate::refs::lookup::{Promised, below, promised};
 use crate::refs::mismatch::refused;
 use crate::refs::nearest::nearest;
-use crate::refs::{ContractCheck, ParameterStore};
+use crate::refs::{ContractCheck, FieldType, Mismatch, MismatchKind, Parameter, ParameterStore};
 
 /// What was found of the references of a repo.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -46,7 +46,8 @@ pub struct Missing {
 }
 
 /// Looks for each of the references `[refs]` names. Where a contract names what should stand there, only that is looked
-/// for, and no value is read; a parameter that is promised and not there is missing, too.
+/// for; a parameter that is promised and not there is missing, too, and one that holds something else than was promised,
+/// as somebody changed it by hand, is told. No secret is read.
 ///
 /// # Errors
 /// What the store fails with; a missing reference is no error here, see [`Check::into_result`].
@@ -54,13 +55,27 @@ pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>
     let own = store.present(&refs.values().cloned().collect::<Vec<_>>()).await?;
     // What is a single value is no tree with a contract.
     let promised = promised(store, refs.values().filter(|path| !own.contains(path))).await?;
-    let there = store.present(&promised.values().flatten().cloned().collect::<Vec<_>>()).await?;
+    let (secret, plain): (Vec<_>, Vec<_>) = promised
+        .values()
+        .flat_map(|promised| &promised.fields)
+        .partition(|(_, kind)| **kind == FieldType::Secret);
+    let paths = |fields: Vec<(&ParamPath, &FieldType)>| -> Vec<ParamPath> {
+        fields.into_iter().map(|(path, _)| path.clone()).collect()
+    };
+    let values = store.get(&paths(plain)).await?;
+    let mut there = store.present(&paths(secret)).await?;
+    there.extend(values.keys().cloned());
     let mut report = Check::default();
     for (name, path) in refs {
         let (name, path) = (name.clone(), path.clone());
         let parameters = match promised.get(&path) {
-            Some(fields) => {
-                let gone = fields.iter().filter(|field| !there.contains(field)).cloned();
+            Some(Promised { contract, fields }) => {
+                let mut unfit = ContractCheck::new(&path, Some(contract));
+                unfit.mismatches = changed(fields, &values);
+                if !unfit.fits() {
+                    report.contracts.push(unfit);
+                }
+                let gone = fields.keys().filter(|field| !there.contains(*field)).cloned();
                 let gone: Vec<ParamPath> = gone.collect();
                 let found = fields.len() - gone.len();
                 if found > 0 {
@@ -86,6 +101,20 @@ pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>
         }
     }
     Ok(report)
+}
+
+/// What holds something else than was promised.
+fn changed(
+    fields: &BTreeMap<ParamPath, FieldType>,
+    values: &BTreeMap<ParamPath, Parameter>,
+) -> Vec<Mismatch> {
+    let held = fields.iter().filter_map(|(path, kind)| Some((path, kind, &values.get(path)?.value)));
+    held.filter(|(_, kind, value)| !kind.holds(value))
+        .map(|(path, kind, value)| Mismatch {
+            path: path.to_string(),
+            kind: MismatchKind::Changed { promised: kind.to_string(), found: FieldType::seen(value).to_owned() },
+        })
+        .collect()
 }
 
 impl Check {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::names::ParamPath;
+use crate::refs::ParameterValue;
 use crate::secret::SecretValue;
 use crate::tree::{Node, Origin, Value};
 
@@ -58,6 +59,34 @@ impl FieldType {
             _ if is(&[FieldType::Integer, FieldType::Number]) => FieldType::Numbers,
             _ if is(&[FieldType::Boolean]) => FieldType::Booleans,
             _ => FieldType::Texts,
+        }
+    }
+
+    /// Whether a value means what the type says.
+    pub(crate) fn holds(self, value: &ParameterValue) -> bool {
+        let whole = |text: &String| text.parse::<i64>().is_ok();
+        let number = |text: &String| text.parse::<f64>().is_ok();
+        let switch = |text: &String| text == "true" || text == "false";
+        match (self, value) {
+            (FieldType::Secret, ParameterValue::Secret(_)) => true,
+            (FieldType::Text, ParameterValue::Plain(_)) => true,
+            (FieldType::Integer, ParameterValue::Plain(text)) => whole(text),
+            (FieldType::Number, ParameterValue::Plain(text)) => number(text),
+            (FieldType::Boolean, ParameterValue::Plain(text)) => switch(text),
+            (FieldType::Texts | FieldType::Empty, ParameterValue::List(_)) => true,
+            (FieldType::Integers, ParameterValue::List(items)) => items.iter().all(whole),
+            (FieldType::Numbers, ParameterValue::List(items)) => items.iter().all(number),
+            (FieldType::Booleans, ParameterValue::List(items)) => items.iter().all(switch),
+            _ => false,
+        }
+    }
+
+    /// What a value is, for people, without the value.
+    pub(crate) fn seen(value: &ParameterValue) -> &'static str {
+        match value {
+            ParameterValue::Plain(_) => "another text",
+            ParameterValue::List(_) => "another list",
+            ParameterValue::Secret(_) => "a secret",
         }
     }
 
@@ -132,6 +161,27 @@ mod tests {
             T::Empty,
         ] {
             assert_eq!(serde_json::to_string(&kind).unwrap(), format!("\"{}\"", kind.word()));
+        }
+    }
+
+    #[test]
+    fn a_value_holds_what_its_type_says_or_was_changed() {
+        let plain = |text: &str| ParameterValue::Plain(text.into());
+        let list = |items: &[&str]| ParameterValue::List(items.iter().map(|item| (*item).into()).collect());
+        let secret = ParameterValue::Secret(SecretValue::new("x"));
+        for (kind, good, bad) in [
+            (FieldType::Text, plain("x"), list(&["x"])),
+            (FieldType::Integer, plain("-5"), plain("5.5")),
+            (FieldType::Number, plain("1e3"), plain("much")),
+            (FieldType::Boolean, plain("false"), plain("no")),
+            (FieldType::Secret, secret.clone(), plain("x")),
+            (FieldType::Texts, list(&["a"]), plain("a")),
+            (FieldType::Integers, list(&["1", "2"]), list(&["1", "two"])),
+            (FieldType::Numbers, list(&["1", "0.5"]), list(&["x"])),
+            (FieldType::Booleans, list(&["true"]), list(&["1"])),
+            (FieldType::Empty, list(&[]), secret.clone()),
+        ] {
+            assert!(kind.holds(&good) && !kind.holds(&bad), "{kind}");
         }
     }
 

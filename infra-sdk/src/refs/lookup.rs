@@ -167,17 +167,23 @@ pub(crate) async fn tree(store: &dyn ParameterStore, path: &ParamPath) -> Result
     Ok(Found { parameters, by_contract: false })
 }
 
+/// What a contract promises at and below one path.
+pub(crate) struct Promised {
+    pub(crate) contract: Contract,
+    pub(crate) fields: BTreeMap<ParamPath, FieldType>,
+}
+
 /// For each of the paths that a contract is about, what it names there.
 pub(crate) async fn promised<'a>(
     store: &dyn ParameterStore,
     paths: impl IntoIterator<Item = &'a ParamPath>,
-) -> Result<BTreeMap<&'a ParamPath, Vec<ParamPath>>> {
+) -> Result<BTreeMap<&'a ParamPath, Promised>> {
     let paths: Vec<&ParamPath> = paths.into_iter().collect();
     let contracts = Contracts::around(store, paths.iter().copied()).await?;
     let mut promised = BTreeMap::new();
     for path in paths {
-        if let Some((_, fields)) = contracts.of(path)? {
-            promised.insert(path, fields.into_keys().collect());
+        if let Some((contract, fields)) = contracts.of(path)? {
+            promised.insert(path, Promised { contract: contract.clone(), fields });
         }
     }
     Ok(promised)

@@ -52,6 +52,13 @@ pub enum MismatchKind {
         /// The type that is promised, for people.
         promised: String,
     },
+    /// Something else stands there than was promised: somebody wrote over it.
+    Changed {
+        /// The type that is promised, for people.
+        promised: String,
+        /// What stands there, for people and without the value.
+        found: String,
+    },
     /// It has the right type and is still not accepted.
     Refused {
         /// Why, in the words of the type.
@@ -92,9 +99,19 @@ pub(crate) fn refused(checks: &[&ContractCheck]) -> Error {
     let lines: Vec<String> = checks.iter().map(ToString::to_string).collect();
     let count: usize = checks.iter().map(|check| check.mismatches.len()).sum();
     let what = if count == 1 { "1 field does".into() } else { format!("{count} fields do") };
-    Error::invalid(format!("{what} not fit what is published"))
-        .because(lines.join("\n"))
-        .hint("change the struct that reads it, or publish what it reads in the repo that exports it")
+    let error = Error::invalid(format!("{what} not fit what is published")).because(lines.join("\n"));
+    let is_changed = |mismatch: &Mismatch| matches!(mismatch.kind, MismatchKind::Changed { .. });
+    let all = || checks.iter().flat_map(|check| &check.mismatches);
+    let error = match all().any(is_changed) {
+        true => error.hint(
+            "what was changed by hand is put right by `cargo xtask infra:refs:publish` in the repo that exports it",
+        ),
+        false => error,
+    };
+    if all().all(is_changed) {
+        return error;
+    }
+    error.hint("change the struct that reads it, or publish what it reads in the repo that exports it")
 }
 
 impl fmt::Display for Mismatch {
@@ -105,6 +122,9 @@ impl fmt::Display for Mismatch {
             MismatchKind::Renamed { to } => write!(f, "`{path}` is missing; it seems to be `{to}` now"),
             MismatchKind::Retyped { wanted, promised } => {
                 write!(f, "`{path}` is read as {wanted}, and published as {promised}")
+            }
+            MismatchKind::Changed { promised, found } => {
+                write!(f, "`{path}` is promised as {promised}, and {found} stands there")
             }
             MismatchKind::Refused { why } => write!(f, "`{path}`: {why}"),
         }

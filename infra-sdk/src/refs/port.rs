@@ -1,6 +1,7 @@
 //! The port to wherever parameters are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -60,6 +61,11 @@ pub trait ParameterStore: Send + Sync {
     /// `Invalid` when a value cannot be kept or a path is given twice; `Conflict` when somebody else wrote there;
     /// `Unavailable`, `Denied` or `Io`.
     async fn put(&self, writes: &[ParameterWrite]) -> Result<Vec<u64>>;
+
+    /// How long a parameter is missing while it becomes another kind; no time in a store that changes it where it stands.
+    fn kind_change(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Removes parameters.
     ///

@@ -130,7 +130,7 @@ impl SeenLock {
                 .with("state", key)
                 .with("for", human(self.age))
                 .hint(format!(
-                    "if no run is at work for certain, remove it with `cargo xtask infra:state:unlock {stack} --force`"
+                    "if no run is at work for certain, remove it with `cargo xtask infra:state:unlock {stack} --force --yes=infra:state:unlock`"
                 ));
         };
         let shown = |text: &str| text.escape_debug().to_string();
@@ -147,13 +147,13 @@ impl SeenLock {
         }
         if self.has_expired() {
             return error.hint(format!(
-                "it is past its time: remove it with `cargo xtask infra:state:unlock {stack}`"
+                "it is past its time: remove it with `cargo xtask infra:state:unlock {stack} --yes=infra:state:unlock`"
             ));
         }
         error
             .hint("wait until the holder is done, then run the same command again")
             .hint(format!(
-                "if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {stack} --id {} --force`",
+                "if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {stack} --id {} --force --yes=infra:state:unlock`",
                 shown(&lock.id)
             ))
             .retryable()

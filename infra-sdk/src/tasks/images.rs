@@ -169,12 +169,16 @@ async fn build(cx: Cx, flags: BuildFlags) -> Result<()> {
 /// A dry run builds, too: only what is built has a digest to compare.
 async fn push(cx: Cx, flags: PushFlags) -> Result<()> {
     let infra = cx.infra().await?;
+    // All of them first: one that cannot be built leaves no other one pushed.
+    let mut built = Vec::new();
     for name in infra.images_meant(flags.name.as_deref())? {
-        let image = infra.build_image(name.as_str()).await?;
+        built.push(infra.build_image(name.as_str()).await?);
+    }
+    for image in &built {
         if cx.is_dry_run() {
-            cx.report(&infra.plan_push(&image, &flags.tags).await?);
+            cx.report(&infra.plan_push(image, &flags.tags).await?);
         } else {
-            cx.report(&infra.push_image(&image, &flags.tags).await?);
+            cx.report(&infra.push_image(image, &flags.tags).await?);
         }
     }
     Ok(())

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::{Error, ErrorKind};
 use crate::plan::Veil;
 use crate::process::{LineSink, Stream};
+use crate::state::BackendSettings;
+use crate::terraform::moved::Moved;
 
 /// Keeps what Terraform prints on standard error while it also goes to the task.
 #[derive(Clone, Debug, Default)]
@@ -59,6 +61,8 @@ pub(super) struct Attempt<'a> {
     pub(super) shared: bool,
     /// A command line that works on this stack by hand, to be completed.
     pub(super) by_hand: &'a str,
+    /// Where its state is to be kept.
+    pub(super) backend: &'a BackendSettings,
     /// Where the initialised backend is remembered.
     pub(super) memory: &'a std::path::Path,
 }
@@ -94,8 +98,13 @@ pub(super) fn explain(attempt: &Attempt<'_>, failure: Error, words: &Words) -> E
             .with("stack", stack)
             .hint("make it with `cargo xtask infra:state:setup`, or correct `state` of this environment in infra.toml")
     } else if text.contains("Backend configuration changed") {
-        Error::new(ErrorKind::Conflict, "the state of a stack is kept elsewhere than before")
+        let Moved { from, to, differing } = Moved::of(attempt.memory, attempt.backend);
+        let error = Error::new(ErrorKind::Conflict, "the state of a stack is kept elsewhere than before")
             .with("stack", stack)
+            .with("from", from.as_deref().unwrap_or("unknown"))
+            .with("to", to);
+        let error = if differing.is_empty() { error } else { error.with("differing", differing.join(", ")) };
+        error
             .hint(format!(
                 "copy the state to the new place first if it must live on, then remove {}",
                 attempt.memory.display()
@@ -105,7 +114,8 @@ pub(super) fn explain(attempt: &Attempt<'_>, failure: Error, words: &Words) -> E
             .with("stack", stack)
             .hint(next_step(verb))
     };
-    let error = error.exit_with(code);
+    // What is understood has a code of its own, whoever noticed it: a lock is one thing to a script.
+    let error = if error.kind() == ErrorKind::Failed { error.exit_with(code) } else { error };
     if text.is_empty() { error.because(failure) } else { error.because(text) }
 }
 
@@ -142,7 +152,7 @@ fn locked(attempt: &Attempt<'_>, text: &str) -> Error {
     let error = error.hint("wait until the holder is done and run the same task again").retryable();
     match field("ID") {
         Some(id) if attempt.shared && is_plain(id) => error.hint(format!(
-            "if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {} --id {id} --force`",
+            "if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {} --id {id} --force --yes=infra:state:unlock`",
             attempt.stack
         )),
         Some(id) if is_plain(id) => error.hint(format!(
@@ -151,7 +161,7 @@ fn locked(attempt: &Attempt<'_>, text: &str) -> Error {
         )),
         _ if text.contains("failed to unmarshal") && attempt.shared => error.hint(format!(
             "the lock does not say who holds it: if no run is at work for certain, remove it with \
-             `cargo xtask infra:state:unlock {} --force`",
+             `cargo xtask infra:state:unlock {} --force --yes=infra:state:unlock`",
             attempt.stack
         )),
         // Terraform itself cannot remove such a lock either.
@@ -184,6 +194,7 @@ mod tests {
             stack: "network",
             shared,
             by_hand: "terraform -chdir=/x",
+            backend: &BackendSettings::new("local", Default::default()),
             memory: std::path::Path::new("/x"),
         };
         explain(&attempt, Error::new(ErrorKind::Failed, "program failed").exit_with(1), &words)
@@ -196,7 +207,7 @@ mod tests {
             "Error: Error acquiring the state lock\n\nError message: 412\nLock Info:\n  ID:        46c0-d1\n  \
              Operation: OperationTypeApply\n  Who:       ci@runner\n  Created:   2026-11-20 09:34\n  Info:      \n",
         );
-        assert_eq!(error.kind(), ErrorKind::Locked);
+        assert_eq!((error.kind(), error.exit_code()), (ErrorKind::Locked, None), "the code of a lock");
         assert!(error.to_string().contains("holder: ci@runner, since: 2026-11-20 09:34"), "{error}");
         assert!(error.hints()[1].contains("terraform -chdir=/x force-unlock 46c0-d1"));
         assert!(!error.to_string().contains("info:"));

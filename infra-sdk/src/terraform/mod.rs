@@ -8,6 +8,7 @@ mod backend;
 mod code;
 mod failure;
 mod find;
+mod moved;
 mod outputs;
 mod package;
 mod plan_file;

@@ -316,6 +316,7 @@ impl Stack {
             stack: self.place.name.as_str(),
             shared: self.place.backend.kind != "local",
             by_hand: &by_hand,
+            backend: &self.place.backend,
             memory: &self.data_dir().join("terraform.tfstate"),
         };
         explain(&attempt, error, words)

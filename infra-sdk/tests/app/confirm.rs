@@ -124,4 +124,22 @@ fn a_dry_run_asks_nothing_and_runs_only_what_changes_nothing() {
     let plan: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(plan["plan"][0], serde_json::json!({"name": "look", "danger": false, "runs": true}));
     assert_eq!(plan["plan"][2]["runs"], false);
+    assert_eq!(plan["reports"], serde_json::json!({ "tell": null }), "it was not run");
+}
+
+#[test]
+fn a_dry_run_as_json_has_the_reports_beside_the_plan() {
+    let (mut app, _) = app();
+    app.task("look").about("Look").read_only().run(|cx: Cx| async move {
+        cx.report("three to create");
+        Ok::<_, Error>(())
+    });
+    app.task("fail").about("Fail").read_only().run(crate::broken);
+    let json = |line: &str| -> serde_json::Value { serde_json::from_str(&run(&app, line).out).unwrap() };
+    let plan = json("look --dry-run --output json");
+    assert_eq!((&plan["version"], plan["plan"][0]["runs"].as_bool()), (&1.into(), Some(true)));
+    assert_eq!(plan["reports"], serde_json::json!({ "look": "three to create" }));
+    let failed = json("look fail --dry-run --output json -j 1");
+    assert_eq!(failed["reports"]["look"], "three to create");
+    assert_eq!(failed["reports"]["fail"]["error"]["task"], "fail");
 }

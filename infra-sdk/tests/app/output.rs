@@ -74,7 +74,44 @@ fn with_json_the_report_of_what_was_asked_for_is_alone_on_standard_output() {
     assert!(ran.err.contains("from-child") && ran.err.contains("whole line"), "{}", ran.err);
     let both: serde_json::Value = serde_json::from_str(&run(&app(), "whole part --output json").out).unwrap();
     assert_eq!(both["part"]["name"], "part");
-    assert_eq!(run(&app(), "fail --output json").out, "");
+}
+
+#[test]
+fn with_json_what_failed_is_an_object_that_a_script_can_tell_apart() {
+    let mut app = app();
+    app.task("taken").about("Taken").run(|_: Cx| async {
+        let error = Error::new(infra_sdk::ErrorKind::Locked, "the state is locked").with("holder", "ada");
+        Err::<(), _>(error.hint("wait").retryable())
+    });
+    let json = |line: &str| -> serde_json::Value {
+        let ran = run(&app, line);
+        assert_ne!(ran.code, 0, "{line}");
+        let document: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| {
+            panic!("{line}: {error}: {}", ran.out);
+        });
+        let code = &document["error"]["exit_code"];
+        assert!(code.is_null() || *code == ran.code, "{line}: {document} and {}", ran.code);
+        document
+    };
+    let error = serde_json::json!({
+        "task": "taken", "kind": "locked", "message": "the state is locked", "context": { "holder": "ada" },
+        "causes": [], "hints": ["wait"], "retryable": true, "exit_code": 6,
+    });
+    assert_eq!(json("taken --output json")["error"], error);
+    assert!(run(&app, "taken --output json").err.contains("error: taken: the state is locked"));
+    // What was reported stays what it is, and the failure stands beside it by its name.
+    let several = json("part taken --output json -j 1");
+    assert_eq!((&several["part"]["name"], &several["taken"]["error"]), (&"part".into(), &error));
+    assert_eq!(json("fail --output json")["error"]["task"], "fail");
+    // Before anything is run, too.
+    for (line, kind) in [
+        ("nonsense --output json", "not_found"),
+        ("whole --env nowhere --output=json", "not_found"),
+        ("whole --jobs x --output json", "invalid"),
+    ] {
+        let error = json(line)["error"].clone();
+        assert_eq!((&error["kind"], error["task"].is_null()), (&kind.into(), true), "{line}: {error}");
+    }
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl Repositories for Ecr {
         let repository = self.repository(&wanted.name)?;
         let key = wanted.key.as_deref().map(|key| key_in(key, self.aws.region())).transpose()?;
         let (mut changes, mut fixed) = (Vec::new(), Vec::new());
+        self.aws.before_read().await?;
         let found = repeated(async |_| self.found(&repository).await).await?;
         if let Some(found) = &found {
             if found.image_tag_mutability != Some(ImageTagMutability::Immutable) {

@@ -189,6 +189,7 @@ impl Calls {
         A: Future<Output = std::result::Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + StdError + 'static,
     {
+        self.aws.before_read().await?;
         let client = self
             .aws
             .client("ECS", |config, endpoint| {

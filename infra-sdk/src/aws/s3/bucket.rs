@@ -111,6 +111,7 @@ impl Bucket {
 
     pub(super) async fn link(&self) -> Result<Link> {
         let r2 = matches!(self.kind, Kind::R2 { .. });
+        self.aws.before_read().await?;
         self.aws
             .client("S3", |config, endpoint| {
                 let clock = Clock::default();

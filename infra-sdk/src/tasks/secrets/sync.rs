@@ -38,7 +38,8 @@ impl TaskArgs for Flags {
             .arg(switch("repair", "Write over what was changed elsewhere"))
             .arg(switch(
                 "drift",
-                "Look at every store for changes made elsewhere, also where that takes many requests",
+                "Look at every store for changes made elsewhere, also where that takes many requests; \
+                 with `--dry-run` it only looks, and asks for no confirmation",
             ))
             .arg(
                 Arg::new("only")
