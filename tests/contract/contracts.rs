@@ -72,6 +72,7 @@ pub(crate) async fn hold(store: &dyn ParameterStore) {
     owners(store).await;
     neighbours(store).await;
     consumers(store).await;
+    changed_by_hand(store).await;
     torn(store).await;
     foreign(store).await;
     long(store).await;
@@ -250,6 +251,36 @@ async fn consumers(store: &dyn ParameterStore) {
     publish(store, &root, &network(), &publisher("network", "ffff")).await;
     let check = refs::check(store, &wanted).await.expect("a check").into_result().expect("all there");
     assert_eq!(check.found[0].parameters, 6);
+}
+
+/// What somebody wrote over a value is told when it is not what was promised, and never shown.
+async fn changed_by_hand(store: &dyn ParameterStore) {
+    let root = path("/promised/network");
+    let wanted = BTreeMap::from([("network".parse().expect("a name"), root.clone())]);
+    // Another value of the promised type is nobody's problem.
+    store.put(&[plain("/promised/network/max-tasks", "7")]).await.expect("written");
+    refs::check(store, &wanted).await.expect("a check").into_result().expect("it fits");
+    let list = ParameterValue::List(vec!["hunter3".into()]);
+    let vpc = ParameterWrite::new(path("/promised/network/vpc-id"), list);
+    let seen = store.get(&[vpc.path.clone()]).await.expect("parameters");
+    let vpc = vpc.over(Over::seen(seen.values().next()));
+    store.put(&[plain("/promised/network/max-tasks", "hunter4"), vpc]).await.expect("written");
+    let check = refs::check(store, &wanted).await.expect("a check");
+    assert_eq!(check.found[0].parameters, 6, "all of it is there");
+    let error = check.into_result().expect_err("two do not fit");
+    let text = error.report().to_string();
+    for part in [
+        "2 fields do not fit what is published",
+        "`/promised/network/max-tasks` is promised as a whole number, and another text stands there",
+        "`/promised/network/vpc-id` is promised as a text, and another list stands there",
+        "changed by hand",
+        "infra:refs:publish",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in\n{text}");
+    }
+    assert!(error.kind() == ErrorKind::Invalid && !text.contains("hunter"), "{text}");
+    publish(store, &root, &network(), &publisher("network", "ffff")).await;
+    refs::check(store, &wanted).await.expect("a check").into_result().expect("it is put right");
 }
 
 /// A contract that cannot be read is as none to readers; the next publication writes a new one, and removes only what the

@@ -250,3 +250,49 @@ fn the_code_that_a_killed_rollback_left_is_removed_by_the_next() {
     repo.xtask(&["infra:state:rollback", "network", "--dry-run"], 0);
     assert!(!repo.scratch.join(place).join("code-killed").exists());
 }
+
+#[test]
+fn an_apply_that_was_not_recorded_is_noticed_and_gone_back_from_by_its_copy() {
+    let repo = Repo::new("roll-back-unrecorded");
+    repo.commit(FIRST);
+    repo.xtask(&["infra:apply"], 0);
+    repo.commit(SECOND);
+    repo.xtask(&["infra:apply"], 0);
+    // The run was killed after Terraform was done and before anything was noted.
+    let ledger = repo.scratch.join("home/acme/ledger.jsonl");
+    let noted = std::fs::read_to_string(&ledger).unwrap();
+    let kept: Vec<&str> = noted.lines().filter(|line| !line.contains("1 added, 1 changed, 1 destroyed")).collect();
+    assert_eq!(kept.len() + 1, noted.lines().count(), "{noted}");
+    std::fs::write(&ledger, kept.join("\n") + "\n").unwrap();
+    repo.xtask(&["infra:state:rollback", "network"], 7)
+        .says(&["changed after the last apply that is recorded", "--copy"]);
+    let history = repo.xtask(&["infra:state:history", "network", "--output", "json"], 0).stdout;
+    let history: serde_json::Value = serde_json::from_str(&history).unwrap();
+    let moments = history["moments"].as_array().unwrap();
+    let copy = moments.iter().find(|moment| moment["kind"] == "copy").unwrap()["id"].as_str().unwrap();
+    repo.xtask(&["infra:state:rollback", "network", "--copy", copy, "--commit", "HEAD~1"], 0);
+    assert_eq!((repo.names(), repo.input_of_kept().as_str()), (vec!["kept".into(), "old".into()], "one"));
+}
+
+#[test]
+fn a_rollback_that_costs_more_than_the_limit_allows_is_refused_as_an_apply_is() {
+    let repo = Repo::new("roll-back-costs");
+    let costs = |limit: &str| format!("{SETTINGS}[costs]\ntable = \"prices.toml\"\nlimit = \"{limit}\"\n");
+    repo.scratch.write(
+        "repo/prices.toml",
+        "version = 1\ndate = \"2026-11-01\"\ncurrency = \"USD\"\nsource = \"our contract\"\n\
+         [[price]]\ntype = \"terraform_data\"\nunit = \"hour\"\namount = \"0.01\"\n",
+    );
+    repo.scratch.write("repo/infra.toml", costs("100"));
+    repo.commit(FIRST);
+    repo.xtask(&["infra:apply"], 0);
+    // One resource less, so going back adds one: 7.30 a month.
+    repo.commit("resource \"terraform_data\" \"kept\" { input = \"one\" }\n");
+    repo.xtask(&["infra:apply"], 0);
+    repo.scratch.write("repo/infra.toml", costs("7"));
+    repo.xtask(&["infra:state:rollback", "network"], 10).says(&["costs.limit", "next:"]);
+    assert_eq!(repo.names(), ["kept"], "nothing was applied");
+    repo.scratch.write("repo/infra.toml", costs("7.30"));
+    repo.xtask(&["infra:state:rollback", "network"], 0);
+    assert_eq!(repo.names(), ["kept", "old"]);
+}

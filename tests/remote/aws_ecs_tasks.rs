@@ -164,6 +164,15 @@ async fn nothing_is_written_while_two_regions_are_named() {
         "unset AWS_REGION",
     ]);
     assert!(writes(&fake).is_empty());
+    // Also where no account is named.
+    let settings = std::fs::read_to_string(scratch.join("repo/infra.toml")).unwrap();
+    scratch.write("repo/infra.toml", settings.replace("account = \"123456789012\"\n", ""));
+    for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        let stop = run(&scratch, &fake.url(), &["infra:deploy:stop"]).env(variable, "us-east-1").finish();
+        stop.expect(3).says(&["two regions are named", "us-east-1"]);
+    }
+    assert!(fake.requests().iter().all(|(operation, _)| operation != "GetCallerIdentity"));
+    assert!(writes(&fake).is_empty());
 }
 
 #[tokio::test]

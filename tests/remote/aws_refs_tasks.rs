@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use infra_sdk::SecretValue;
+use infra_sdk::infra::Host;
+use infra_sdk::process::{LineSink, Stream};
 use infra_sdk::refs::{self, ParameterStore};
+use infra_sdk::{Config, Env, Infra, SecretValue};
 use serde::Serialize;
 use support::{Finished, Moto, Recorder, Run, Scratch};
 
@@ -132,6 +134,43 @@ for region in ['ap-northeast-1', 'ap-northeast-2', 'ap-northeast-3']:
     moto.python("boto3.client('ssm', region_name='ap-northeast-3').put_parameter(Name='/shop/api/version', Value='9', Type='String', Overwrite=True)");
     let again = product.run(&["promise"]).expect(0);
     shows(&again, &["nothing to publish in ap-northeast-2", "1 written, 0 removed in ap-northeast-3"]);
+}
+
+/// Says every line it gets, to whoever waits for one.
+struct Lines(tokio::sync::mpsc::UnboundedSender<String>);
+
+impl LineSink for Lines {
+    fn line(&self, _: Stream, line: &str) {
+        // Nobody may listen any more.
+        let _ = self.0.send(line.to_owned());
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_another_kind_is_told_with_what_it_waits_for() {
+    let moto = Moto::shared();
+    let product = Product::new("retyped", moto.url(), "region = \"ca-west-1\"\n", "");
+    let vars = [
+        ("INFRA_HOME", product.scratch.join("home").display().to_string()),
+        ("AWS_ENDPOINT_URL", moto.url()),
+        ("AWS_ACCESS_KEY_ID", "test".into()),
+        ("AWS_SECRET_ACCESS_KEY", "test".into()),
+    ];
+    let settings = std::fs::read_to_string(product.scratch.join("shop/infra.toml")).unwrap();
+    let config = Config::of_text(&settings, product.scratch.join("shop"), "staging").unwrap();
+    let (told, mut lines) = tokio::sync::mpsc::unbounded_channel();
+    let host = Host { lines: Arc::new(Lines(told)), ..Host::silent() };
+    let infra = Infra::open(&Env::of(vars, "/"), config, host).unwrap();
+    infra.publish("/retyped/token", "open").await.unwrap();
+    let secret = SecretValue::new("canary-of-a-kind");
+    // It waits as long as AWS asks to, which nobody here does: what it waits for is told before.
+    let line = tokio::select! {
+        published = infra.publish("/retyped/token", &secret) => panic!("{published:?}"),
+        line = lines.recv() => line.unwrap(),
+    };
+    for part in ["/retyped/token cannot become another kind where it stands", "waiting 30 s as AWS asks"] {
+        assert!(line.contains(part), "{part:?} is not in {line}");
+    }
 }
 
 #[test]

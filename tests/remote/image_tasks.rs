@@ -20,6 +20,15 @@ fn skopeo(place: &str, image: &str) -> Value {
     serde_json::from_str(&finished.stdout).expect("skopeo prints JSON")
 }
 
+/// The manifest itself.
+fn skopeo_raw(place: &str, image: &str) -> Value {
+    let finished = Run::new("skopeo", std::path::Path::new("/"))
+        .args(["inspect", "--raw", "--tls-verify=false", &format!("docker://{place}/{image}")])
+        .finish()
+        .expect(0);
+    serde_json::from_str(&finished.stdout).expect("a manifest is JSON")
+}
+
 #[test]
 fn an_image_goes_from_staging_to_production_by_its_digest() {
     let (staging, production) = (DockerRegistry::start(), DockerRegistry::start());
@@ -168,6 +177,73 @@ fn what_is_in_the_way_to_ecr_is_told_when_it_is_needed() {
     for task in [&["infra:image:list"][..], &["infra:image:push"], &["infra:ecr:setup"]] {
         shop.run("staging", task, 4).says(&["no region of AWS is chosen", "AWS_REGION"]);
     }
+}
+
+#[test]
+fn nothing_is_pushed_before_all_is_built_and_a_second_push_names_the_same_tags() {
+    let registry = Registry::start(Rules::default());
+    let image = |name: &str, files: &str| {
+        format!("[image.{name}]\nfiles = \"{files}\"\nentrypoint = [\"server\"]\n")
+    };
+    let images = format!("{}{}", image("app", "dist"), image("worker", "nowhere"));
+    let shop = ImageShop::new("all-first", &two(&registry.place(), &registry.place()), Some(&images));
+    shop.run("staging", &["infra:image:push", "--tag", "1.0.0"], 5).says(&["nowhere"]);
+    assert!(registry.take().is_empty(), "the first one is not pushed either");
+    let shop = ImageShop::new("all-again", &two(&registry.place(), &registry.place()), None);
+    let push = || shop.json("staging", &["infra:image:push", "--tag", "1.0.0", "--tag", "stable"]);
+    let (first, second) = (push(), push());
+    assert_eq!((&first[0]["tags"], &first[0]["manifest"]), (&json!(["1.0.0", "stable"]), &Value::Null));
+    assert_eq!((&second[0]["tags"], &second[0]["uploaded"]), (&first[0]["tags"], &json!(0)), "{second}");
+}
+
+#[test]
+fn an_image_without_a_tag_gets_one_of_its_digest_where_it_is_promoted_to() {
+    let registry = Registry::start(Rules::default());
+    let other = Registry::start(Rules::default());
+    let shop = ImageShop::new("untagged", &two(&registry.place(), &other.place()), None);
+    let push = || shop.json("staging", &["infra:image:push", "--tag", "live"]);
+    let digest = push()[0]["digest"].as_str().expect("a digest").to_owned();
+    // The tag moves on, and nothing names the first one any more.
+    shop.files("two");
+    push();
+    let moved = shop.json("production", &["infra:image:promote", &format!("app@{digest}"), "--from", "staging"]);
+    let tag = format!("sha-{}", &digest["sha256:".len()..][..12]);
+    assert_eq!((&moved[0]["digest"], &moved[0]["tags"]), (&json!(digest), &json!([tag])), "{moved}");
+}
+
+#[test]
+fn an_image_notes_its_commit_and_the_same_commit_has_the_same_digest() {
+    let registry = Registry::start(Rules::default());
+    let make = |name: &str, remote: &str| {
+        let shop = ImageShop::new(name, &two(&registry.place(), &registry.place()), None);
+        let git = |args: &[&str]| {
+            let run = Run::new("git", &shop.scratch.join("shop")).args(args);
+            run.env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z").env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
+        };
+        let done = |args: &[&str]| git(args).finish().expect(0).stdout.trim().to_owned();
+        done(&["init", "--quiet"]);
+        done(&["add", "."]);
+        let who = ["-c", "user.name=ci", "-c", "user.email=ci@acme.example", "-c", "commit.gpgsign=false"];
+        done(&[&who[..], &["commit", "--quiet", "-m", "one"]].concat());
+        done(&["remote", "add", "origin", remote]);
+        (done(&["rev-parse", "HEAD"]), shop)
+    };
+    let (commit, one) = make("noted-one", "https://x-access-token:canary-of-git@example.com/acme/shop-api.git");
+    let (same, two) = make("noted-two", "git@example.com:acme/shop-api.git");
+    assert_eq!(commit, same);
+    let digest = |shop: &ImageShop| shop.json("staging", &["infra:image:push", "--tag", "x"])[0]["digest"].clone();
+    let first = digest(&one);
+    drop(Run::new("git", &two.scratch.join("shop")).args(["tag", "1.0.0"]).finish().expect(0));
+    assert_eq!(first, digest(&two), "a tag that came later changes nothing");
+    let manifest = skopeo_raw(&registry.place(), "shop-api/app:x");
+    let notes = &manifest["annotations"];
+    assert_eq!(notes["org.opencontainers.image.revision"], json!(commit));
+    assert_eq!(notes["org.opencontainers.image.source"], "https://example.com/acme/shop-api");
+    assert!(!manifest.to_string().contains("canary"));
+    // Files that are in no commit are not called one.
+    one.files("another");
+    assert_ne!(digest(&one), first);
+    assert!(skopeo_raw(&registry.place(), "shop-api/app:x")["annotations"].is_null());
 }
 
 #[test]

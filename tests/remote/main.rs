@@ -36,6 +36,7 @@ mod aws_refs_tasks;
 mod aws_refusals;
 mod aws_state;
 mod aws_state_refusals;
+mod aws_state_requests;
 mod aws_state_setup;
 mod backup;
 mod cloudflare;
