@@ -168,7 +168,7 @@ async fn what_becomes_another_kind_is_told_with_what_it_waits_for() {
         published = infra.publish("/retyped/token", &secret) => panic!("{published:?}"),
         line = lines.recv() => line.unwrap(),
     };
-    for part in ["/retyped/token cannot become another kind where it stands", "waiting 30 s as AWS asks"] {
+    for part in ["/retyped/token cannot become another kind where it stands", "waiting 30.0 s as AWS asks"] {
         assert!(line.contains(part), "{part:?} is not in {line}");
     }
 }
