@@ -191,8 +191,10 @@ fn another_account_is_refused_before_anything_is_written() {
         Some("[image.web]\nfiles = \"dist\"\nentrypoint = [\"server\"]\n"),
     );
     let shop = shop.aws(&moto.url());
-    let refused = shop.run("staging", &["infra:ecr:setup"], 3);
-    refused.says(&["another account", "999999999999", "123456789012", "AWS_PROFILE"]);
+    for task in [&["infra:ecr:setup"][..], &["infra:ecr:setup", "--dry-run"], &["infra:image:push", "--dry-run"]] {
+        let refused = shop.run("staging", task, 3);
+        refused.says(&["another account", "999999999999", "123456789012", "AWS_PROFILE"]);
+    }
     let made = moto.python(
         "print([one['repositoryName'] for one in client('ecr').describe_repositories()['repositories']])",
     );
