@@ -8,6 +8,7 @@ use crate::config::costs::Costs;
 use crate::config::deploy::Deploy;
 use crate::config::extends::Extends;
 use crate::config::images::{Ecr, Image};
+use crate::config::nats::Nats;
 use crate::config::policy::Policy;
 use crate::config::stores::{SecretSpec, Store, Vault};
 use crate::config::values;
@@ -127,6 +128,9 @@ pub struct Environment {
     /// Where Terraform keeps its state; default: with the provider.
     #[serde(default)]
     pub state: Option<State>,
+    /// The server that repos talk over; default: files on this machine.
+    #[serde(default)]
+    pub nats: Option<Nats>,
 }
 
 /// Who stands behind the ports of an environment.

@@ -4,6 +4,8 @@
 mod clouds;
 mod guard;
 mod images;
+#[cfg(feature = "nats")]
+mod nats;
 mod parameters;
 mod ports;
 mod records;
