@@ -261,7 +261,8 @@ fn an_apply_that_was_not_recorded_is_noticed_and_gone_back_from_by_its_copy() {
     // The run was killed after Terraform was done and before anything was noted.
     let ledger = repo.scratch.join("home/acme/ledger.jsonl");
     let noted = std::fs::read_to_string(&ledger).unwrap();
-    let kept: Vec<&str> = noted.lines().filter(|line| !line.contains("1 added, 1 changed, 1 destroyed")).collect();
+    let kept: Vec<&str> =
+        noted.lines().filter(|line| !line.contains("1 added, 1 changed, 1 destroyed")).collect();
     assert_eq!(kept.len() + 1, noted.lines().count(), "{noted}");
     std::fs::write(&ledger, kept.join("\n") + "\n").unwrap();
     repo.xtask(&["infra:state:rollback", "network"], 7)

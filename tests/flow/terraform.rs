@@ -337,7 +337,8 @@ async fn what_a_killed_run_left_is_removed_and_a_state_that_would_move_is_a_conf
     let error = stack.init().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{}", error.report());
     assert!(error.hints()[0].contains("data/terraform/terraform.tfstate"), "{}", error.report());
-    let told = |place: &str| error.context().find(|(key, _)| *key == place).map(|(_, value)| value.to_owned());
+    let told =
+        |place: &str| error.context().find(|(key, _)| *key == place).map(|(_, value)| value.to_owned());
     let (from, to) = (told("from").unwrap(), told("to").unwrap());
     assert!(from != to && from.ends_with(".tfstate") && to.contains("/elsewhere/"), "{from} {to}");
     assert_eq!(error.exit_code(), None, "a conflict has a code of its own");

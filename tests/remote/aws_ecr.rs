@@ -191,7 +191,9 @@ fn another_account_is_refused_before_anything_is_written() {
         Some("[image.web]\nfiles = \"dist\"\nentrypoint = [\"server\"]\n"),
     );
     let shop = shop.aws(&moto.url());
-    for task in [&["infra:ecr:setup"][..], &["infra:ecr:setup", "--dry-run"], &["infra:image:push", "--dry-run"]] {
+    for task in
+        [&["infra:ecr:setup"][..], &["infra:ecr:setup", "--dry-run"], &["infra:image:push", "--dry-run"]]
+    {
         let refused = shop.run("staging", task, 3);
         refused.says(&["another account", "999999999999", "123456789012", "AWS_PROFILE"]);
     }

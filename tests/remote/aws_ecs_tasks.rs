@@ -118,7 +118,8 @@ async fn without_a_lock_that_all_machines_share_nothing_is_rolled_out_unless_it_
     deploy_to(&target(&fake), "1.0.0").await.unwrap();
     let settings = std::fs::read_to_string(scratch.join("repo/infra.toml")).unwrap();
     let quiet = settings.replace("lock = \"machine\"\n", "");
-    let on_this_machine = quiet.replace("[env.staging]\n", "[env.staging]\nstate = { backend = \"local\" }\n");
+    let on_this_machine =
+        quiet.replace("[env.staging]\n", "[env.staging]\nstate = { backend = \"local\" }\n");
     fake.requests();
     for (settings, ci) in [(&quiet, "true"), (&quiet, ""), (&on_this_machine, "")] {
         scratch.write("repo/infra.toml", settings);

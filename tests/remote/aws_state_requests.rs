@@ -82,7 +82,13 @@ async fn every_request_says_whose_bucket_it_must_be_where_an_account_is_named() 
     // Nobody's in particular, where no account is named.
     use_all(with(aws_at(&recorder.url()))).await;
     for request in asked.lock().unwrap().iter() {
-        assert_eq!(request.header("x-amz-expected-bucket-owner"), None, "{} {}", request.method, request.path);
+        assert_eq!(
+            request.header("x-amz-expected-bucket-owner"),
+            None,
+            "{} {}",
+            request.method,
+            request.path
+        );
     }
 }
 

@@ -182,9 +182,8 @@ fn what_is_in_the_way_to_ecr_is_told_when_it_is_needed() {
 #[test]
 fn nothing_is_pushed_before_all_is_built_and_a_second_push_names_the_same_tags() {
     let registry = Registry::start(Rules::default());
-    let image = |name: &str, files: &str| {
-        format!("[image.{name}]\nfiles = \"{files}\"\nentrypoint = [\"server\"]\n")
-    };
+    let image =
+        |name: &str, files: &str| format!("[image.{name}]\nfiles = \"{files}\"\nentrypoint = [\"server\"]\n");
     let images = format!("{}{}", image("app", "dist"), image("worker", "nowhere"));
     let shop = ImageShop::new("all-first", &two(&registry.place(), &registry.place()), Some(&images));
     shop.run("staging", &["infra:image:push", "--tag", "1.0.0"], 5).says(&["nowhere"]);
@@ -206,7 +205,8 @@ fn an_image_without_a_tag_gets_one_of_its_digest_where_it_is_promoted_to() {
     // The tag moves on, and nothing names the first one any more.
     shop.files("two");
     push();
-    let moved = shop.json("production", &["infra:image:promote", &format!("app@{digest}"), "--from", "staging"]);
+    let moved =
+        shop.json("production", &["infra:image:promote", &format!("app@{digest}"), "--from", "staging"]);
     let tag = format!("sha-{}", &digest["sha256:".len()..][..12]);
     assert_eq!((&moved[0]["digest"], &moved[0]["tags"]), (&json!(digest), &json!([tag])), "{moved}");
 }
@@ -218,7 +218,8 @@ fn an_image_notes_its_commit_and_the_same_commit_has_the_same_digest() {
         let shop = ImageShop::new(name, &two(&registry.place(), &registry.place()), None);
         let git = |args: &[&str]| {
             let run = Run::new("git", &shop.scratch.join("shop")).args(args);
-            run.env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z").env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
+            run.env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z")
+                .env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z")
         };
         let done = |args: &[&str]| git(args).finish().expect(0).stdout.trim().to_owned();
         done(&["init", "--quiet"]);
@@ -228,10 +229,12 @@ fn an_image_notes_its_commit_and_the_same_commit_has_the_same_digest() {
         done(&["remote", "add", "origin", remote]);
         (done(&["rev-parse", "HEAD"]), shop)
     };
-    let (commit, one) = make("noted-one", "https://x-access-token:canary-of-git@example.com/acme/shop-api.git");
+    let (commit, one) =
+        make("noted-one", "https://x-access-token:canary-of-git@example.com/acme/shop-api.git");
     let (same, two) = make("noted-two", "git@example.com:acme/shop-api.git");
     assert_eq!(commit, same);
-    let digest = |shop: &ImageShop| shop.json("staging", &["infra:image:push", "--tag", "x"])[0]["digest"].clone();
+    let digest =
+        |shop: &ImageShop| shop.json("staging", &["infra:image:push", "--tag", "x"])[0]["digest"].clone();
     let first = digest(&one);
     drop(Run::new("git", &two.scratch.join("shop")).args(["tag", "1.0.0"]).finish().expect(0));
     assert_eq!(first, digest(&two), "a tag that came later changes nothing");

@@ -135,7 +135,8 @@ impl Summary {
     pub(crate) fn document(&mut self, plan: &Plan, masks: &Masks) -> Reported {
         let root = self.root_failure();
         let root = root.map(|(task, error)| Reported::Tree(failed::as_json(task, error, masks)));
-        let has_reported = |outcome: &Outcome| plan.is_requested(outcome.index) && !outcome.reports.is_empty();
+        let has_reported =
+            |outcome: &Outcome| plan.is_requested(outcome.index) && !outcome.reports.is_empty();
         match root {
             Some(root) if !self.outcomes.iter().any(has_reported) => root,
             _ if plan.requested.len() == 1 => {

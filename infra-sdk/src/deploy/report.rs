@@ -186,7 +186,8 @@ mod tests {
 
     #[test]
     fn status_tells_a_stopped_project_from_a_running_and_an_interrupted_one() {
-        let mut report = StatusReport { current: None, candidate: None, observation: None, url: None, warning: None };
+        let mut report =
+            StatusReport { current: None, candidate: None, observation: None, url: None, warning: None };
         assert_eq!(report.to_string(), "nothing was rolled out yet");
         report.current = Some(release("a", "1.0.0", true));
         assert!(report.to_string().starts_with("stopped; 1.0.0 (a) ran last\n  by kim, "), "{report}");

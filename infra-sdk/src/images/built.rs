@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::images::layout::Layout;
 use crate::images::oci::{self, Config, Descriptor, Index, Manifest, Platform};
-use crate::images::push::total;
+use crate::images::told::total;
 use crate::names::ImageName;
 
 /// An image that was built, as a layout folder on disk.

@@ -29,7 +29,8 @@ impl Infra {
             return Labels::default();
         };
         let asked = self.git(&["remote", "get-url", "origin"]).output().await;
-        let source = asked.ok().filter(|answer| answer.success()).and_then(|answer| page(answer.stdout.trim()));
+        let source =
+            asked.ok().filter(|answer| answer.success()).and_then(|answer| page(answer.stdout.trim()));
         Labels { revision: Some(revision), source }
     }
 }
@@ -69,7 +70,9 @@ mod tests {
         ] {
             assert_eq!(page(remote), page_of_shop, "{remote}");
         }
-        for none in ["", "/srv/git/shop.git", "file:///srv/shop", "C:\\shop", "../shop", "https://host", "host:x y"] {
+        for none in
+            ["", "/srv/git/shop.git", "file:///srv/shop", "C:\\shop", "../shop", "https://host", "host:x y"]
+        {
             assert_eq!(page(none), None, "{none}");
         }
     }

@@ -112,7 +112,10 @@ fn changed(
     held.filter(|(_, kind, value)| !kind.holds(value))
         .map(|(path, kind, value)| Mismatch {
             path: path.to_string(),
-            kind: MismatchKind::Changed { promised: kind.to_string(), found: FieldType::seen(value).to_owned() },
+            kind: MismatchKind::Changed {
+                promised: kind.to_string(),
+                found: FieldType::seen(value).to_owned(),
+            },
         })
         .collect()
 }

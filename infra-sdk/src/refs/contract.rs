@@ -138,7 +138,6 @@ impl Contract {
         }
         Ok(fields)
     }
-
 }
 
 pub(super) fn part_path(root: &ParamPath, number: usize) -> Result<ParamPath> {

@@ -225,5 +225,4 @@ mod tests {
             "a value at the path itself"
         );
     }
-
 }

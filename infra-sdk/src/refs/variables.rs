@@ -73,12 +73,16 @@ async fn resolve<'a>(
 ) -> Result<Vec<(&'a Label, &'a ParamPath, Vec<Parameter>)>> {
     let own = store.get(&refs.values().cloned().collect::<Vec<_>>()).await?;
     let promised = promised(store, refs.values().filter(|path| !own.contains_key(path))).await?;
-    let values = store.get(&promised.values().flat_map(|promised| promised.fields.keys()).cloned().collect::<Vec<_>>()).await?;
+    let values = store
+        .get(&promised.values().flat_map(|promised| promised.fields.keys()).cloned().collect::<Vec<_>>())
+        .await?;
     let mut resolved = Vec::new();
     for (label, path) in refs {
         let parameters = match (own.get(path), promised.get(path)) {
             (Some(own), _) => vec![own.clone()],
-            (None, Some(promised)) => promised.fields.keys().filter_map(|field| values.get(field)).cloned().collect(),
+            (None, Some(promised)) => {
+                promised.fields.keys().filter_map(|field| values.get(field)).cloned().collect()
+            }
             (None, None) => below(store, path).await?,
         };
         resolved.push((label, path, parameters));

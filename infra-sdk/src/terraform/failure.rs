@@ -104,11 +104,10 @@ pub(super) fn explain(attempt: &Attempt<'_>, failure: Error, words: &Words) -> E
             .with("from", from.as_deref().unwrap_or("unknown"))
             .with("to", to);
         let error = if differing.is_empty() { error } else { error.with("differing", differing.join(", ")) };
-        error
-            .hint(format!(
-                "copy the state to the new place first if it must live on, then remove {}",
-                attempt.memory.display()
-            ))
+        error.hint(format!(
+            "copy the state to the new place first if it must live on, then remove {}",
+            attempt.memory.display()
+        ))
     } else {
         Error::new(ErrorKind::Failed, format!("{tool} {verb} failed"))
             .with("stack", stack)

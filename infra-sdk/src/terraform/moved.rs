@@ -32,7 +32,8 @@ impl Moved {
         let remembered = file::read_text(memory, LIMIT).ok().flatten();
         let remembered: Option<Value> = remembered.and_then(|text| serde_json::from_str(&text).ok());
         let backend = remembered.as_ref().map(|remembered| &remembered["backend"]);
-        let Some((kind, config)) = backend.and_then(|was| Some((was["type"].as_str()?, &was["config"]))) else {
+        let Some((kind, config)) = backend.and_then(|was| Some((was["type"].as_str()?, &was["config"])))
+        else {
             return Moved { from: None, to, differing: Vec::new() };
         };
         let from = place(kind, |name| config[name].as_str());

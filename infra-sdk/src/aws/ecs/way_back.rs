@@ -9,7 +9,8 @@ use crate::error::{Error, Result};
 
 /// What keeps Terraform from deregistering the revision it replaces:
 /// <https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/ecs_task_definition#skip_destroy>.
-const SKIP_DESTROY: &str = "let Terraform keep the revisions that it replaces: `skip_destroy = true` in `aws_ecs_task_definition`";
+const SKIP_DESTROY: &str =
+    "let Terraform keep the revisions that it replaces: `skip_destroy = true` in `aws_ecs_task_definition`";
 
 /// Going back to revisions of one service. AWS still tells the fields of one that was deregistered, and sets no service to it.
 pub(super) struct WayBack<'a> {
