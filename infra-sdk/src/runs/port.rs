@@ -30,6 +30,8 @@ use crate::runs::{Changes, Created, Leases, RepoState, Revision, Run, RunId, Run
 /// - `changes` gives everything that changed after a revision, waiting up to `wait` for something to change, and
 ///   an empty list after that. A repo that changed several times is given once, as it is now. A wait of zero gives
 ///   what is there at once.
+/// - `phase` gives the phase as it is, at once when its revision is not `seen`, else when it changes or `wait` is over.
+///   It costs the same however many repos the run has; so do `advance`, `offer`, `take` and `settle`.
 /// - `offer` is idempotent by run, repo and attempt: [`Offered::Before`] when this offer was made before, for two minutes
 ///   at least. It never fails because another offer for the repo is there.
 /// - `take` gives an offer for one of the repos in that environment, the oldest first, waiting up to `wait` for one. An
@@ -61,6 +63,12 @@ pub trait RunStore: Leases {
     /// # Errors
     /// `NotFound` when there is no run of that name; `Unavailable`, `Denied` or `Io`.
     async fn changes(&self, run: &RunId, since: Revision, wait: Duration) -> Result<Changes>;
+
+    /// How far the run itself is, and the revision of that; waits up to `wait` for a revision other than `seen`.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no run of that name; `Unavailable`, `Denied` or `Io`.
+    async fn phase(&self, run: &RunId, seen: Revision, wait: Duration) -> Result<(RunPhase, Revision)>;
 
     /// Puts a repo into another state, if its state still is the one of revision `seen`.
     ///
@@ -100,7 +108,8 @@ pub trait RunStore: Leases {
     async fn settle(&self, taken: &Taken) -> Result<()>;
 }
 
-/// A hint that a repo is ready.
+/// A hint that a repo is ready, with all that an agent needs to claim it: nobody has to load a run of a thousand repos
+/// to deploy one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Offer {
     /// The run.
@@ -111,6 +120,10 @@ pub struct Offer {
     pub repo: RepoName,
     /// The attempt that is to be made.
     pub attempt: u32,
+    /// The revision at which the repo became ready: a claim names it.
+    pub revision: Revision,
+    /// The task that deploys the repo.
+    pub task: String,
 }
 
 /// What offering did.
@@ -141,7 +154,9 @@ impl fmt::Display for Offer {
 pub fn outdated(run: &RunId, what: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("{} was changed by somebody else in between", quoted(what)))
         .with("run", run)
-        .hint("look at it again with `infra:deploy:status`, and repeat what still makes sense")
+        .hint(format!(
+            "look at it with `cargo xtask infra:deploy:status {run}`, and repeat what still makes sense"
+        ))
 }
 
 /// The error of a new run that wants a repo which another run has.
@@ -150,13 +165,13 @@ pub fn busy(repo: &RepoName, env: &EnvName, other: &RunId) -> Error {
         .with("run", other)
         .with("env", env)
         .hint(format!(
-            "see it with `infra:deploy:status {other}`, go on with it with `infra:deploy:resume {other}`, or end it with \
-             `infra:deploy:cancel {other}`"
+            "see it with `cargo xtask infra:deploy:status {other}`, go on with `cargo xtask infra:deploy:resume {other}`, or \
+             end it with `cargo xtask infra:deploy:cancel {other}`"
         ))
 }
 
 /// The error of a run that is not there.
 pub fn no_run(run: &RunId) -> Error {
     Error::not_found(format!("there is no run {}", quoted(run.as_str())))
-        .hint("list the last runs with `infra:deploy:status last`, or start one with `infra:deploy:all`")
+        .hint("see the last one with `cargo xtask infra:deploy:status last`, or start one with `cargo xtask infra:deploy:all`")
 }
