@@ -9,6 +9,7 @@ use crate::config::deploy::Deploy;
 use crate::config::extends::Extends;
 use crate::config::images::{Ecr, Image};
 use crate::config::policy::Policy;
+use crate::config::repos::Repo;
 use crate::config::stores::{SecretSpec, Store, Vault};
 use crate::config::values;
 use crate::digest::Digest;
@@ -61,6 +62,9 @@ pub struct Settings {
     /// What plans may cost.
     #[serde(default)]
     pub costs: Costs,
+    /// The organisation's repos, for a deploy over many of them.
+    #[serde(default)]
+    pub repos: BTreeMap<RepoName, Repo>,
 }
 
 /// `[project]`: who this repo is.
