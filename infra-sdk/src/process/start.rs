@@ -32,7 +32,7 @@ pub(super) fn start(
             expression = expression.stdin_null();
             None
         }
-        Stdin::Bytes(_) | Stdin::Secret(_) => {
+        Stdin::Bytes(_) | Stdin::Secret(_) | Stdin::Open => {
             let (reader, writer) = failure::pipe()?;
             expression = expression.stdin_file(reader);
             Some(writer)
@@ -72,11 +72,15 @@ pub(super) fn start(
             .into_iter()
             .map(|(reader, target)| Pump::start(reader, target, events.clone()))
             .collect::<Result<_>>()?;
+        let (mut input, mut held) = (input, None);
+        if matches!(cmd.stdin, Stdin::Open) {
+            held = input.take();
+        }
         if let Some(mut pipe) = input {
             let stdin = cmd.stdin.clone();
             failure::thread("input", move || {
                 let bytes = match &stdin {
-                    Stdin::Null | Stdin::Inherited => &[],
+                    Stdin::Null | Stdin::Inherited | Stdin::Open => &[],
                     Stdin::Bytes(bytes) => bytes.as_slice(),
                     Stdin::Secret(value) => value.expose().as_bytes(),
                 };
@@ -87,6 +91,7 @@ pub(super) fn start(
         let (exited, waiting) = (events.clone(), leader.clone());
         failure::thread("wait", move || {
             waiting.wait();
+            drop(held);
             ended.store(true, Ordering::Release);
             let _ = exited.send(Event::Exited);
         })?;
