@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::env::INFRA_RUN_GUARD;
 use crate::error::Result;
 use crate::file::{self, Access};
 use crate::process::cmd::{Cmd, EnvChange, Stdin};
@@ -140,6 +141,8 @@ pub(super) fn expression(cmd: &Cmd) -> duct::Expression {
     }
     let (changes, own_group) = (cmd.env.clone(), !cmd.interactive);
     expression.before_spawn(move |command| {
+        // It means one process: a program of that one's own would wait for the lock that it holds itself.
+        command.env_remove(INFRA_RUN_GUARD);
         for change in &changes {
             match change {
                 EnvChange::Clear => command.env_clear(),

@@ -43,9 +43,9 @@ pub fn main(tasks: impl FnOnce(&mut App, &InfraTasks)) -> ExitCode {
             return ExitCode::from(exit::code_of(&error));
         }
     };
-    let console = Console::of_process(&env);
+    let mut console = Console::of_process(&env);
     // Held until the process ends.
-    let (_attempt, console) = match guard::enter(&env) {
+    let (_attempt, console) = match guard::enter(&env, |line| console.note(line)) {
         Ok(None) => (None, console),
         Ok(Some(attempt)) => {
             let console = console.cancelled_by(attempt.alone());

@@ -2,12 +2,15 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
 use crate::env::{Env, INFRA_RUN_GUARD};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileLock;
+
+/// After how long it is said what is waited for.
+const SAID_AFTER: Duration = Duration::from_secs(2);
 
 /// How often a lock is asked for that another attempt holds.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,14 +33,14 @@ impl Attempt {
 ///
 /// # Errors
 /// `Cancelled` when the agent goes in the meantime; `Denied` or `Io` when the file cannot be locked.
-pub(super) fn enter(env: &Env) -> Result<Option<Attempt>> {
+pub(super) fn enter(env: &Env, say: impl FnMut(&str)) -> Result<Option<Attempt>> {
     let Some(path) = env.path(INFRA_RUN_GUARD) else { return Ok(None) };
     let alone = CancelToken::new();
     // A person at a terminal is no agent, whatever the variable says.
     if !env.stdin_is_terminal() {
         watch(&alone)?;
     }
-    Ok(Some(Attempt { _lock: wait(&path, &alone)?, alone }))
+    Ok(Some(Attempt { _lock: wait(&path, &alone, say)?, alone }))
 }
 
 /// Cancels `alone` at the end of standard input, which the agent holds open and never writes to.
@@ -57,7 +60,8 @@ fn watch(alone: &CancelToken) -> Result<()> {
     })
 }
 
-fn wait(path: &Path, alone: &CancelToken) -> Result<FileLock> {
+fn wait(path: &Path, alone: &CancelToken, mut say: impl FnMut(&str)) -> Result<FileLock> {
+    let (begun, mut said) = (Instant::now(), false);
     loop {
         if let Some(lock) = FileLock::try_acquire(path)? {
             return Ok(lock);
@@ -66,6 +70,10 @@ fn wait(path: &Path, alone: &CancelToken) -> Result<FileLock> {
             return Err(Error::new(ErrorKind::Cancelled, "the agent that started this deploy is gone")
                 .exit_with(130)
                 .hint("nothing was begun; another agent takes it over"));
+        }
+        if !said && begun.elapsed() >= SAID_AFTER {
+            said = true;
+            say("waiting for an earlier attempt at this repo to end");
         }
         std::thread::sleep(PAUSE);
     }
