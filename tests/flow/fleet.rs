@@ -92,13 +92,13 @@ impl Fleet {
     /// Starts an agent that serves every checkout.
     pub(crate) fn agent(&self, more: &[&str]) -> Process {
         let folder = self.scratch.join("checkouts").display().to_string();
-        let args = ["infra:deploy:agent", "--checkouts", &folder, "--lease", "2s"];
+        let args = ["infra:deploy:agent", "--checkouts", &folder, "--lease", "5s"];
         self.start("api", &[&args, more].concat())
     }
 
     /// Starts a deploy of all repos.
     pub(crate) fn all(&self, more: &[&str]) -> Process {
-        self.start("api", &[&["infra:deploy:all", "--lease", "2s"], more].concat())
+        self.start("api", &[&["infra:deploy:all", "--lease", "5s"], more].concat())
     }
 
     /// What the deploys wrote down so far.

@@ -129,7 +129,7 @@ fn two_coordinators_and_two_agents_do_no_more_than_one_of_each() {
     let agents = [fleet.agent(&["--slots", "3"]), fleet.agent(&["--slots", "3"])];
     let all = fleet.all(&[]);
     let run = all.run();
-    let second = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
+    let second = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]);
     for coordinator in [all, second] {
         let (code, said) = coordinator.end();
         assert_eq!(code, Some(0), "{said}");
@@ -147,10 +147,10 @@ fn a_dead_coordinators_run_is_taken_over_within_two_leases() {
     let fleet = Fleet::new("runs-takeover", &SHOP);
     fleet.behaves("api", "takes 1500");
     // An agent for one repo alone moves nothing on.
-    let agent = fleet.start("api", &["infra:deploy:agent", "--once", "--lease", "2s"]);
+    let agent = fleet.start("api", &["infra:deploy:agent", "--once", "--lease", "5s"]);
     let all = fleet.all(&[]);
     let run = all.run();
-    let standby = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
+    let standby = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]);
     until("the deploy begins", || !fleet.log().is_empty());
     all.kill();
     let killed = Instant::now();
@@ -283,7 +283,7 @@ fn whatever_is_killed_every_repo_is_done_once_in_order_and_nothing_stays_claimed
                 0 => {
                     std::mem::replace(
                         &mut coordinator,
-                        fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]),
+                        fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]),
                     )
                     .kill();
                 }
