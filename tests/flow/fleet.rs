@@ -76,6 +76,18 @@ impl Fleet {
         finished.expect(code)
     }
 
+    /// Runs a command of a repo's xtask on a terminal of its own, and gives all that the terminal was sent.
+    pub(crate) fn on_terminal(&self, repo: &str, args: &[&str]) -> String {
+        let person = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let folder = self.scratch.join("checkouts").join(repo);
+        let mut run =
+            Run::new("python3", &folder).args(["-c", person, env!("CARGO_BIN_EXE_fleet")]).args(args);
+        for (name, value) in self.variables() {
+            run = run.env(name, value);
+        }
+        run.env("TERM", "xterm").finish().expect(0).stdout
+    }
+
     /// Starts a command of a repo's xtask.
     pub(crate) fn start(&self, repo: &str, args: &[&str]) -> Process {
         self.started.set(self.started.get() + 1);

@@ -13,6 +13,8 @@ const SHOP: [(&str, &[&str]); 3] = [("api", &[]), ("web", &["api"]), ("worker", 
 #[test]
 fn every_repo_is_deployed_once_and_after_those_it_waits_for() {
     let fleet = Fleet::new("runs-order", &SHOP);
+    // A program of the deploy's own, of the same xtask, is no other attempt.
+    fleet.behaves("worker", "nests");
     // One agent in each checkout, as three people would start them.
     let agents: Vec<Process> =
         SHOP.iter().map(|(repo, _)| fleet.start(repo, &["infra:deploy:agent"])).collect();
@@ -49,6 +51,21 @@ fn every_repo_is_deployed_once_and_after_those_it_waits_for() {
         agent.signal("TERM");
         assert_eq!(agent.end().0, Some(130));
     }
+}
+
+#[test]
+fn a_terminal_shows_a_table_that_is_redrawn_in_its_place() {
+    let fleet = Fleet::new("runs-table", &SHOP);
+    fleet.behaves("api", "takes 400");
+    let agent = fleet.agent(&[]);
+    let screen = fleet.on_terminal("web", &["infra:deploy:all"]);
+    let table = screen.split("goes on: ").nth(1).expect("a table");
+    assert!(table.contains("repo    state      attempt  agent"), "{screen:?}");
+    assert!(table.contains("\u{1b}[2K\u{1b}[1A\u{1b}[2K"), "it is taken away line by line: {screen:?}");
+    assert!(screen.contains("api     running          1  ada@"), "{screen:?}");
+    let last = screen.rsplit("\u{1b}[2K").next().expect("what stays");
+    assert!(last.contains("is done: 3 done") && last.contains("worker  done"), "{last:?}");
+    drop(agent);
 }
 
 #[test]
@@ -215,7 +232,7 @@ fn a_repo_nobody_serves_is_named_and_given_up_after_the_wait() {
 #[test]
 fn another_task_and_environment_are_used_when_the_settings_say_so() {
     let fleet = Fleet::new("runs-staging", &[("api", &[])]);
-    fleet.repo("api", "[repos.api]\ntask = \"ship\"\n");
+    fleet.repo("api", "[repos.api]\ntask = \"ship\"\nyes = [\"apply\"]\n");
     fleet.run("api", &["infra:deploy:all", "--env", "staging"], 3).says(&["--yes=infra:deploy:all"]);
     fleet.run("api", &["infra:deploy:agent", "--env", "staging"], 3).says(&["--yes=infra:deploy:agent"]);
     let elsewhere = fleet.start("api", &["infra:deploy:agent"]);
