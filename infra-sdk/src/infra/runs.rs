@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome};
@@ -83,8 +83,13 @@ impl Infra {
         self.before_change().await?;
         let names: Vec<&str> = run.repos.iter().map(|repo| repo.repo.as_str()).collect();
         if self.ports().runs.create(run).await? == Created::Now {
-            self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await?;
-            self.tell_others(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await?;
+            let noted = async {
+                self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await?;
+                self.tell_others(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await
+            };
+            noted.await.context(format!("run {} was made, but this could not be noted", run.id)).map_err(
+                |error| error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}`", run.id)),
+            )?;
         }
         Ok(())
     }
@@ -187,6 +192,11 @@ impl Watcher for RunTeller {
         let details: Vec<(&str, String)> =
             counts.iter().map(|(state, count)| (*state, count.to_string())).collect();
         self.infra.record(END, report.run.as_str(), outcome, &details).await?;
-        self.infra.tell_others(event, json!({ "run": report.run, "repos": counts })).await
+        // Failing here would write the end into the ledger once more.
+        if let Err(error) = self.infra.tell_others(event, json!({ "run": report.run, "repos": counts })).await
+        {
+            self.infra.host().tell(&format!("warning: {error}"));
+        }
+        Ok(())
     }
 }
