@@ -1,16 +1,27 @@
 //! NATS: where it is, who asks, and one connection to it for a whole process.
 
+mod api;
+mod assets;
+mod assets_permissions;
+mod assets_plan;
 mod auth;
+mod bus;
+mod bus_read;
 mod connect;
 mod context;
 mod denials;
 mod fault;
+mod ledger;
+mod pages;
 mod reference;
 mod setting;
 mod subject;
 mod target;
 mod version;
 
+pub use assets_plan::NatsAssets;
+pub use bus::NatsBus;
 pub use connect::Nats;
+pub use ledger::NatsLedger;
 pub use setting::{Origin, Setting};
 pub use target::Target;
