@@ -92,6 +92,7 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         locks: state.locks,
         events: records::events(choice)?,
         event_store: records::store(choice)?,
+        runs: records::runs(choice)?,
         ledger: records::ledger(choice, state.ledger)?,
     })
 }
