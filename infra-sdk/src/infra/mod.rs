@@ -56,7 +56,7 @@ pub use applies::AppliedStacks;
 pub use compared::Compared;
 pub use costs::CheckedCosts;
 pub use drift::{Answered, DriftReport, StackDrift};
-pub use events::Told;
+pub use events::{Heard, Told, Untold};
 pub use hand_over::{Handed, PlannedRestore};
 pub use home::Home;
 pub use host::{Host, OnProgress};
