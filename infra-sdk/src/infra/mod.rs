@@ -7,6 +7,7 @@ mod compared;
 mod drift;
 mod costs;
 mod hand_over;
+mod health;
 mod home;
 mod host;
 mod image_list;

@@ -1,8 +1,11 @@
 //! What stands where state is kept when that place cannot be used: every call says why.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::health::{Health, HealthCheck};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;
 use crate::state::{
@@ -18,6 +21,7 @@ pub(super) struct Unready {
     operation: String,
     context: Vec<(&'static str, String)>,
     hints: Vec<String>,
+    because: Option<String>,
 }
 
 impl Unready {
@@ -27,6 +31,7 @@ impl Unready {
             operation: error.operation().to_owned(),
             context: error.context().map(|(name, value)| (name, value.to_owned())).collect(),
             hints: error.hints().to_vec(),
+            because: std::error::Error::source(error).map(ToString::to_string),
         }
     }
 
@@ -34,6 +39,9 @@ impl Unready {
         let mut error = Error::new(self.kind, &self.operation);
         for (name, value) in &self.context {
             error = error.with(name, value);
+        }
+        if let Some(because) = &self.because {
+            error = error.because(because.clone());
         }
         Err(self.hints.iter().fold(error, |error, hint| error.hint(hint)))
     }
@@ -111,6 +119,13 @@ impl Locks for Unready {
     }
 
     async fn unlock(&self, _: &LockKey, _: &str) -> Result<bool> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl HealthCheck for Unready {
+    async fn check(&self, _: Duration) -> Result<Health> {
         self.fail()
     }
 }

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod events;
+mod health;
 mod ledger;
 mod params;
 mod registry;
@@ -10,6 +11,7 @@ mod state;
 
 pub use deploy::{LocalDeploy, supervise_if_asked};
 pub use events::LocalEvents;
+pub use health::LocalHealth;
 pub use ledger::LocalLedger;
 pub use params::LocalParameters;
 pub use registry::LocalRegistry;
