@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(denials.denied_since(start).as_deref(), Some("publish new"));
         assert!(denials.has("publish new", start) && !denials.has("publish old", start));
     }
+
     #[test]
     fn a_denied_inbox_explains_every_later_silence() {
         let denials = Denials::default();

@@ -95,7 +95,8 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         state_store: state.store,
         locks: state.locks,
         events: records::events(choice)?,
-        ledger: state.ledger,
+        event_store: records::store(choice)?,
+        ledger: records::ledger(choice, state.ledger)?,
     })
 }
 
