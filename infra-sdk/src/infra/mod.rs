@@ -10,6 +10,7 @@ mod events;
 mod events_deploy;
 mod events_setup;
 mod hand_over;
+mod health;
 mod home;
 mod host;
 mod image_list;

@@ -142,7 +142,7 @@ fn changed(asset: &str) -> Error {
 }
 
 /// What is to be done about an asset, if anything.
-fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> {
+pub(super) fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> {
     let shown = |want: &Want, value: &Value| shown(want.name, value);
     let settings: Vec<AssetSetting> = asset
         .wants
@@ -166,7 +166,7 @@ fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> {
 }
 
 /// What of an asset that is there cannot be changed.
-fn obstacles(asset: &Asset, config: &Config) -> Vec<Obstacle> {
+pub(super) fn obstacles(asset: &Asset, config: &Config) -> Vec<Obstacle> {
     let made = |what: String, next: String| Obstacle { asset: asset.label.clone(), what, next };
     let mut found = Vec::new();
     for want in asset.wants.iter().filter(|want| want.rule == Rule::Fixed) {

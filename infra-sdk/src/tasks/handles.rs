@@ -2,8 +2,8 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, NatsTasks, PlanTasks,
-    PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ecr,
+    ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, NatsTasks,
+    PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ecr,
     images, ledger, nats, plans, policy, refs, secrets, state, tools,
 };
 

@@ -11,11 +11,14 @@ use crate::error::{Error, Result};
 use crate::events::{MOST_BYTES, Query, Source, Start};
 use crate::infra::Infra;
 use crate::names::{EnvName, quoted};
+use crate::tasks::nats_health;
 use crate::time::Timestamp;
 
 /// The handles of `infra:nats:*`.
 #[derive(Clone, Copy, Debug)]
 pub struct NatsTasks {
+    /// Says whether NATS can be used.
+    pub health: TaskRef<()>,
     /// Makes the streams and buckets ready.
     pub bootstrap: TaskRef<()>,
     /// Tells the other repos something.
@@ -26,6 +29,7 @@ pub struct NatsTasks {
 
 pub(super) fn register(pack: &mut Pack<'_>) -> NatsTasks {
     NatsTasks {
+        health: nats_health::register(pack),
         bootstrap: pack
             .task("nats:bootstrap")
             .about("Make and correct the streams and buckets that events, runs and the ledger are kept in")
