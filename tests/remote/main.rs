@@ -5,6 +5,8 @@ mod dotenv_readers;
 mod contracts;
 #[path = "../contract/deploy.rs"]
 mod deploy;
+#[path = "../contract/events.rs"]
+mod events;
 #[path = "../contract/images.rs"]
 mod images;
 #[path = "../contract/ledger.rs"]
@@ -44,6 +46,10 @@ mod github;
 mod image_shop;
 mod image_tasks;
 mod journey;
+mod nats_bootstrap;
+mod nats_events;
+mod nats_ledger;
+mod nats_permissions;
 mod plans;
 mod registry;
 mod registry_auth;

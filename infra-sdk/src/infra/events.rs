@@ -72,14 +72,14 @@ fn line(event: &Event) -> String {
 
 impl Infra {
     /// An event of this repo, about this environment unless its `subject` is set, ready to be
-    /// [published](Infra::publish).
+    /// [published](Infra::publish_event).
     ///
     /// ```no_run
     /// # async fn example(infra: infra_sdk::Infra) -> infra_sdk::Result<()> {
     /// #[derive(serde::Serialize)]
     /// struct Opened { door: u8 }
     /// let event = infra.new_event("shop.opened", Opened { door: 2 })?;
-    /// println!("{}", infra.publish(event).await?);
+    /// println!("{}", infra.publish_event(event).await?);
     /// # Ok(())
     /// # }
     /// ```
@@ -94,7 +94,7 @@ impl Infra {
     ///
     /// # Errors
     /// What the event bus fails with; publishing the same event again is then safe.
-    pub async fn publish<T: Serialize>(&self, event: Event<T>) -> Result<Told> {
+    pub async fn publish_event<T: Serialize>(&self, event: Event<T>) -> Result<Told> {
         let event = event.untyped()?;
         let published = self.ports().events.publish(&event).await?;
         Ok(Told { published, event })
@@ -104,7 +104,7 @@ impl Infra {
     ///
     /// # Errors
     /// `Invalid` when it is too large; `Bug` when the data does not fit into JSON.
-    pub fn would_publish<T: Serialize>(&self, event: Event<T>) -> Result<Untold> {
+    pub fn would_publish_event<T: Serialize>(&self, event: Event<T>) -> Result<Untold> {
         let event = event.untyped()?;
         event.to_json()?;
         Ok(Untold(event))
@@ -115,7 +115,7 @@ impl Infra {
     ///
     /// # Errors
     /// What the event bus fails with, where that will not pass.
-    pub async fn watch(&self, query: Query, count: Option<u64>, mut hear: impl FnMut(&Heard)) -> Result<()> {
+    pub async fn watch_events(&self, query: Query, count: Option<u64>, mut hear: impl FnMut(&Heard)) -> Result<()> {
         let cancel = self.host().cancel.clone();
         let mut following = tokio::select! {
             () = cancel.cancelled() => return Ok(()),

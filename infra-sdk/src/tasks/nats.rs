@@ -195,10 +195,10 @@ async fn publish(cx: Cx, flags: PublishFlags) -> Result<()> {
             .hint("write them like `infra:nats:publish shop.opened --id 2026-11-20`"));
     }
     if cx.is_dry_run() {
-        cx.report(&infra.would_publish(event)?);
+        cx.report(&infra.would_publish_event(event)?);
         return Ok(());
     }
-    cx.report(&infra.publish(event).await?);
+    cx.report(&infra.publish_event(event).await?);
     Ok(())
 }
 
@@ -232,7 +232,7 @@ async fn watch(cx: Cx, flags: WatchFlags) -> Result<()> {
     let infra = cx.infra().await?;
     let source = flags.source.map(|text| source(&infra, &text)).transpose()?;
     let query = Query { from: flags.from, source, kind: flags.kind, limit: 0 };
-    infra.watch(query, flags.count, |heard| cx.report(heard)).await
+    infra.watch_events(query, flags.count, |heard| cx.report(heard)).await
 }
 
 #[cfg(test)]
