@@ -225,3 +225,25 @@ async fn checks_at_the_same_time_do_not_disturb_each_other() {
         }
     }
 }
+
+#[tokio::test]
+async fn what_a_streams_own_metadata_calls_too_much_is_told() {
+    let server = NatsServer::start();
+    let nats = at(&server.url());
+    bootstrap(&nats).await;
+    let client = async_nats::connect(server.url()).await.expect("the server is there");
+    let jetstream = async_nats::jetstream::new(client);
+    let mut events = jetstream.get_stream("INFRA_EVENTS").await.expect("it was made");
+    let mut config = events.info().await.expect("it is there").config.clone();
+    config.metadata.insert("io.nats.monitor.msgs-critical".into(), "2".into());
+    jetstream.update_stream(config).await.expect("it can be changed");
+    assert_eq!(check(&nats).await.state(), State::Ok);
+    for id in 0..2 {
+        let sent = jetstream.publish(format!("infra.v1.evt.acme.shop.{id}"), "{}".into()).await;
+        sent.expect("it is sent").await.expect("it is kept");
+    }
+    let health = check(&nats).await;
+    let assets = probe(&health, "assets");
+    assert_eq!(assets.state, State::Failed, "{health}");
+    assert!(assets.saw.contains("2 msgs, and io.nats.monitor.msgs-critical is 2"), "{health}");
+}

@@ -9,6 +9,7 @@ use crate::nats::assets_plan::{obstacles, step};
 use crate::nats::health::ask::{Ask, Unanswered};
 use crate::nats::health::jetstream::Account;
 use crate::nats::health::quorum::Group;
+use crate::nats::health::thresholds::crossed;
 
 const NAME: &str = "assets";
 const BOOTSTRAP: &str = "run `infra:nats:bootstrap`, with `--dry-run` first to see what it changes";
@@ -62,10 +63,14 @@ impl Assets {
 /// Compares what is there with what is wanted.
 pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
     let (mut missing, mut differs, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
+    let mut beyond = Vec::new();
     for Looked { asset, info } in &assets.0 {
         let label = &asset.label;
         match info {
             Ok(info) => {
+                beyond.extend(
+                    crossed(info).into_iter().map(|(state, what)| (state, format!("{label}: {what}"))),
+                );
                 let none = Map::new();
                 let config = info["config"].as_object().unwrap_or(&none);
                 let settings = step(asset, Some(config)).map(|step| step.settings).unwrap_or_default();
@@ -98,5 +103,17 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
         Probe::new(NAME, State::Degraded, format!("not as it should be: {}", differs.join("; ")))
             .hint(BOOTSTRAP)
     };
-    if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) }
+    let probe =
+        if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) };
+    minded(probe, beyond)
+}
+
+/// The same with what is more than the streams' own metadata allows.
+fn minded(mut probe: Probe, beyond: Vec<(State, String)>) -> Probe {
+    let Some(worst) = beyond.iter().map(|(state, _)| *state).max() else { return probe };
+    let told: Vec<String> = beyond.into_iter().map(|(_, what)| what).collect();
+    let told = told.join("; ");
+    probe.saw = if probe.state == State::Ok { told } else { format!("{}; {told}", probe.saw) };
+    probe.state = probe.state.max(worst);
+    probe.hint("look who should have taken the messages or keeps copies, or change what the stream's metadata allows")
 }
