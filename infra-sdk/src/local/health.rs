@@ -30,9 +30,15 @@ impl HealthCheck for LocalHealth {
             .and_then(|()| file::Temporary::beside(&self.folder.join("health"), Access::Private));
         let probe = match tried {
             // The file goes with its value.
-            Ok(_) => Probe::new("events", State::Ok, "events are a file on this machine, which can be written"),
+            Ok(_) => {
+                Probe::new("events", State::Ok, "events are a file on this machine, which can be written")
+            }
             Err(error) => {
-                let probe = Probe::new("events", State::Failed, format!("events cannot be written: {}", error.report()));
+                let probe = Probe::new(
+                    "events",
+                    State::Failed,
+                    format!("events cannot be written: {}", error.report()),
+                );
                 let probe = error.hints().iter().fold(probe, |probe, hint| probe.hint(hint));
                 probe.hint("set INFRA_HOME to a folder that you may write to")
             }

@@ -59,12 +59,15 @@ impl Claims {
                 .hint("copy the credentials file again as a whole, or fetch it again from who made the user")
         };
         let mut parts = jwt.trim().split('.');
-        let (Some(_), Some(body), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        let (Some(_), Some(body), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
             return Err(wrong("it has not three parts with dots between them"));
         };
-        let bytes = URL_SAFE_NO_PAD.decode(body.trim_end_matches('=')).map_err(|_| wrong("it is not in base64"))?;
+        let bytes =
+            URL_SAFE_NO_PAD.decode(body.trim_end_matches('=')).map_err(|_| wrong("it is not in base64"))?;
         // The cause may quote a value.
-        let claims: Claims = serde_json::from_slice(&bytes).map_err(|_| wrong("its claims are not those of NATS"))?;
+        let claims: Claims =
+            serde_json::from_slice(&bytes).map_err(|_| wrong("its claims are not those of NATS"))?;
         if claims.nats.kind != "user" {
             return Err(wrong("it is not that of a user"));
         }

@@ -69,11 +69,15 @@ impl Unreached {
         match self {
             Unreached::Unknown(_) => "correct the host in `url`, or check the network and its name servers",
             Unreached::Refused(_) => "start the server, or correct `url` of `nats` in infra.toml",
-            Unreached::Unanswered => "check that nothing in between drops packets, such as a firewall or a missing VPN",
+            Unreached::Unanswered => {
+                "check that nothing in between drops packets, such as a firewall or a missing VPN"
+            }
             Unreached::Silent => {
                 "correct the port in `url`; for a server that begins with TLS set `tls_first = true`"
             }
-            Unreached::Other(_) => "correct the port in `url`: clients of NATS use 4222, 8222 is for monitoring",
+            Unreached::Other(_) => {
+                "correct the port in `url`: clients of NATS use 4222, 8222 is for monitoring"
+            }
             Unreached::Plain => "write `nats://` instead of `tls://`, or the port that has TLS",
         }
     }

@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused_without_being_shown() {
-        for bad in ["", ",", "ws://a", "nats://", "nats://a b", "nats://ada:hunter2@a/b", "nats://a\nb", "nats://ä"] {
+        for bad in
+            ["", ",", "ws://a", "nats://", "nats://a b", "nats://ada:hunter2@a/b", "nats://a\nb", "nats://ä"]
+        {
             let error = read(bad, Origin::Variable("NATS_URL")).unwrap_err();
             let report = error.report().to_string();
             assert!(!error.hints().is_empty() && !report.contains("hunter2"), "{report}");

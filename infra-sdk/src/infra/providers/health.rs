@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::config::{Config, Provider};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::health::HealthCheck;
 #[cfg(not(feature = "nats"))]
 use crate::infra::absent::Absent;
 use crate::infra::home::Home;
 use crate::infra::providers::ports::Providers;
 use crate::infra::unready::Unready;
-use crate::health::HealthCheck;
 use crate::local::LocalHealth;
 #[cfg(feature = "nats")]
 use crate::{
@@ -29,7 +29,8 @@ impl Providers {
         home: &Home,
         monitor: Option<&str>,
     ) -> Arc<dyn HealthCheck> {
-        self.try_nats_health(env, config, home, monitor).unwrap_or_else(|error| Arc::new(Unready::new(&error)))
+        self.try_nats_health(env, config, home, monitor)
+            .unwrap_or_else(|error| Arc::new(Unready::new(&error)))
     }
 
     fn try_nats_health(

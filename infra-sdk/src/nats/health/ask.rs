@@ -9,15 +9,13 @@ use serde::de::DeserializeOwned;
 
 use crate::health::{Probe, State};
 use crate::nats::Nats;
+use crate::nats::api::Refusal;
 use crate::nats::fault::chain;
 use crate::time::human;
 
 /// How often a question that waits looks whether it was denied.
 const GLANCE: Duration = Duration::from_millis(5);
-/// JetStream's own words for being switched off, for the account and for the server
-/// (<https://github.com/nats-io/nats-server/blob/main/server/errors.json>).
-const OFF: [u64; 2] = [10039, 10076];
-/// No leader: a cluster without a majority.
+/// JetStream's number for no leader: a cluster without a majority.
 const LEADERLESS: u64 = 10008;
 
 /// Asks one server until a point in time.
@@ -44,7 +42,7 @@ pub(super) enum Unanswered {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct Refused {
     error: ApiError,
 }
 
@@ -106,24 +104,14 @@ impl Ask<'_> {
 
     /// A question to JetStream's interface: `STREAM.INFO.x`.
     pub(super) async fn api<T: DeserializeOwned>(&self, subject: &str, body: &[u8]) -> Result<T, Unanswered> {
-        let subject = format!("{}.{subject}", self.api_prefix());
+        let subject = format!("{}.{subject}", self.nats.api_prefix());
         answer(&self.send(&subject, None, body).await?)
-    }
-
-    /// What JetStream's interface is addressed with.
-    pub(super) fn api_prefix(&self) -> String {
-        let target = self.nats.target();
-        match (&target.api_prefix, &target.domain) {
-            (Some(prefix), _) => prefix.value.trim_end_matches('.').to_owned(),
-            (None, Some(domain)) => format!("$JS.{}.API", domain.value),
-            (None, None) => "$JS.API".to_owned(),
-        }
     }
 }
 
 /// What JetStream answered: what was asked for, or its refusal.
 pub(super) fn answer<T: DeserializeOwned>(message: &Message) -> Result<T, Unanswered> {
-    if let Ok(Refusal { error }) = serde_json::from_slice(&message.payload) {
+    if let Ok(Refused { error }) = serde_json::from_slice(&message.payload) {
         return Err(Unanswered::Refused(error.err_code, error.description));
     }
     serde_json::from_slice(&message.payload)
@@ -141,7 +129,7 @@ impl Unanswered {
             }
             Unanswered::Nobody => failed(format!("{what}: nobody answers, JetStream is off"))
                 .hint("start nats-server with JetStream (`-js`), or enable it for the account"),
-            Unanswered::Refused(code, text) if OFF.contains(code) => failed(format!("JetStream is off: {text}"))
+            Unanswered::Refused(code, text) if Refusal::NOT_ENABLED.contains(code) => failed(format!("JetStream is off: {text}"))
                 .hint("start nats-server with JetStream (`-js`), or enable it for the account"),
             Unanswered::Refused(code, text) if *code == LEADERLESS => {
                 failed(format!("{what}: the cluster has no leader: {text}")).hint(MAJORITY)
@@ -155,5 +143,4 @@ impl Unanswered {
 }
 
 /// What to do where nothing is decided any more.
-const MAJORITY: &str =
-    "start the servers of the cluster that are down: without a majority of them nothing is written, whatever healthz says";
+const MAJORITY: &str = "start the servers of the cluster that are down: without a majority of them nothing is written, whatever healthz says";

@@ -3,16 +3,16 @@
 use serde_json::{Map, Value};
 
 use crate::health::{Probe, State};
+use crate::nats::api::Refusal;
 use crate::nats::assets::{Asset, EVENTS, RUNS_STREAM, Wishes, wanted};
 use crate::nats::assets_plan::{obstacles, step};
 use crate::nats::health::ask::{Ask, Unanswered};
 use crate::nats::health::jetstream::Account;
 use crate::nats::health::quorum::Group;
+use crate::nats::health::thresholds::crossed;
 
 const NAME: &str = "assets";
 const BOOTSTRAP: &str = "run `infra:nats:bootstrap`, with `--dry-run` first to see what it changes";
-/// JetStream's number for a stream that is not there.
-const MISSING: u64 = 10059;
 
 /// What JetStream tells of each of them.
 pub(super) struct Assets(Vec<Looked>);
@@ -50,7 +50,9 @@ impl Assets {
             let all = sources.iter().chain([&info["mirror"]]);
             all.filter_map(|source| source["lag"].as_u64()).max()
         };
-        self.infos().filter_map(|(asset, info)| Some((asset.label.as_str(), lag(info)?))).max_by_key(|(_, lag)| *lag)
+        self.infos()
+            .filter_map(|(asset, info)| Some((asset.label.as_str(), lag(info)?)))
+            .max_by_key(|(_, lag)| *lag)
     }
 
     fn infos(&self) -> impl Iterator<Item = (&Asset, &Value)> {
@@ -61,34 +63,57 @@ impl Assets {
 /// Compares what is there with what is wanted.
 pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
     let (mut missing, mut differs, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
+    let mut beyond = Vec::new();
     for Looked { asset, info } in &assets.0 {
         let label = &asset.label;
         match info {
             Ok(info) => {
+                beyond.extend(
+                    crossed(info).into_iter().map(|(state, what)| (state, format!("{label}: {what}"))),
+                );
                 let none = Map::new();
                 let config = info["config"].as_object().unwrap_or(&none);
                 let settings = step(asset, Some(config)).map(|step| step.settings).unwrap_or_default();
                 differs.extend(settings.iter().map(|setting| format!("{label}: {setting}")));
-                differs.extend(obstacles(asset, config).into_iter().map(|found| format!("{label}: {}", found.what)));
+                differs.extend(
+                    obstacles(asset, config).into_iter().map(|found| format!("{label}: {}", found.what)),
+                );
             }
-            Err(Unanswered::Refused(MISSING, _)) => missing.push(label.clone()),
+            Err(Unanswered::Refused(Refusal::STREAM_NOT_FOUND, _)) => missing.push(label.clone()),
             // A repo that only tells events has no business with the others.
-            Err(Unanswered::Denied(denied)) if asset.stream != EVENTS => unseen.push(format!("{label} ({denied})")),
+            Err(Unanswered::Denied(denied)) if asset.stream != EVENTS => {
+                unseen.push(format!("{label} ({denied})"))
+            }
             Err(why) => return why.probe(NAME, &format!("looking at the {label}")),
         }
     }
     let probe = if !missing.is_empty() {
-        let probe = Probe::new(NAME, State::Failed, format!("missing: {}", missing.join(", "))).hint(BOOTSTRAP);
+        let probe =
+            Probe::new(NAME, State::Failed, format!("missing: {}", missing.join(", "))).hint(BOOTSTRAP);
         let left = account.and_then(Account::streams_left);
         match left.filter(|left| *left < i64::try_from(missing.len()).unwrap_or(i64::MAX)) {
-            Some(left) => probe.hint(format!("the account has room for {left} more streams: let its limit be raised first")),
+            Some(left) => probe
+                .hint(format!("the account has room for {left} more streams: let its limit be raised first")),
             None => probe,
         }
     } else if differs.is_empty() {
         let seen = assets.0.len() - unseen.len();
         Probe::new(NAME, State::Ok, format!("{seen} of {} are as they should be", assets.0.len()))
     } else {
-        Probe::new(NAME, State::Degraded, format!("not as it should be: {}", differs.join("; "))).hint(BOOTSTRAP)
+        Probe::new(NAME, State::Degraded, format!("not as it should be: {}", differs.join("; ")))
+            .hint(BOOTSTRAP)
     };
-    if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) }
+    let probe =
+        if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) };
+    minded(probe, beyond)
+}
+
+/// The same with what is more than the streams' own metadata allows.
+fn minded(mut probe: Probe, beyond: Vec<(State, String)>) -> Probe {
+    let Some(worst) = beyond.iter().map(|(state, _)| *state).max() else { return probe };
+    let told: Vec<String> = beyond.into_iter().map(|(_, what)| what).collect();
+    let told = told.join("; ");
+    probe.saw = if probe.state == State::Ok { told } else { format!("{}; {told}", probe.saw) };
+    probe.state = probe.state.max(worst);
+    probe.hint("look who should have taken the messages or keeps copies, or change what the stream's metadata allows")
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::events::Source;
 use crate::health::{Probe, State};
+use crate::nats::api::Refusal;
 use crate::nats::assets::{EVENT_SUBJECTS, RUNS, RUNS_STREAM};
 use crate::nats::health::ask::{Ask, Unanswered, answer};
 use crate::nats::subject::token;
@@ -16,8 +17,9 @@ use crate::nats::subject::token;
 const NAME: &str = "canary";
 /// How long the key may stay where removing it fails.
 const LIFE: &str = "60s";
-/// JetStream's number for a revision that is not the last one.
-const STALE: u64 = 10071;
+/// JetStream's numbers for a stream that takes nothing more, and for one whose messages cannot end by themselves.
+const STORE_FAILED: u64 = 10077;
+const NO_TTL: u64 = 10166;
 /// What streams in memory are called that stand in for it.
 const SPARE: &str = "INFRA_HEALTH_";
 
@@ -59,13 +61,18 @@ struct Stored {
 /// and takes part in no run: for them it is tried whether the events of `source` would be taken.
 pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) -> Probe {
     let Ok(id) = crate::id::short() else {
-        return Probe::new(NAME, State::Failed, "the system gives no randomness").hint("look at /dev/urandom");
+        return Probe::new(NAME, State::Failed, "the system gives no randomness")
+            .hint("look at /dev/urandom");
     };
-    let own_prefix = ask.api_prefix();
+    let own_prefix = ask.nats.api_prefix();
     // With a domain or an imported interface, keys of buckets are reached through its prefix, too.
     let through = if own_prefix == "$JS.API" { String::new() } else { format!("{own_prefix}.") };
     let cage = if in_runs {
-        Cage { stream: RUNS_STREAM.to_owned(), subject: format!("{through}$KV.{RUNS}._health.{id}"), is_own: false }
+        Cage {
+            stream: RUNS_STREAM.to_owned(),
+            subject: format!("{through}$KV.{RUNS}._health.{id}"),
+            is_own: false,
+        }
     } else {
         Cage { stream: format!("{SPARE}{id}"), subject: format!("$KV.infra-health.{id}"), is_own: true }
     };
@@ -76,9 +83,14 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
         return rehearse(ask, source).await.with("not permitted", denied);
     }
     let removed = remove(ask, &cage).await;
-    let place = if cage.is_own { "a stream in memory, for there is no bucket of runs" } else { "the bucket infra-runs" };
+    let place = if cage.is_own {
+        "a stream in memory, for there is no bucket of runs"
+    } else {
+        "the bucket infra-runs"
+    };
     match lived.and(removed) {
-        Ok(()) => Probe::new(NAME, State::Ok, "written, compared and set, read, consumed, acknowledged").with("in", place),
+        Ok(()) => Probe::new(NAME, State::Ok, "written, compared and set, read, consumed, acknowledged")
+            .with("in", place),
         Err(Fault { step, why }) => explained(why.probe(NAME, step), &why).with("in", place),
     }
 }
@@ -100,7 +112,7 @@ async fn rehearse(ask: Ask<'_>, source: &Source) -> Probe {
     headers.insert("Nats-Expected-Last-Sequence", u64::MAX.to_string().as_str());
     let tried = async { answer::<Ack>(&ask.send(&subject, Some(headers), b"").await?) };
     match tried.await {
-        Err(Unanswered::Refused(STALE, _)) => {
+        Err(Unanswered::Refused(number, _)) if Refusal::LATE.contains(&number) => {
             Probe::new(NAME, State::Ok, "events of this repo would be taken; nothing was written")
         }
         Err(Unanswered::Nobody) => Probe::new(NAME, State::Failed, "no stream takes the events of this repo")
@@ -126,15 +138,13 @@ async fn live(ask: Ask<'_>, cage: &Cage, id: &str) -> Result<(), Fault> {
     let first = write(ask, cage, id, 0).await.map_err(at("writing"))?;
     let last = write(ask, cage, id, first).await.map_err(at("compare and set"))?;
     match write(ask, cage, id, first).await {
-        Err(Unanswered::Refused(STALE, _)) => {}
+        Err(Unanswered::Refused(number, _)) if Refusal::LATE.contains(&number) => {}
         Err(why) => return Err(Fault { step: "compare and set", why }),
         Ok(_) => return Err(broken("compare and set", "a stale revision was written over a newer one")),
     }
     let asked = json!({ "last_by_subj": inner(&cage.subject) }).to_string();
-    let kept: Kept = ask
-        .api(&format!("STREAM.MSG.GET.{}", cage.stream), asked.as_bytes())
-        .await
-        .map_err(at("reading"))?;
+    let kept: Kept =
+        ask.api(&format!("STREAM.MSG.GET.{}", cage.stream), asked.as_bytes()).await.map_err(at("reading"))?;
     if kept.message.seq != last {
         return Err(broken("reading", "what was read is not what was written last"));
     }
@@ -153,7 +163,7 @@ async fn consume(ask: Ask<'_>, cage: &Cage, id: &str) -> Result<(), Fault> {
     ask.api::<Done>(&format!("CONSUMER.CREATE.{stream}.{name}.{filter}"), config.to_string().as_bytes())
         .await
         .map_err(at("making a consumer"))?;
-    let next = format!("{}.CONSUMER.MSG.NEXT.{stream}.{name}", ask.api_prefix());
+    let next = format!("{}.CONSUMER.MSG.NEXT.{stream}.{name}", ask.nats.api_prefix());
     let wanted = json!({ "batch": 1, "expires": 1_500_000_000_u64 }).to_string();
     let message = ask.send(&next, None, wanted.as_bytes()).await.map_err(at("consuming"))?;
     let Some(reply) = message.reply.as_deref().filter(|_| message.payload == id.as_bytes()) else {
@@ -203,13 +213,14 @@ fn broken(step: &'static str, why: &str) -> Fault {
 /// What the usual refusals mean here.
 fn explained(probe: Probe, why: &Unanswered) -> Probe {
     let Unanswered::Refused(code, _) = why else { return probe };
-    match code {
-        10002 | 10023 | 10026 | 10027 | 10028 | 10047 | 10122 | 10077 => {
-            probe.hint("a limit of the account, of the stream or of the server's disk is reached: make room, or raise it")
-        }
-        10166 | 10052 | 10113 => probe.hint("run `infra:nats:bootstrap`: the bucket is not as it should be"),
-        _ => probe,
+    if *code == STORE_FAILED || Refusal::LIMITS.contains(code) {
+        return probe
+            .hint("a limit of the account, of the stream or of the server's disk is reached: make room, or raise it");
     }
+    if *code == NO_TTL || *code == Refusal::SIZE_REQUIRED {
+        return probe.hint("run `infra:nats:bootstrap`: the bucket is not as it should be");
+    }
+    probe
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ pub(super) async fn probe(nats: &Nats, until: Instant) -> (Probe, Option<&Client
     }
     let left = until.saturating_duration_since(Instant::now());
     let reached = reach::all(nats.target(), left.saturating_sub(SESSION)).await;
-    let (good, bad): (Vec<&Reached>, Vec<&Reached>) = reached.iter().partition(|reached| reached.result.is_ok());
+    let (good, bad): (Vec<&Reached>, Vec<&Reached>) =
+        reached.iter().partition(|reached| reached.result.is_ok());
     let Some(first) = good.first() else { return (unreachable(&bad), None) };
     let order: Vec<String> = good.iter().chain(&bad).map(|reached| reached.server.clone()).collect();
     let began = Instant::now();
@@ -38,14 +39,18 @@ pub(super) async fn probe(nats: &Nats, until: Instant) -> (Probe, Option<&Client
                 down => format!("connected; {down} of {} servers cannot be reached", reached.len()),
             };
             let probe = told(Probe::new(NAME, state, saw), first).with("session", ms(began.elapsed()));
-            let probe = if bad.is_empty() { probe } else { hinted(probe.with("unreachable", each(&bad)), &bad) };
+            let probe =
+                if bad.is_empty() { probe } else { hinted(probe.with("unreachable", each(&bad)), &bad) };
             return (probe, Some(client));
         }
         Ok(Err(error)) => refused(&error),
         Err(_) => {
             let said = nats.denials().since(began).join("; ");
-            let saw = format!("a server of NATS answers, and does not let us in within {}", ms(began.elapsed()));
-            let probe = if said.is_empty() { Probe::new(NAME, State::Failed, saw) } else {
+            let saw =
+                format!("a server of NATS answers, and does not let us in within {}", ms(began.elapsed()));
+            let probe = if said.is_empty() {
+                Probe::new(NAME, State::Failed, saw)
+            } else {
                 Probe::new(NAME, State::Failed, saw).with("said", said)
             };
             probe.hint("look at the server's log; for a server that begins with TLS set `tls_first = true`")

@@ -95,7 +95,10 @@ mod tests {
     fn a_seed_of_another_user_is_noticed() {
         let pair = nkeys::KeyPair::new_user();
         let own = Claims { sub: pair.public_key(), ..Claims::default() };
-        assert_eq!(of_user(&own, nkeys::KeyPair::from_seed(&pair.seed().unwrap()).ok(), Duration::ZERO).state, State::Ok);
+        assert_eq!(
+            of_user(&own, nkeys::KeyPair::from_seed(&pair.seed().unwrap()).ok(), Duration::ZERO).state,
+            State::Ok
+        );
         let probe = of_user(&own, Some(nkeys::KeyPair::new_user()), Duration::ZERO);
         assert!(probe.state == State::Failed && probe.saw.contains("seed"), "{probe:?}");
     }

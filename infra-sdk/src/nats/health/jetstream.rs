@@ -56,7 +56,8 @@ impl Tier {
 impl Account {
     /// How many more streams may be made; `None` for as many as one likes.
     pub(super) fn streams_left(&self) -> Option<i64> {
-        let left = |tier: &Tier| Some(tier.limits.max_streams).filter(|max| *max >= 0).map(|max| max - tier.streams);
+        let left =
+            |tier: &Tier| Some(tier.limits.max_streams).filter(|max| *max >= 0).map(|max| max - tier.streams);
         if self.tiers.is_empty() { left(&self.all) } else { self.tiers.values().filter_map(left).max() }
     }
 
@@ -134,7 +135,10 @@ mod tests {
         let limits = r#"{"max_memory":-1,"max_storage":-1,"max_streams":-1,"max_consumers":-1}"#;
         let account = account(&format!(r#"{{"memory":0,"storage":2048,"streams":4,"limits":{limits}}}"#));
         let probe = judged(&account);
-        assert_eq!((probe.state, probe.saw.as_str()), (State::Ok, "JetStream is on; storage 2.0 KiB, unlimited"));
+        assert_eq!(
+            (probe.state, probe.saw.as_str()),
+            (State::Ok, "JetStream is on; storage 2.0 KiB, unlimited")
+        );
         assert_eq!(account.streams_left(), None);
     }
 

@@ -12,6 +12,7 @@ mod quorum;
 mod server;
 mod spec;
 mod target;
+mod thresholds;
 
 pub use check::{NatsCheck, NatsHealth, health};
 pub use spec::HealthSpec;

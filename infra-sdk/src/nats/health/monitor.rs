@@ -66,7 +66,8 @@ impl Monitor {
         let mut stream = TcpStream::connect(&self.authority).await?;
         let Monitor { authority, base } = self;
         // With 1.0 the body comes in one piece and ends with the connection.
-        let request = format!("GET {base}{path} HTTP/1.0\r\nhost: {authority}\r\naccept: application/json\r\n\r\n");
+        let request =
+            format!("GET {base}{path} HTTP/1.0\r\nhost: {authority}\r\naccept: application/json\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.take(LIMIT).read_to_end(&mut bytes).await?;
@@ -98,7 +99,15 @@ mod tests {
 
     #[test]
     fn what_is_no_plain_address_is_refused() {
-        for bad in ["", "nats:8222", "https://nats:8222", "http://", "http://ada:pw@nats", "http://a b", "http://a/\r\nx"] {
+        for bad in [
+            "",
+            "nats:8222",
+            "https://nats:8222",
+            "http://",
+            "http://ada:pw@nats",
+            "http://a b",
+            "http://a/\r\nx",
+        ] {
             let error = Monitor::at(bad).unwrap_err();
             assert!(!error.hints().is_empty(), "{bad}");
         }

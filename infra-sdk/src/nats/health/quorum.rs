@@ -109,9 +109,13 @@ fn of_streams(assets: Option<&Assets>) -> Probe {
     let probes = groups.iter().filter(|(_, group)| !group.replicas.is_empty());
     let worst = probes.map(|(name, group)| judged(name, group)).max_by_key(|probe| probe.state);
     worst.map(|probe| probe.with("source", "the streams that are kept here")).unwrap_or_else(|| {
-        Probe::new(NAME, State::NotPermitted, "only the system's account may ask for the servers of a cluster")
-            .hint("name the monitoring of a server, if it can be reached: `--monitor http://host:8222`")
-            .not_needed()
+        Probe::new(
+            NAME,
+            State::NotPermitted,
+            "only the system's account may ask for the servers of a cluster",
+        )
+        .hint("name the monitoring of a server, if it can be reached: `--monitor http://host:8222`")
+        .not_needed()
     })
 }
 
@@ -142,7 +146,11 @@ fn judged(what: &str, group: &Group) -> Probe {
         probe.state = probe.state.max(State::Degraded);
         probe = probe.with("behind", format!("{} by {} operations", peer.name, peer.lag));
     }
-    if probe.state == State::Ok { probe } else { probe.hint("start the servers that are away, or look why they are slow") }
+    if probe.state == State::Ok {
+        probe
+    } else {
+        probe.hint("start the servers that are away, or look why they are slow")
+    }
 }
 
 #[cfg(test)]
@@ -150,7 +158,12 @@ mod tests {
     use super::*;
 
     fn group(leader: &str, active: [u64; 2], offline: bool) -> Group {
-        let peer = |active: u64| Peer { name: format!("n{active}"), active: active * 1_000_000_000, offline, lag: 0 };
+        let peer = |active: u64| Peer {
+            name: format!("n{active}"),
+            active: active * 1_000_000_000,
+            offline,
+            lag: 0,
+        };
         Group { leader: leader.into(), replicas: active.map(peer).to_vec(), cluster_size: 3 }
     }
 
@@ -175,6 +188,9 @@ mod tests {
         group.replicas[1].lag = 5000;
         let probe = judged("the stream x", &group);
         assert_eq!(probe.state, State::Degraded);
-        assert!(probe.evidence.iter().any(|(name, value)| *name == "behind" && value.contains("5000")), "{probe:?}");
+        assert!(
+            probe.evidence.iter().any(|(name, value)| *name == "behind" && value.contains("5000")),
+            "{probe:?}"
+        );
     }
 }

@@ -48,7 +48,8 @@ pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Option<String>) {
         }
     };
     if let Err(old) = version::require(&info.version) {
-        let saw = format!("nats-server {}, and {}.{} is needed", info.version, version::LEAST.0, version::LEAST.1);
+        let saw =
+            format!("nats-server {}, and {}.{} is needed", info.version, version::LEAST.0, version::LEAST.1);
         let probe = about(Probe::new(NAME, State::Failed, saw));
         return (old.hints().iter().fold(probe, |probe, hint| probe.hint(hint)), cluster);
     }
@@ -67,7 +68,10 @@ pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Option<String>) {
             }
             Err(silent @ Unanswered::Silent(_)) => {
                 let probe = Probe::new(NAME, State::Failed, silent.probe(NAME, "asking who we are").saw);
-                return (about(probe.hint("look at the server's log: it accepts connections and does not work")), cluster);
+                return (
+                    about(probe.hint("look at the server's log: it accepts connections and does not work")),
+                    cluster,
+                );
             }
             // An account may keep its users from asking that.
             Err(_) => break,
@@ -89,7 +93,9 @@ pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Option<String>) {
 fn minded(mut probe: Probe, info: &ServerInfo, target: &Target) -> Probe {
     if info.lame_duck_mode {
         probe.state = State::Degraded;
-        probe = probe.with("shutting down", "yes").hint("this server is about to stop: name others beside it in `url`");
+        probe = probe
+            .with("shutting down", "yes")
+            .hint("this server is about to stop: name others beside it in `url`");
     }
     let tells_secret = matches!(target.auth.value, Auth::Password { .. } | Auth::Token(_));
     if tells_secret && !info.tls_required && !target.servers.value.iter().all(|server| is_near(server)) {

@@ -34,7 +34,9 @@ pub(super) fn probe(target: &Target) -> Probe {
     if !open.is_empty() {
         let files = open.join(" ");
         probe.state = State::Degraded;
-        probe = probe.with("open to others", &files).hint(format!("chmod 600 {files}: others on this machine may read it"));
+        probe = probe
+            .with("open to others", &files)
+            .hint(format!("chmod 600 {files}: others on this machine may read it"));
     }
     probe
 }
