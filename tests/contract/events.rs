@@ -173,6 +173,9 @@ async fn odd(bus: &dyn EventBus) {
     let error = bus.publish(&too_large).await.expect_err("too large");
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let said = error.to_string();
-    assert!(said.contains("20001") && said.contains(&MOST_BYTES.to_string()), "its size, and the limit: {said}");
+    assert!(
+        said.contains("20001") && said.contains(&MOST_BYTES.to_string()),
+        "its size, and the limit: {said}"
+    );
     assert_eq!(ids(bus, &after).await.last(), Some(&large.id), "and nothing of it is carried");
 }

@@ -38,7 +38,10 @@ async fn everything_is_made_once_and_as_it_should_be() {
     let assets = assets(&nats_at(&server.url()), None);
     let plan = assets.plan_setup().await.unwrap();
     let labels: Vec<&str> = plan.steps.iter().map(|step| step.asset.as_str()).collect();
-    assert_eq!(labels, ["stream INFRA_EVENTS", "stream INFRA_WORK", "bucket infra-runs", "stream INFRA_LEDGER"]);
+    assert_eq!(
+        labels,
+        ["stream INFRA_EVENTS", "stream INFRA_WORK", "bucket infra-runs", "stream INFRA_LEDGER"]
+    );
     assert!(plan.steps.iter().all(|step| step.create), "{plan}");
     assert!(plan.to_string().contains("max_age: 30days"), "{plan}");
     assert_eq!(server.monitor("/jsz")["streams"], 0, "a plan changes nothing");
@@ -279,7 +282,17 @@ fn a_product_makes_nats_ready_tells_and_hears() {
     let heard = product.json(&["infra:nats:watch", "--since", "start", "--count", "2"]);
     assert_eq!((&heard[0]["type"], &heard[0]["data"]["door"]), (&json!("shop.opened"), &json!(2)));
     assert_eq!((&heard[1]["type"], &heard[1]["subject"]), (&json!("shop.closed"), &json!("staging")));
-    let args = ["infra:nats:watch", "--since", "1h", "--type", "shop.closed", "--source", "shop-api", "--count", "1"];
+    let args = [
+        "infra:nats:watch",
+        "--since",
+        "1h",
+        "--type",
+        "shop.closed",
+        "--source",
+        "shop-api",
+        "--count",
+        "1",
+    ];
     let line = product.run(&args, 0).stdout;
     assert!(line.trim_end().ends_with("/acme/shop-api staging shop.closed"), "{line}");
     product.run(&["infra:ledger:verify"], 0);
@@ -291,7 +304,9 @@ fn bad_data_is_told_before_anything_is_published() {
     let product = Product::new(&format!("nats = {{ url = \"{}\" }}", server.url()));
     product.run(&["infra:nats:publish", "x", "--data", "{no"], 4).says(&["not JSON", "1:2"]);
     let large = format!("\"{}\"", "x".repeat(100_000));
-    product.run(&["infra:nats:publish", "x", "--subject", "no such!", "--data", &large], 4).says(&["no such!"]);
+    product
+        .run(&["infra:nats:publish", "x", "--subject", "no such!", "--data", &large], 4)
+        .says(&["no such!"]);
     product.run(&["infra:nats:publish", ""], 4).says(&["a type"]);
     product.run(&["infra:nats:watch", "--since", "yesterday"], 4).says(&["yesterday", "2h"]);
     assert_eq!(server.monitor("/varz")["total_connections"], 0, "nobody was asked");
@@ -310,7 +325,10 @@ fn without_nats_events_are_a_file_and_there_is_nothing_to_make_ready() {
 fn permissions_are_shown_as_a_server_and_as_a_jwt_have_them() {
     let product = Product::new("nats = { url = \"nats://127.0.0.1:1\" }");
     let shown = product.run(&["infra:nats:bootstrap", "--permissions"], 0).stdout;
-    assert!(shown.contains("permissions: {") && shown.contains("\"infra.v1.evt.acme.shop-api.>\""), "{shown}");
+    assert!(
+        shown.contains("permissions: {") && shown.contains("\"infra.v1.evt.acme.shop-api.>\""),
+        "{shown}"
+    );
     let other = product.json(&["infra:nats:bootstrap", "--permissions", "web.app"]);
     assert_eq!(other["pub"]["allow"][0], "infra.v1.evt.acme.web=2Eapp.>");
 }

@@ -170,7 +170,8 @@ async fn next(following: &mut Subscription<Value>) -> Event {
 #[tokio::test]
 async fn a_follower_hears_of_an_event_at_once() {
     let (server, bus) = ready().await;
-    let from_now = Query { from: Start::Newest, source: Some("/acme/shop".parse().unwrap()), ..Query::first(0) };
+    let from_now =
+        Query { from: Start::Newest, source: Some("/acme/shop".parse().unwrap()), ..Query::first(0) };
     let mut following = subscribe::<u32>(bus, from_now).await.unwrap();
     let other = NatsBus::new(nats_at(&server.url()));
     let publisher = async {
@@ -222,10 +223,9 @@ async fn a_full_stream_drops_its_oldest_events_unless_somebody_set_it_up_to_refu
 async fn a_stream_that_is_not_there_says_what_makes_it() {
     let server = NatsServer::start();
     let bus = NatsBus::new(nats_at(&server.url()));
-    for error in [
-        bus.publish(&event("x", json!(1))).await.unwrap_err(),
-        bus.read(&Query::first(1)).await.unwrap_err(),
-    ] {
+    for error in
+        [bus.publish(&event("x", json!(1))).await.unwrap_err(), bus.read(&Query::first(1)).await.unwrap_err()]
+    {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{}", story(&error));
         assert!(story(&error).contains("infra:nats:bootstrap"), "{}", story(&error));
     }
@@ -305,7 +305,10 @@ async fn a_server_that_takes_less_says_so_before_anything_is_sent() {
     let error = bus.publish(&event("x", json!("x".repeat(100_000)))).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     let told = story(&error);
-    assert!(told.contains("100") && told.contains("at most: 63488") && told.contains("max_payload"), "{told}");
+    assert!(
+        told.contains("100") && told.contains("at most: 63488") && told.contains("max_payload"),
+        "{told}"
+    );
     bus.publish(&event("x", json!("x".repeat(60_000)))).await.unwrap();
 }
 
@@ -337,7 +340,11 @@ async fn a_stream_that_cannot_be_read_says_what_corrects_it() {
     config.allow_direct = false;
     jetstream.update_stream(config).await.unwrap();
     let error = bus.read(&Query::first(1)).await.unwrap_err();
-    assert!(story(&error).contains("allow_direct") && story(&error).contains("bootstrap"), "{}", story(&error));
+    assert!(
+        story(&error).contains("allow_direct") && story(&error).contains("bootstrap"),
+        "{}",
+        story(&error)
+    );
     bootstrap(&nats_at(&server.url())).await;
     bus.read(&Query::first(1)).await.unwrap();
 }

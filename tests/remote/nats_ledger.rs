@@ -45,7 +45,11 @@ async fn the_ledger_on_a_cluster_holds_whichever_copy_answers() {
     let (there, here) = (ledger_at(&servers[0]), ledger_at(&servers[2]));
     for number in 7..27_u64 {
         let kept = there.append(record("x")).await.unwrap();
-        assert_eq!(here.read(number - 1, 10).await.unwrap(), [kept], "what is kept is read from another at once");
+        assert_eq!(
+            here.read(number - 1, 10).await.unwrap(),
+            [kept],
+            "what is kept is read from another at once"
+        );
     }
 }
 

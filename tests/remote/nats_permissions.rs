@@ -86,7 +86,8 @@ async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_servers_configura
 fn nats_at_as(server: &NatsServer, user: &str) -> Nats {
     use infra_sdk::Env;
     use infra_sdk::nats::Target;
-    let env = Env::of([("NATS_URL", server.url().as_str()), ("NATS_USER", user), ("NATS_PASSWORD", user)], "/");
+    let env =
+        Env::of([("NATS_URL", server.url().as_str()), ("NATS_USER", user), ("NATS_PASSWORD", user)], "/");
     let target = Target::resolve(&env, &config::Nats::default(), std::path::Path::new("/")).unwrap();
     Nats::new(target, "test")
 }

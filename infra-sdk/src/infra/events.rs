@@ -30,7 +30,13 @@ impl fmt::Display for Told {
             Published::Now => "published",
             Published::Before => "was published before, so nothing was added:",
         };
-        write!(f, "{before} {} of {source}{}: {}", kind.escape_debug(), about.escape_debug(), id.escape_debug())
+        write!(
+            f,
+            "{before} {} of {source}{}: {}",
+            kind.escape_debug(),
+            about.escape_debug(),
+            id.escape_debug()
+        )
     }
 }
 
@@ -115,7 +121,12 @@ impl Infra {
     ///
     /// # Errors
     /// What the event bus fails with, where that will not pass.
-    pub async fn watch_events(&self, query: Query, count: Option<u64>, mut hear: impl FnMut(&Heard)) -> Result<()> {
+    pub async fn watch_events(
+        &self,
+        query: Query,
+        count: Option<u64>,
+        mut hear: impl FnMut(&Heard),
+    ) -> Result<()> {
         let cancel = self.host().cancel.clone();
         let mut following = tokio::select! {
             () = cancel.cancelled() => return Ok(()),
@@ -129,7 +140,8 @@ impl Infra {
             };
             if following.foreign() > foreign {
                 foreign = following.foreign();
-                self.host().tell(&format!("warning: {foreign} messages so far are no events, and were passed over"));
+                self.host()
+                    .tell(&format!("warning: {foreign} messages so far are no events, and were passed over"));
             }
             match next {
                 Ok((cursor, event)) => {

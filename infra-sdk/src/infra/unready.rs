@@ -5,9 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{
-    AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source,
-};
+use crate::events::{AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source};
 use crate::health::{Health, HealthCheck};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;

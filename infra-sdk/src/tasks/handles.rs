@@ -3,8 +3,8 @@
 use crate::app::{App, TaskRef};
 use crate::tasks::{
     ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, NatsTasks,
-    PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ecr,
-    images, ledger, nats, plans, policy, refs, secrets, state, tools,
+    PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev,
+    drift, ecr, images, ledger, nats, plans, policy, refs, secrets, state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo

@@ -144,7 +144,8 @@ fn start(since: Option<&str>) -> Result<Start> {
     if let Ok(time) = text.parse() {
         return Ok(Start::Since(time));
     }
-    let long_ago = text.parse::<Span>().ok().and_then(|span| Timestamp::now().system_time().checked_sub(span.0));
+    let long_ago =
+        text.parse::<Span>().ok().and_then(|span| Timestamp::now().system_time().checked_sub(span.0));
     long_ago.map(|time| Start::Since(time.into())).ok_or_else(|| {
         Error::invalid(format!("{} is not a time", quoted(text)))
             .hint("write it like `2h`, `2026-11-20T10:44:00Z` or `start`")
