@@ -301,6 +301,8 @@ fn a_product_makes_nats_ready_tells_and_hears() {
 #[test]
 fn bad_data_is_told_before_anything_is_published() {
     let server = NatsServer::start();
+    let connections = || server.monitor("/varz")["total_connections"].clone();
+    let before = connections();
     let product = Product::new(&format!("nats = {{ url = \"{}\" }}", server.url()));
     product.run(&["infra:nats:publish", "x", "--data", "{no"], 4).says(&["not JSON", "1:2"]);
     let large = format!("\"{}\"", "x".repeat(100_000));
@@ -309,7 +311,7 @@ fn bad_data_is_told_before_anything_is_published() {
         .says(&["no such!"]);
     product.run(&["infra:nats:publish", ""], 4).says(&["a type"]);
     product.run(&["infra:nats:watch", "--since", "yesterday"], 4).says(&["yesterday", "2h"]);
-    assert_eq!(server.monitor("/varz")["total_connections"], 0, "nobody was asked");
+    assert_eq!(connections(), before, "nobody was asked");
 }
 
 #[test]
@@ -331,4 +333,36 @@ fn permissions_are_shown_as_a_server_and_as_a_jwt_have_them() {
     );
     let other = product.json(&["infra:nats:bootstrap", "--permissions", "web.app"]);
     assert_eq!(other["pub"]["allow"][0], "infra.v1.evt.acme.web=2Eapp.>");
+}
+
+#[cfg(unix)]
+#[test]
+fn watching_ends_with_an_interrupt_and_shows_what_it_heard_until_then() {
+    use std::process::Stdio;
+    use std::time::{Duration, Instant};
+
+    let server = NatsServer::start();
+    let product = Product::new(&format!("nats = {{ url = \"{}\" }}", server.url()));
+    product.run(&["infra:nats:bootstrap"], 0);
+    let (out, err) = (product.scratch.write("out", ""), product.scratch.write("err", ""));
+    let file = |path| Stdio::from(std::fs::OpenOptions::new().append(true).open(path).unwrap());
+    #[expect(clippy::disallowed_types, reason = "it must be met while it runs")]
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_product"));
+    command.args(["infra:nats:watch"]).current_dir(product.scratch.join("shop"));
+    command.env("INFRA_HOME", product.scratch.join("home")).env_remove("CI").env_remove("GITHUB_ACTIONS");
+    let mut watching = command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err)).spawn().unwrap();
+    // What "from now on" is, is known to the watcher alone: so it is told until it has heard.
+    let begun = Instant::now();
+    while !std::fs::read_to_string(&out).unwrap().contains("shop.opened") {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{}", std::fs::read_to_string(&err).unwrap());
+        product.run(&["infra:nats:publish", "shop.opened"], 0);
+    }
+    Run::new("kill", std::path::Path::new("/"))
+        .args(["-INT", &watching.id().to_string()])
+        .finish()
+        .expect(0)
+        .says(&[]);
+    assert_eq!(watching.wait().unwrap().code(), Some(130));
+    let said = std::fs::read_to_string(&err).unwrap();
+    assert!(!said.contains("because") && !said.contains("panicked"), "{said}");
 }
