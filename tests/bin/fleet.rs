@@ -12,10 +12,15 @@ fn main() -> ExitCode {
 
 fn tasks(app: &mut App, _: &InfraTasks) {
     app.task("deploy").about("Write down that it ran").danger_unless_local().run(deploy);
-    app.task("ship").about("The same under another name").danger_unless_local().run(deploy);
+    let apply = app.task("apply").about("Change something else").danger_unless_local().run(apply);
+    app.task("ship").about("The same after that").after(apply).danger_unless_local().run(deploy);
 }
 
-/// Behaves as the file `behaves` of the repo says: `takes 300` (milliseconds), `fails`, `hangs`.
+async fn apply(_: Cx) -> Result<()> {
+    Ok(())
+}
+
+/// Behaves as the file `behaves` of the repo says: `takes 300` (milliseconds), `fails`, `hangs`, `nests`.
 async fn deploy(cx: Cx) -> Result<()> {
     let behaves = std::fs::read_to_string(cx.root().join("behaves")).unwrap_or_default();
     note(&cx, "start")?;
@@ -37,6 +42,9 @@ async fn deploy(cx: Cx) -> Result<()> {
         cx.say("the token canary-value is not accepted");
         note(&cx, "failed")?;
         return Err(Error::new(ErrorKind::Failed, "the deploy does not work").hint("try something else"));
+    }
+    if behaves.trim() == "nests" {
+        cx.cmd("cargo").args(["xtask", "--list"]).run().await?;
     }
     note(&cx, "end")
 }

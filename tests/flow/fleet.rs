@@ -76,6 +76,18 @@ impl Fleet {
         finished.expect(code)
     }
 
+    /// Runs a command of a repo's xtask on a terminal of its own, and gives all that the terminal was sent.
+    pub(crate) fn on_terminal(&self, repo: &str, args: &[&str]) -> String {
+        let person = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        let folder = self.scratch.join("checkouts").join(repo);
+        let mut run =
+            Run::new("python3", &folder).args(["-c", person, env!("CARGO_BIN_EXE_fleet")]).args(args);
+        for (name, value) in self.variables() {
+            run = run.env(name, value);
+        }
+        run.env("TERM", "xterm").finish().expect(0).stdout
+    }
+
     /// Starts a command of a repo's xtask.
     pub(crate) fn start(&self, repo: &str, args: &[&str]) -> Process {
         self.started.set(self.started.get() + 1);
@@ -92,13 +104,13 @@ impl Fleet {
     /// Starts an agent that serves every checkout.
     pub(crate) fn agent(&self, more: &[&str]) -> Process {
         let folder = self.scratch.join("checkouts").display().to_string();
-        let args = ["infra:deploy:agent", "--checkouts", &folder, "--lease", "2s"];
+        let args = ["infra:deploy:agent", "--checkouts", &folder, "--lease", "5s"];
         self.start("api", &[&args, more].concat())
     }
 
     /// Starts a deploy of all repos.
     pub(crate) fn all(&self, more: &[&str]) -> Process {
-        self.start("api", &[&["infra:deploy:all", "--lease", "2s"], more].concat())
+        self.start("api", &[&["infra:deploy:all", "--lease", "5s"], more].concat())
     }
 
     /// What the deploys wrote down so far.

@@ -13,6 +13,8 @@ const SHOP: [(&str, &[&str]); 3] = [("api", &[]), ("web", &["api"]), ("worker", 
 #[test]
 fn every_repo_is_deployed_once_and_after_those_it_waits_for() {
     let fleet = Fleet::new("runs-order", &SHOP);
+    // A program of the deploy's own, of the same xtask, is no other attempt.
+    fleet.behaves("worker", "nests");
     // One agent in each checkout, as three people would start them.
     let agents: Vec<Process> =
         SHOP.iter().map(|(repo, _)| fleet.start(repo, &["infra:deploy:agent"])).collect();
@@ -49,6 +51,21 @@ fn every_repo_is_deployed_once_and_after_those_it_waits_for() {
         agent.signal("TERM");
         assert_eq!(agent.end().0, Some(130));
     }
+}
+
+#[test]
+fn a_terminal_shows_a_table_that_is_redrawn_in_its_place() {
+    let fleet = Fleet::new("runs-table", &SHOP);
+    fleet.behaves("api", "takes 400");
+    let agent = fleet.agent(&[]);
+    let screen = fleet.on_terminal("web", &["infra:deploy:all"]);
+    let table = screen.split("goes on: ").nth(1).expect("a table");
+    assert!(table.contains("repo    state      attempt  agent"), "{screen:?}");
+    assert!(table.contains("\u{1b}[2K\u{1b}[1A\u{1b}[2K"), "it is taken away line by line: {screen:?}");
+    assert!(screen.contains("api     running          1  ada@"), "{screen:?}");
+    let last = screen.rsplit("\u{1b}[2K").next().expect("what stays");
+    assert!(last.contains("is done: 3 done") && last.contains("worker  done"), "{last:?}");
+    drop(agent);
 }
 
 #[test]
@@ -129,7 +146,7 @@ fn two_coordinators_and_two_agents_do_no_more_than_one_of_each() {
     let agents = [fleet.agent(&["--slots", "3"]), fleet.agent(&["--slots", "3"])];
     let all = fleet.all(&[]);
     let run = all.run();
-    let second = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
+    let second = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]);
     for coordinator in [all, second] {
         let (code, said) = coordinator.end();
         assert_eq!(code, Some(0), "{said}");
@@ -147,10 +164,10 @@ fn a_dead_coordinators_run_is_taken_over_within_two_leases() {
     let fleet = Fleet::new("runs-takeover", &SHOP);
     fleet.behaves("api", "takes 1500");
     // An agent for one repo alone moves nothing on.
-    let agent = fleet.start("api", &["infra:deploy:agent", "--once", "--lease", "2s"]);
+    let agent = fleet.start("api", &["infra:deploy:agent", "--once", "--lease", "5s"]);
     let all = fleet.all(&[]);
     let run = all.run();
-    let standby = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
+    let standby = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]);
     until("the deploy begins", || !fleet.log().is_empty());
     all.kill();
     let killed = Instant::now();
@@ -215,7 +232,7 @@ fn a_repo_nobody_serves_is_named_and_given_up_after_the_wait() {
 #[test]
 fn another_task_and_environment_are_used_when_the_settings_say_so() {
     let fleet = Fleet::new("runs-staging", &[("api", &[])]);
-    fleet.repo("api", "[repos.api]\ntask = \"ship\"\n");
+    fleet.repo("api", "[repos.api]\ntask = \"ship\"\nyes = [\"apply\"]\n");
     fleet.run("api", &["infra:deploy:all", "--env", "staging"], 3).says(&["--yes=infra:deploy:all"]);
     fleet.run("api", &["infra:deploy:agent", "--env", "staging"], 3).says(&["--yes=infra:deploy:agent"]);
     let elsewhere = fleet.start("api", &["infra:deploy:agent"]);
@@ -283,7 +300,7 @@ fn whatever_is_killed_every_repo_is_done_once_in_order_and_nothing_stays_claimed
                 0 => {
                     std::mem::replace(
                         &mut coordinator,
-                        fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]),
+                        fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]),
                     )
                     .kill();
                 }

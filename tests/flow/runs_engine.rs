@@ -205,13 +205,13 @@ fn agent_for(run: &Run, slots: usize) -> AgentOptions {
         serves: run.repos.iter().map(|repo| repo.repo.clone()).collect(),
         name: "bob@build".into(),
         slots,
-        lease: Duration::from_secs(2),
+        lease: Duration::from_secs(5),
         once: false,
     }
 }
 
 fn options() -> FollowOptions {
-    FollowOptions { lease: Duration::from_secs(2), ..FollowOptions::new("ada") }
+    FollowOptions { lease: Duration::from_secs(5), ..FollowOptions::new("ada") }
 }
 
 /// One run to its end with these agents; gives its report.

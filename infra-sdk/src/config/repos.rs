@@ -21,11 +21,15 @@ pub struct Repo {
     /// The task that deploys it; default `deploy`.
     #[serde(default = "task", deserialize_with = "task_name")]
     pub task: String,
+    /// The dangerous tasks that its deploy runs beside that one, such as `infra:apply`: whoever confirms a deploy over many
+    /// repos confirms them, too.
+    #[serde(default, deserialize_with = "task_names")]
+    pub yes: Vec<String>,
 }
 
 impl Default for Repo {
     fn default() -> Self {
-        Repo { after: Vec::new(), task: task() }
+        Repo { after: Vec::new(), task: task(), yes: Vec::new() }
     }
 }
 
@@ -36,15 +40,25 @@ fn task() -> String {
 /// Reads the name of a task: it is given to a program, where a `-` at its start would be an option.
 fn task_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let text = String::deserialize(deserializer)?;
+    check_task(&text).map_err(serde::de::Error::custom)?;
+    Ok(text)
+}
+
+fn task_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(deserializer)?;
+    names.iter().try_for_each(|name| check_task(name)).map_err(serde::de::Error::custom)?;
+    Ok(names)
+}
+
+fn check_task(text: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c);
     let good = (1..=100).contains(&text.len())
         && text.chars().all(plain)
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     if good {
-        return Ok(text);
+        return Ok(());
     }
-    let message = format!("{} is not the name of a task; write it as the task list shows it", quoted(&text));
-    Err(serde::de::Error::custom(message))
+    Err(format!("{} is not the name of a task; write it as the task list shows it", quoted(text)))
 }
 
 impl Config {
@@ -86,11 +100,13 @@ pub(crate) fn circle(repos: &BTreeMap<RepoName, Repo>) -> Option<Vec<&RepoName>>
     let mut waits: BTreeMap<&RepoName, usize> = BTreeMap::new();
     let mut followers: BTreeMap<&RepoName, Vec<&RepoName>> = BTreeMap::new();
     for (name, repo) in repos {
-        let after: BTreeSet<&RepoName> = repo.after.iter().filter(|after| repos.contains_key(*after)).collect();
+        let after: BTreeSet<&RepoName> =
+            repo.after.iter().filter(|after| repos.contains_key(*after)).collect();
         waits.insert(name, after.len());
         after.into_iter().for_each(|after| followers.entry(after).or_default().push(name));
     }
-    let mut free: Vec<&RepoName> = waits.iter().filter(|(_, left)| **left == 0).map(|(name, _)| *name).collect();
+    let mut free: Vec<&RepoName> =
+        waits.iter().filter(|(_, left)| **left == 0).map(|(name, _)| *name).collect();
     let mut left: BTreeSet<&RepoName> = repos.keys().collect();
     while let Some(name) = free.pop() {
         left.remove(name);
@@ -144,6 +160,8 @@ mod tests {
         for bad in ["--yes", "", "a b", "Deploy"] {
             let report = refusal(&format!("[repos.api]\ntask = \"{bad}\"\n"));
             assert!(report.contains("not the name of a task"), "{report}");
+            let report = refusal(&format!("[repos.api]\nyes = [\"{bad}\"]\n"));
+            assert!(report.contains("not the name of a task"), "{report}");
         }
     }
 
@@ -158,7 +176,10 @@ mod tests {
         let project = "[project]\nname = \"shop\"\nkind = \"api\"\norg = \"acme\"\n";
         let config = Config::of_text(&format!("{project}{text}"), "/srv", "local").unwrap();
         assert_eq!(config.settings().repos.len(), 1000);
-        assert_eq!(config.settings().repos["r1"], Repo { after: vec!["r0".parse().unwrap()], task: task() });
+        assert_eq!(
+            config.settings().repos["r1"],
+            Repo { after: vec!["r0".parse().unwrap()], ..Repo::default() }
+        );
     }
 
     #[test]

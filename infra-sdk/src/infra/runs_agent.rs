@@ -161,9 +161,11 @@ impl Deployer for Checkouts {
             name: format!("{:<width$} │", job.repo, width = self.width),
             to: host.lines.clone(),
         });
+        let confirmed = self.infra.settings().repos.get(&job.repo).map_or(&[][..], |repo| &repo.yes);
         let mut command = Cmd::new("cargo")
             .args(["xtask", &job.task, "--env", job.env.as_str()])
             .arg(format!("--yes={}", job.task))
+            .args(confirmed.iter().map(|task| format!("--yes={task}")))
             .args(["--confirm-env", job.env.as_str()])
             .dir(folder)
             .env(INFRA_RUN, job.run.as_str())

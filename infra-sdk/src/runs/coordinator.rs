@@ -256,13 +256,7 @@ impl<'a> Leader<'a> {
 
     /// Does what is to be done now; says whether anything was, so that what follows from it is done next.
     async fn move_on(&mut self, view: &mut RunView) -> Result<bool> {
-        let known = Known {
-            by: &self.options.by,
-            attempts: self.options.attempts,
-            is_gone: &|repo, claim| self.gone.contains(&(repo.clone(), claim.lease.clone())),
-            given_up: &|repo| self.unserved.given_up(repo),
-        };
-        let next = moves(view, &known);
+        let next = self.next(view);
         for Move { repo, seen, state } in &next {
             match patience::advance(self.store, self.run, repo, *seen, state).await {
                 Ok(revision) => {
@@ -280,6 +274,16 @@ impl<'a> Leader<'a> {
             }
         }
         Ok(!next.is_empty())
+    }
+
+    fn next(&self, view: &RunView) -> Vec<Move> {
+        let known = Known {
+            by: &self.options.by,
+            attempts: self.options.attempts,
+            is_gone: &|repo, claim| self.gone.contains(&(repo.clone(), claim.lease.clone())),
+            given_up: &|repo| self.unserved.given_up(repo),
+        };
+        moves(view, &known)
     }
 
     /// Tells the agents what is ready.
