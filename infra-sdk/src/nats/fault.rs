@@ -17,7 +17,10 @@ impl Nats {
     pub(super) fn fault(&self, what: &str, since: Instant, error: &(dyn StdError + 'static)) -> Error {
         let told = chain(error);
         let made = |kind| Error::new(kind, what).with("at", self.target().address());
-        if let Some(denied) = self.denials().denied_since(since).or_else(|| denied_in(&told)) {
+        // Answers come over one subscription, which is denied once a connection and makes every later call wait in vain.
+        let deaf = || self.denials().inbox(self.target().inbox()).filter(|_| told.contains("timed out"));
+        let denied = self.denials().denied_since(since).or_else(|| denied_in(&told)).or_else(deaf);
+        if let Some(denied) = denied {
             return made(ErrorKind::Denied)
                 .because(format!("this user may not {denied}"))
                 .hint(format!("let who manages the account allow it: {denied}"))

@@ -98,8 +98,8 @@ impl Ask<'_> {
     /// with the first question of the connection: when that is denied, every later one is silent.
     fn denied(&self, wanted: &str, since: Instant) -> Option<String> {
         let denials = self.nats.denials();
-        let inbox = self.nats.target().inbox_prefix.as_ref().map_or("_INBOX", |prefix| &prefix.value);
-        denials.has(wanted, since).then(|| wanted.to_owned()).or_else(|| denials.inbox(inbox))
+        let own = denials.has(wanted, since).then(|| wanted.to_owned());
+        own.or_else(|| denials.inbox(self.nats.target().inbox()))
     }
 
     /// A question to JetStream's interface: `STREAM.INFO.x`.
