@@ -188,7 +188,7 @@ make('client', 'root', root, False)
 make('stranger', 'stranger', None, True)
 ";
     let bin = if cfg!(windows) { "python/Scripts/python.exe" } else { "python/bin/python3" };
-    Run::new(tool(bin), scratch.path())
+    let _made = Run::new(tool(bin), scratch.path())
         .args(["-c", script, &scratch.path().display().to_string()])
         .finish()
         .expect(0);

@@ -82,7 +82,8 @@ pub(super) fn unconnected(target: &Target, error: &ConnectError, said: &[String]
         _ if lower.contains("invalidcontenttype") => {
             made(ErrorKind::Invalid, "NATS does not speak TLS there").hint("write `nats://` instead of `tls://`, or the port that has TLS")
         }
-        ConnectErrorKind::Tls => made(ErrorKind::Invalid, "TLS with NATS fails")
+        // What fails in the handshake itself comes as an error of input and output.
+        _ if error.kind() == ConnectErrorKind::Tls || lower.contains("certificate") || lower.contains("alert") => made(ErrorKind::Invalid, "TLS with NATS fails")
             .hint("name the authority of the server's certificate in `ca`, and `cert` and `key` where it asks for them"),
         ConnectErrorKind::TimedOut => made(ErrorKind::Unavailable, "NATS does not answer")
             .hint("check that the address is that of a NATS server, and that nothing in between drops packets")

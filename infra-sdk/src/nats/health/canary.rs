@@ -185,7 +185,7 @@ async fn consume(ask: Ask<'_>, cage: &Cage, id: &str) -> Result<(), Fault> {
         .map_err(at("making a consumer"))?;
     let next = format!("{}.CONSUMER.MSG.NEXT.{stream}.{name}", ask.nats.api_prefix());
     let wanted = json!({ "batch": 1, "expires": 1_500_000_000_u64 }).to_string();
-    let message = ask.send(&next, None, wanted.as_bytes()).await.map_err(at("consuming"))?;
+    let message = ask.fetch(&next, wanted.as_bytes()).await.map_err(at("consuming"))?;
     let Some(reply) = message.reply.as_deref().filter(|_| message.payload == id.as_bytes()) else {
         return Err(broken("consuming", "what was delivered is not what was written"));
     };
