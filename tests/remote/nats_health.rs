@@ -247,3 +247,20 @@ async fn what_a_streams_own_metadata_calls_too_much_is_told() {
     assert_eq!(assets.state, State::Failed, "{health}");
     assert!(assets.saw.contains("2 msgs, and io.nats.monitor.msgs-critical is 2"), "{health}");
 }
+
+#[tokio::test]
+async fn the_stream_in_memory_of_a_check_that_may_still_go_on_is_left_alone() {
+    let server = NatsServer::start();
+    let client = async_nats::connect(server.url()).await.expect("the server is there");
+    let jetstream = async_nats::jetstream::new(client);
+    let left = async_nats::jetstream::stream::Config {
+        name: "INFRA_HEALTH_left".into(),
+        subjects: vec!["$KV.infra-health.left".into()],
+        ..Default::default()
+    };
+    jetstream.create_stream(left).await.expect("it takes streams");
+    let health = check(&at(&server.url())).await;
+    assert_eq!(probe(&health, "canary").state, State::Ok, "{health}");
+    // It may be that of a check which is still going on.
+    jetstream.get_stream("INFRA_HEALTH_left").await.expect("it is a moment old");
+}

@@ -149,6 +149,8 @@ fn settings_that_contradict_or_are_not_supported_are_refused_by_name() {
         (own(|s| s.creds = Some("env://NOT_SET".into())), "`NOT_SET` is not set"),
         (own(|s| s.url = Some("nats://ada:pw@h".into())), "everybody can read"),
         (own(|s| s.url = Some("ws://h".into())), "not supported"),
+        (own(|s| s.inbox_prefix = Some("mine\r\nPUB x 0".into())), "cannot begin a subject"),
+        (own(|s| s.domain = Some("a.*".into())), "cannot begin a subject"),
         (own(|s| s.context = Some("b".into())), "no NATS context"),
         (own(|s| s.context = Some("a".into())), "1Password"),
     ] {
@@ -186,7 +188,7 @@ make('client', 'root', root, False)
 make('stranger', 'stranger', None, True)
 ";
     let bin = if cfg!(windows) { "python/Scripts/python.exe" } else { "python/bin/python3" };
-    Run::new(tool(bin), scratch.path())
+    let _made = Run::new(tool(bin), scratch.path())
         .args(["-c", script, &scratch.path().display().to_string()])
         .finish()
         .expect(0);

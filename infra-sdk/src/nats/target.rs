@@ -8,6 +8,7 @@ use crate::config::Nats as Settings;
 use crate::env::{Env, NATS_CA, NATS_CERT, NATS_CONTEXT, NATS_KEY, NATS_URL};
 use crate::error::{Error, Result};
 use crate::file::is_open_to_others;
+use crate::names::quoted;
 use crate::nats::auth::Auth;
 use crate::nats::context::Context;
 use crate::nats::reference::{Material, Reader};
@@ -60,6 +61,11 @@ impl Target {
     /// The servers as one text.
     pub fn address(&self) -> String {
         self.servers.value.join(",")
+    }
+
+    /// What subjects of answers begin with, without the dot behind it.
+    pub(super) fn inbox(&self) -> &str {
+        self.inbox_prefix.as_ref().map_or("_INBOX", |prefix| &prefix.value)
     }
 
     /// Who asks: `credentials`, `nkey`, `user and password`, `token` or `none`, and where that comes from.
@@ -119,9 +125,13 @@ impl Resolver<'_> {
             ca: ca.map(|ca| Ok::<_, Error>(Setting::new(self.file("ca", &ca)?, &ca.origin))).transpose()?,
             cert,
             tls_first: self.tls_first(),
-            inbox_prefix: self.text(None, own.inbox_prefix.as_ref(), &self.context.inbox_prefix),
-            domain: self.text(None, own.domain.as_ref(), &self.context.jetstream_domain),
-            api_prefix: self.text(None, None, &self.context.jetstream_api_prefix),
+            inbox_prefix: self.subject(
+                "inbox_prefix",
+                own.inbox_prefix.as_ref(),
+                &self.context.inbox_prefix,
+            )?,
+            domain: self.subject("domain", own.domain.as_ref(), &self.context.jetstream_domain)?,
+            api_prefix: self.subject("jetstream_api_prefix", None, &self.context.jetstream_api_prefix)?,
             open_files,
         })
     }
@@ -138,6 +148,28 @@ impl Resolver<'_> {
         let from_context = Some((context, self.of_context())).filter(|(text, _)| !text.is_empty());
         let (text, origin) = from_variable.or(from_own).or(from_context)?;
         Some(Setting::new(text.to_owned(), &origin))
+    }
+
+    /// What becomes the beginning of subjects, without a dot at its end. A space or a line break in it would be read as
+    /// another part of the protocol.
+    fn subject(
+        &self,
+        key: &'static str,
+        own: Option<&String>,
+        context: &str,
+    ) -> Result<Option<Setting<String>>> {
+        let Some(Setting { value, origin }) = self.text(None, own, context) else { return Ok(None) };
+        let text = value.trim_end_matches('.');
+        let plain = |c: char| c.is_ascii_graphic() && c != '*' && c != '>';
+        if text.split('.').all(|token| !token.is_empty() && token.chars().all(plain)) {
+            return Ok(Some(Setting::new(text.to_owned(), &origin)));
+        }
+        Err(Error::invalid(format!(
+            "`{key}` of the NATS connection cannot begin a subject: {}",
+            quoted(&value)
+        ))
+        .with("from", origin)
+        .hint("write words with dots between them, without spaces, `*` and `>`"))
     }
 
     fn tls_first(&self) -> Setting<bool> {

@@ -67,12 +67,24 @@ impl Ask<'_> {
         headers: Option<HeaderMap>,
         payload: &[u8],
     ) -> Result<Message, Unanswered> {
+        let request = Request::new().payload(payload.to_vec().into());
+        let request = match headers {
+            Some(headers) => request.headers(headers),
+            None => request,
+        };
+        self.ask(subject, request).await
+    }
+
+    /// The same where a message of a stream is what comes back: it keeps its own subject, so that only a subscription of
+    /// its own can tell whom it is for.
+    pub(super) async fn fetch(&self, subject: &str, payload: &[u8]) -> Result<Message, Unanswered> {
+        let request = Request::new().payload(payload.to_vec().into()).inbox(self.client.new_inbox());
+        self.ask(subject, request).await
+    }
+
+    async fn ask(&self, subject: &str, request: Request) -> Result<Message, Unanswered> {
         let since = Instant::now();
-        let left = self.until.saturating_duration_since(since);
-        let mut request = Request::new().payload(payload.to_vec().into()).timeout(Some(left));
-        if let Some(headers) = headers {
-            request = request.headers(headers);
-        }
+        let request = request.timeout(Some(self.until.saturating_duration_since(since)));
         let mut call = std::pin::pin!(self.client.send_request(subject.to_owned(), request));
         let wanted = format!("publish {subject}");
         let ended = loop {
@@ -98,8 +110,8 @@ impl Ask<'_> {
     /// with the first question of the connection: when that is denied, every later one is silent.
     fn denied(&self, wanted: &str, since: Instant) -> Option<String> {
         let denials = self.nats.denials();
-        let inbox = self.nats.target().inbox_prefix.as_ref().map_or("_INBOX", |prefix| &prefix.value);
-        denials.has(wanted, since).then(|| wanted.to_owned()).or_else(|| denials.inbox(inbox))
+        let own = denials.has(wanted, since).then(|| wanted.to_owned());
+        own.or_else(|| denials.inbox(self.nats.target().inbox()))
     }
 
     /// A question to JetStream's interface: `STREAM.INFO.x`.
@@ -143,4 +155,5 @@ impl Unanswered {
 }
 
 /// What to do where nothing is decided any more.
-const MAJORITY: &str = "start the servers of the cluster that are down: without a majority of them nothing is written, whatever healthz says";
+const MAJORITY: &str = "look at the server's log and disk; in a cluster, start the servers that are down: without a majority \
+                        of them nothing is written, whatever healthz says";

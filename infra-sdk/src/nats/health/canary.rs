@@ -3,6 +3,8 @@
 //! nats-server's own `healthz` says ok on the last server of a cluster that has lost its majority, where every write waits
 //! in vain.
 
+use std::time::Duration;
+
 use async_nats::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,6 +15,7 @@ use crate::nats::api::Refusal;
 use crate::nats::assets::{EVENT_SUBJECTS, RUNS, RUNS_STREAM};
 use crate::nats::health::ask::{Ask, Unanswered, answer};
 use crate::nats::subject::token;
+use crate::time::Timestamp;
 
 const NAME: &str = "canary";
 /// How long the key may stay where removing it fails.
@@ -22,6 +25,11 @@ const STORE_FAILED: u64 = 10077;
 const NO_TTL: u64 = 10166;
 /// What streams in memory are called that stand in for it.
 const SPARE: &str = "INFRA_HEALTH_";
+
+/// What their subjects begin with.
+const SPARE_KEYS: &str = "$KV.infra-health";
+/// A check that is younger may still be going on.
+const YOUNG: Duration = Duration::from_secs(60);
 
 /// What went wrong, and at which step.
 struct Fault {
@@ -45,6 +53,18 @@ struct Ack {
 
 #[derive(Deserialize)]
 struct Done {}
+
+#[derive(Deserialize)]
+struct Names {
+    streams: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Born {
+    created: Timestamp,
+    /// When that was said, by the same clock.
+    ts: Timestamp,
+}
 
 #[derive(Deserialize)]
 struct Kept {
@@ -74,7 +94,7 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
             is_own: false,
         }
     } else {
-        Cage { stream: format!("{SPARE}{id}"), subject: format!("$KV.infra-health.{id}"), is_own: true }
+        Cage { stream: format!("{SPARE}{id}"), subject: format!("{SPARE_KEYS}.{id}"), is_own: true }
     };
     let lived = live(ask, &cage, &id).await;
     if let (Err(Fault { why: Unanswered::Denied(denied), .. }), Some(source)) = (&lived, source)
@@ -165,7 +185,7 @@ async fn consume(ask: Ask<'_>, cage: &Cage, id: &str) -> Result<(), Fault> {
         .map_err(at("making a consumer"))?;
     let next = format!("{}.CONSUMER.MSG.NEXT.{stream}.{name}", ask.nats.api_prefix());
     let wanted = json!({ "batch": 1, "expires": 1_500_000_000_u64 }).to_string();
-    let message = ask.send(&next, None, wanted.as_bytes()).await.map_err(at("consuming"))?;
+    let message = ask.fetch(&next, wanted.as_bytes()).await.map_err(at("consuming"))?;
     let Some(reply) = message.reply.as_deref().filter(|_| message.payload == id.as_bytes()) else {
         return Err(broken("consuming", "what was delivered is not what was written"));
     };
@@ -191,7 +211,9 @@ async fn write(ask: Ask<'_>, cage: &Cage, id: &str, revision: u64) -> Result<u64
 async fn remove(ask: Ask<'_>, cage: &Cage) -> Result<(), Fault> {
     if cage.is_own {
         let gone = ask.api::<Done>(&format!("STREAM.DELETE.{}", cage.stream), b"").await;
-        return gone.map(drop).map_err(|why| Fault { step: "removing the stream in memory", why });
+        gone.map_err(|why| Fault { step: "removing the stream in memory", why })?;
+        sweep(ask).await;
+        return Ok(());
     }
     let mut headers = HeaderMap::new();
     headers.insert("KV-Operation", "PURGE");
@@ -199,6 +221,19 @@ async fn remove(ask: Ask<'_>, cage: &Cage) -> Result<(), Fault> {
     headers.insert("Nats-TTL", "1s");
     let purged = async { answer::<Ack>(&ask.send(&cage.subject, Some(headers), b"").await?) };
     purged.await.map(drop).map_err(|why| Fault { step: "removing the key", why })
+}
+
+/// Removes what checks left that ended before they could: a cluster that gets its majority back makes what was asked of it
+/// meanwhile. What fails here is tried by the next check.
+async fn sweep(ask: Ask<'_>) {
+    let wanted = json!({ "subject": format!("{SPARE_KEYS}.*") }).to_string();
+    let Ok(left) = ask.api::<Names>("STREAM.NAMES", wanted.as_bytes()).await else { return };
+    for stream in left.streams.into_iter().flatten().filter(|name| name.starts_with(SPARE)) {
+        let Ok(info) = ask.api::<Born>(&format!("STREAM.INFO.{stream}"), b"").await else { continue };
+        if info.created.until(info.ts) > YOUNG {
+            let _: Result<Done, Unanswered> = ask.api(&format!("STREAM.DELETE.{stream}"), b"").await;
+        }
+    }
 }
 
 /// The subject as the stream knows it.

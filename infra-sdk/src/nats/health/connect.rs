@@ -93,7 +93,7 @@ fn hinted(mut probe: Probe, bad: &[&Reached]) -> Probe {
 /// What the library ended with after a server had greeted us.
 fn refused(error: &Error) -> Probe {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let mut probe = Probe::new(NAME, State::Failed, format!("{error}{cause}"));
+    let mut probe = Probe::new(NAME, State::Failed, format!("{}{cause}", error.operation()));
     for (name, value) in error.context().filter(|(name, _)| *name != "at") {
         probe = probe.with(name, value);
     }
