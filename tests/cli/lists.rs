@@ -59,6 +59,9 @@ fn every_inherited_task_of_this_version_is_there() {
         "deploy:stop",
         "dev:setup",
         "nats:health",
+        "nats:bootstrap",
+        "nats:publish",
+        "nats:watch",
         "ledger:show",
         "ledger:verify",
     ] {
