@@ -60,6 +60,7 @@ fn every_inherited_task_of_this_version_is_there() {
         "dev:setup",
         "nats:health",
         "nats:bootstrap",
+        "nats:access",
         "nats:publish",
         "nats:watch",
         "ledger:show",

@@ -326,12 +326,12 @@ fn without_nats_events_are_a_file_and_there_is_nothing_to_make_ready() {
 #[test]
 fn permissions_are_shown_as_a_server_and_as_a_jwt_have_them() {
     let product = Product::new("nats = { url = \"nats://127.0.0.1:1\" }");
-    let shown = product.run(&["infra:nats:bootstrap", "--permissions"], 0).stdout;
+    let shown = product.run(&["--env", "staging", "infra:nats:access"], 0).stdout;
     assert!(
         shown.contains("permissions: {") && shown.contains("\"infra.v1.evt.acme.shop-api.>\""),
         "{shown}"
     );
-    let other = product.json(&["infra:nats:bootstrap", "--permissions", "web.app"]);
+    let other = product.json(&["infra:nats:access", "web.app"]);
     assert_eq!(other["pub"]["allow"][0], "infra.v1.evt.acme.web=2Eapp.>");
 }
 

@@ -30,11 +30,11 @@ impl Infra {
         Ok(AssetsSetup { done: plan })
     }
 
-    /// What a user of the service may do who speaks for a repository and no other: `None` is this one.
+    /// What a user of the service may do who speaks for a repository and no other.
     ///
     /// # Errors
     /// `Invalid` where no service is named.
-    pub fn event_permissions(&self, source: Option<&Source>) -> Result<Permissions> {
-        self.ports().event_store.permissions(source.unwrap_or(&self.source()))
+    pub fn event_permissions(&self, source: &Source) -> Result<Permissions> {
+        self.ports().event_store.permissions(source)
     }
 }

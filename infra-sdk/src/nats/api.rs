@@ -126,7 +126,7 @@ impl Nats {
             .with("at", self.target().address())
             .because(format!("this user may not {denied}"))
             .hint(format!("let who manages the account allow it: {denied}"))
-            .hint("`infra:nats:bootstrap --permissions` lists what a repo needs")
+            .hint("`infra:nats:access` lists what a repo needs")
     }
 
     /// What a refusal means, and what to do about it.

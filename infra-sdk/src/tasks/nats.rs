@@ -21,6 +21,8 @@ pub struct NatsTasks {
     pub health: TaskRef<()>,
     /// Makes the streams and buckets ready.
     pub bootstrap: TaskRef<()>,
+    /// Shows what a repo's user may do.
+    pub access: TaskRef<()>,
     /// Tells the other repos something.
     pub publish: TaskRef<()>,
     /// Shows what repos tell each other.
@@ -33,10 +35,15 @@ pub(super) fn register(pack: &mut Pack<'_>) -> NatsTasks {
         bootstrap: pack
             .task("nats:bootstrap")
             .about("Make and correct the streams and buckets that events, runs and the ledger are kept in")
-            .args::<BootstrapFlags>()
             .danger_unless_local()
             .plans()
             .run(bootstrap),
+        access: pack
+            .task("nats:access")
+            .about("Show what a user of NATS may do who speaks for one repo alone")
+            .args::<AccessFlags>()
+            .read_only()
+            .run(access),
         publish: pack
             .task("nats:publish")
             .about("Tell the other repos of this environment something")
@@ -56,20 +63,20 @@ fn text(matches: &ArgMatches, name: &str) -> Option<String> {
     matches.get_one::<String>(name).cloned()
 }
 
-struct BootstrapFlags {
-    permissions: Option<String>,
+struct AccessFlags {
+    repo: String,
 }
 
-impl TaskArgs for BootstrapFlags {
+impl TaskArgs for AccessFlags {
     fn augment(command: Command) -> Command {
-        let permissions = Arg::new("permissions").long("permissions").value_name("REPO").num_args(0..=1);
-        command.arg(permissions.default_missing_value("").help(
-            "Change nothing: show what a user may do who speaks for REPO alone; default: this repo. With `--output json` as \
-             a user's JWT has it",
+        let repo = Arg::new("repo").value_name("REPO");
+        command.arg(repo.help(
+            "The repo, as `shop` or `/acme/shop`; default: this one. The text is a block of a server's configuration; with \
+             `--output json` it is what a user's JWT has",
         ))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(BootstrapFlags { permissions: text(matches, "permissions") })
+        Ok(AccessFlags { repo: text(matches, "repo").unwrap_or_default() })
     }
 }
 
@@ -161,12 +168,14 @@ fn source(infra: &Infra, text: &str) -> Result<Source> {
     }
 }
 
-async fn bootstrap(cx: Cx, flags: BootstrapFlags) -> Result<()> {
+async fn access(cx: Cx, flags: AccessFlags) -> Result<()> {
     let infra = cx.infra().await?;
-    if let Some(repo) = &flags.permissions {
-        cx.report(&infra.event_permissions(Some(&source(&infra, repo)?))?);
-        return Ok(());
-    }
+    cx.report(&infra.event_permissions(&source(&infra, &flags.repo)?)?);
+    Ok(())
+}
+
+async fn bootstrap(cx: Cx) -> Result<()> {
+    let infra = cx.infra().await?;
     let plan = infra.plan_events_setup().await?;
     if cx.is_dry_run() {
         cx.report(&plan);
