@@ -78,13 +78,13 @@ impl Infra {
     /// Makes the run; agents begin as soon as somebody [follows](Infra::follow_run) it.
     ///
     /// # Errors
-    /// `Conflict` naming the run that has one of the repos; what the store, the ledger and the event bus fail with.
+    /// `Conflict` naming the run that has one of the repos; what the store and the ledger fail with.
     pub async fn start_run(&self, PlannedRun(run): &PlannedRun) -> Result<()> {
         self.before_change().await?;
         let names: Vec<&str> = run.repos.iter().map(|repo| repo.repo.as_str()).collect();
         if self.ports().runs.create(run).await? == Created::Now {
             self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await?;
-            self.tell_others(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await?;
+            self.announce(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await;
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Infra {
     ///
     /// # Errors
     /// `NotFound` when there is no such run; `Cancelled` when the host is, which leaves the run as it is; what the
-    /// store, the ledger and the event bus fail with.
+    /// store and the ledger fail with.
     pub async fn follow_run(&self, run: &RunId, follow: &Follow) -> Result<RunReport> {
         let options = self.follow_options(follow);
         let watcher = RunTeller { infra: self.clone(), on_change: follow.on_change.clone() };
@@ -149,9 +149,7 @@ impl Infra {
             return;
         }
         let data = json!({ "run": run, "repo": repo, "state": state.word(), "attempt": state.attempt() });
-        if let Err(error) = self.tell_others(vocabulary::RUN_STEP, data).await {
-            self.host().tell(&format!("warning: {error}"));
-        }
+        self.announce(vocabulary::RUN_STEP, data).await;
     }
 }
 
@@ -187,6 +185,7 @@ impl Watcher for RunTeller {
         let details: Vec<(&str, String)> =
             counts.iter().map(|(state, count)| (*state, count.to_string())).collect();
         self.infra.record(END, report.run.as_str(), outcome, &details).await?;
-        self.infra.tell_others(event, json!({ "run": report.run, "repos": counts })).await
+        self.infra.announce(event, json!({ "run": report.run, "repos": counts })).await;
+        Ok(())
     }
 }
