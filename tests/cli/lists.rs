@@ -58,6 +58,11 @@ fn every_inherited_task_of_this_version_is_there() {
         "deploy:logs",
         "deploy:stop",
         "dev:setup",
+        "nats:health",
+        "nats:bootstrap",
+        "nats:access",
+        "nats:publish",
+        "nats:watch",
         "ledger:show",
         "ledger:verify",
     ] {

@@ -78,18 +78,16 @@ impl Infra {
     /// Makes the run; agents begin as soon as somebody [follows](Infra::follow_run) it.
     ///
     /// # Errors
-    /// `Conflict` naming the run that has one of the repos; what the store, the ledger and the event bus fail with.
+    /// `Conflict` naming the run that has one of the repos; what the store and the ledger fail with.
     pub async fn start_run(&self, PlannedRun(run): &PlannedRun) -> Result<()> {
         self.before_change().await?;
         let names: Vec<&str> = run.repos.iter().map(|repo| repo.repo.as_str()).collect();
         if self.ports().runs.create(run).await? == Created::Now {
-            let noted = async {
-                self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await?;
-                self.tell_others(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await
-            };
-            noted.await.context(format!("run {} was made, but this could not be noted", run.id)).map_err(
-                |error| error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}`", run.id)),
-            )?;
+            let noted = self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await;
+            noted.context(format!("run {} was made, but this could not be noted", run.id)).map_err(|error| {
+                error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}`", run.id))
+            })?;
+            self.announce(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await;
         }
         Ok(())
     }
@@ -98,7 +96,7 @@ impl Infra {
     ///
     /// # Errors
     /// `NotFound` when there is no such run; `Cancelled` when the host is, which leaves the run as it is; what the
-    /// store, the ledger and the event bus fail with.
+    /// store and the ledger fail with.
     pub async fn follow_run(&self, run: &RunId, follow: &Follow) -> Result<RunReport> {
         let options = self.follow_options(follow);
         let watcher = RunTeller { infra: self.clone(), on_change: follow.on_change.clone() };
@@ -154,9 +152,7 @@ impl Infra {
             return;
         }
         let data = json!({ "run": run, "repo": repo, "state": state.word(), "attempt": state.attempt() });
-        if let Err(error) = self.tell_others(vocabulary::RUN_STEP, data).await {
-            self.host().tell(&format!("warning: {error}"));
-        }
+        self.announce(vocabulary::RUN_STEP, data).await;
     }
 }
 
@@ -192,11 +188,7 @@ impl Watcher for RunTeller {
         let details: Vec<(&str, String)> =
             counts.iter().map(|(state, count)| (*state, count.to_string())).collect();
         self.infra.record(END, report.run.as_str(), outcome, &details).await?;
-        // Failing here would write the end into the ledger once more.
-        if let Err(error) = self.infra.tell_others(event, json!({ "run": report.run, "repos": counts })).await
-        {
-            self.infra.host().tell(&format!("warning: {error}"));
-        }
+        self.announce(event, json!({ "run": report.run, "repos": counts })).await;
         Ok(())
     }
 }

@@ -1,8 +1,12 @@
-//! What stands where state is kept when that place cannot be used: every call says why.
+//! What stands where state or events are kept when that place cannot be used: every call says why.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::{AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source};
+use crate::health::{Health, HealthCheck};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;
 use crate::state::{
@@ -18,6 +22,7 @@ pub(super) struct Unready {
     operation: String,
     context: Vec<(&'static str, String)>,
     hints: Vec<String>,
+    because: Option<String>,
 }
 
 impl Unready {
@@ -27,6 +32,7 @@ impl Unready {
             operation: error.operation().to_owned(),
             context: error.context().map(|(name, value)| (name, value.to_owned())).collect(),
             hints: error.hints().to_vec(),
+            because: std::error::Error::source(error).map(ToString::to_string),
         }
     }
 
@@ -34,6 +40,9 @@ impl Unready {
         let mut error = Error::new(self.kind, &self.operation);
         for (name, value) in &self.context {
             error = error.with(name, value);
+        }
+        if let Some(because) = &self.because {
+            error = error.because(because.clone());
         }
         Err(self.hints.iter().fold(error, |error, hint| error.hint(hint)))
     }
@@ -116,6 +125,13 @@ impl Locks for Unready {
 }
 
 #[async_trait]
+impl HealthCheck for Unready {
+    async fn check(&self, _: Duration) -> Result<Health> {
+        self.fail()
+    }
+}
+
+#[async_trait]
 impl Ledger for Unready {
     async fn append(&self, _: Record) -> Result<Entry> {
         self.fail()
@@ -127,5 +143,31 @@ impl Ledger for Unready {
 
     fn place(&self, _: u64) -> String {
         self.operation.clone()
+    }
+}
+
+#[async_trait]
+impl EventBus for Unready {
+    async fn publish(&self, _: &Event) -> Result<Published> {
+        self.fail()
+    }
+
+    async fn read(&self, _: &Query) -> Result<Page> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl EventStore for Unready {
+    async fn plan_setup(&self) -> Result<AssetsPlan> {
+        self.fail()
+    }
+
+    async fn set_up(&self, _: &AssetsPlan) -> Result<()> {
+        self.fail()
+    }
+
+    fn permissions(&self, _: &Source) -> Result<Permissions> {
+        self.fail()
     }
 }

@@ -17,7 +17,10 @@ impl Nats {
     pub(super) fn fault(&self, what: &str, since: Instant, error: &(dyn StdError + 'static)) -> Error {
         let told = chain(error);
         let made = |kind| Error::new(kind, what).with("at", self.target().address());
-        if let Some(denied) = self.denials().denied_since(since).or_else(|| denied_in(&told)) {
+        // Answers come over one subscription, which is denied once a connection and makes every later call wait in vain.
+        let deaf = || self.denials().inbox(self.target().inbox()).filter(|_| told.contains("timed out"));
+        let denied = self.denials().denied_since(since).or_else(|| denied_in(&told)).or_else(deaf);
+        if let Some(denied) = denied {
             return made(ErrorKind::Denied)
                 .because(format!("this user may not {denied}"))
                 .hint(format!("let who manages the account allow it: {denied}"))
@@ -79,7 +82,8 @@ pub(super) fn unconnected(target: &Target, error: &ConnectError, said: &[String]
         _ if lower.contains("invalidcontenttype") => {
             made(ErrorKind::Invalid, "NATS does not speak TLS there").hint("write `nats://` instead of `tls://`, or the port that has TLS")
         }
-        ConnectErrorKind::Tls => made(ErrorKind::Invalid, "TLS with NATS fails")
+        // What fails in the handshake itself comes as an error of input and output.
+        _ if error.kind() == ConnectErrorKind::Tls || lower.contains("certificate") || lower.contains("alert") => made(ErrorKind::Invalid, "TLS with NATS fails")
             .hint("name the authority of the server's certificate in `ca`, and `cert` and `key` where it asks for them"),
         ConnectErrorKind::TimedOut => made(ErrorKind::Unavailable, "NATS does not answer")
             .hint("check that the address is that of a NATS server, and that nothing in between drops packets")

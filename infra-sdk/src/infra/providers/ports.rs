@@ -20,6 +20,8 @@ pub(in crate::infra) struct Providers {
     pub(in crate::infra) ports: Ports,
     #[cfg(feature = "aws-base")]
     pub(super) clouds: Clouds,
+    #[cfg(feature = "nats")]
+    pub(super) wire: Wire,
 }
 
 /// What every choice is made from.
@@ -69,6 +71,8 @@ impl Providers {
             ports,
             #[cfg(feature = "aws-base")]
             clouds,
+            #[cfg(feature = "nats")]
+            wire,
         })
     }
 }
@@ -91,8 +95,9 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         state_store: state.store,
         locks: state.locks,
         events: records::events(choice)?,
+        event_store: records::store(choice)?,
         runs: records::runs(choice)?,
-        ledger: state.ledger,
+        ledger: records::ledger(choice, state.ledger)?,
     })
 }
 
