@@ -62,6 +62,7 @@ pub mod plan;
 pub mod terraform;
 pub mod deploy;
 pub mod events;
+pub mod runs;
 pub mod health;
 pub mod ledger;
 

@@ -1,0 +1,85 @@
+//! The port to leases: names that one holds for as long as it shows itself, and that are free soon after.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::quoted;
+
+/// Keeps leases: who is there, by the store's own clock.
+///
+/// # Contract
+/// - Of several that ask for one name at once, exactly one gets it; the others get the error of [`held_by`].
+///   Different names do not touch each other.
+/// - A lease that is not renewed is gone once its length has passed since it was given or last renewed: not before, and
+///   at most two seconds later. What counts is the store's clock, or one that everybody who uses the store shares; never
+///   a time that a caller names. A length below a second counts as a second.
+/// - A lease may be gone earlier only when the process that holds it is proved to be gone.
+/// - `renew` gives the lease its whole length again. It fails with `Conflict` when the lease is gone, whether
+///   or not another holds the name now; it never takes a name again.
+/// - `release` frees a lease that this id holds and says whether it did; another's is never touched.
+/// - `leases` gives those that are held now whose names begin with `prefix`, with holder and note as they were given.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// Takes a name that nobody holds.
+    ///
+    /// # Errors
+    /// `Locked` when another holds it; `Unavailable`, `Denied` or `Io`.
+    async fn hold(&self, request: &LeaseRequest) -> Result<Lease>;
+
+    /// Keeps the lease for its length from now on, and gives it back as it is kept now.
+    ///
+    /// # Errors
+    /// `Conflict` when it is gone; `Unavailable`, `Denied` or `Io`, after which it may or may not have been renewed.
+    async fn renew(&self, lease: &Lease) -> Result<Lease>;
+
+    /// Frees the lease.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied` or `Io`.
+    async fn release(&self, lease: &Lease) -> Result<bool>;
+
+    /// Who holds a name that begins with `prefix`, in no order.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied` or `Io`.
+    async fn leases(&self, prefix: &str) -> Result<Vec<Lease>>;
+}
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// The name: parts of `a-z 0-9 - _`, joined by `/`, such as `agents/4f2a9c` and `coordinator/20261129-231502-4f2a9c`.
+    pub name: String,
+    /// Who asks, for people.
+    pub holder: String,
+    /// What others may want to know of the holder: text of up to 500 kB.
+    pub note: String,
+    /// How long it lasts unless renewed.
+    pub length: Duration,
+}
+
+/// A lease that somebody holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The name.
+    pub name: String,
+    /// Unique to this holding of it: another holding, also by the same process, has another one. Kept by renewing.
+    pub id: String,
+    /// Who holds it, for people.
+    pub holder: String,
+    /// What they noted.
+    pub note: String,
+    /// How long it lasts unless renewed.
+    pub length: Duration,
+    /// What the store tells this renewal of the lease by; for the store alone.
+    pub token: String,
+}
+
+/// The error of a name that another holds.
+pub fn held_by(name: &str, holder: &str) -> Error {
+    Error::new(ErrorKind::Locked, format!("{} is held by {}", quoted(name), holder.escape_debug()))
+        .hint("wait for it to end; if its holder is gone, the lease ends by itself")
+        .retryable()
+}
