@@ -181,7 +181,7 @@ name! {
 name! {
     /// An environment such as `local`, `staging`, `production`: 1 to 32 of `a-z 0-9 -`.
     EnvName,
-    Rule { what: "environment", allowed: "lower-case letters, digits and `-`, at most 32, starting with a letter", max: 32, first: lower, rest: lower_digit_dash, reserved: &["build", "registry"] }
+    Rule { what: "environment", allowed: "lower-case letters, digits and `-`, at most 32, starting with a letter", max: 32, first: lower, rest: lower_digit_dash, reserved: &["build", "registry", "runs"] }
 }
 
 name! {

@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use infra_sdk::deploy::DeployTarget;
 use infra_sdk::images::{ImageRegistry, ImageSpec, build, push};
 use infra_sdk::local::{
-    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalSecrets,
+    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalRuns, LocalSecrets,
     LocalState,
 };
 use infra_sdk::names::ImageName;
 use infra_sdk::{Env, ReleaseSpec, SecretValue};
 use support::Scratch;
 
-use crate::{contracts, deploy, deploy_process, events, images, ledger, refs, secrets, state, types};
+use crate::{contracts, deploy, deploy_process, events, images, ledger, refs, runs, secrets, state, types};
 
 #[tokio::test]
 async fn secrets_hold() {
@@ -77,6 +77,13 @@ async fn state_holds() {
 async fn locks_hold() {
     let scratch = Scratch::new("locks");
     state::locks_hold(&LocalLocks::new(scratch.path())).await;
+}
+
+#[tokio::test]
+async fn runs_hold() {
+    let scratch = Scratch::new("runs");
+    let redelivery = std::time::Duration::from_secs(1);
+    runs::holds(Arc::new(LocalRuns::new(scratch.path()).redelivery(redelivery)), redelivery).await;
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod images;
 mod ledger;
 mod local;
 mod refs;
+mod runs;
 mod secrets;
 mod state;
 mod types;

@@ -15,6 +15,7 @@ use crate::names::{EnvName, Label, OrgName, RepoName};
 ///   snapshots/                      the SDK itself, where a new repo could not pin a release
 ///   ORG/ledger.jsonl                every change of the organisation
 ///   ORG/registry/ build/            its images, as OCI layouts
+///   ORG/runs/                       deploys over many repos
 ///   ORG/ENV/params/ events.jsonl    what repos tell each other
 ///   ORG/ENV/state/ locks/           Terraform state, deploy locks
 ///   ORG/ENV/secrets/PROJECT/        values, readable by their owner only
@@ -47,6 +48,11 @@ impl Home {
     /// The organisation's ledger.
     pub fn ledger(&self) -> PathBuf {
         self.org().join("ledger.jsonl")
+    }
+
+    /// The organisation's deploys over many repos.
+    pub fn runs(&self) -> PathBuf {
+        self.org().join("runs")
     }
 
     /// The organisation's images.

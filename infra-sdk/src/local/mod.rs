@@ -5,6 +5,9 @@ mod events;
 mod ledger;
 mod params;
 mod registry;
+mod runs;
+mod runs_leases;
+mod runs_log;
 mod secrets;
 mod state;
 
@@ -13,5 +16,6 @@ pub use events::LocalEvents;
 pub use ledger::LocalLedger;
 pub use params::LocalParameters;
 pub use registry::LocalRegistry;
+pub use runs::LocalRuns;
 pub use secrets::LocalSecrets;
 pub use state::{LocalLocks, LocalState};

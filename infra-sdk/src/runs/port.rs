@@ -34,7 +34,7 @@ use crate::runs::{Changes, Created, Leases, RepoState, Revision, Run, RunId, Run
 ///   It costs the same however many repos the run has; so do `advance`, `offer`, `take` and `settle`.
 /// - `offer` is idempotent by run, repo and attempt: [`Offered::Before`] when this offer was made before, for two minutes
 ///   at least. It never fails because another offer for the repo is there.
-/// - `take` gives an offer for one of the repos in that environment, the oldest first, waiting up to `wait` for one. An
+/// - `take` gives an offer for one of the repos in that environment, of one run the oldest first, waiting up to `wait`. An
 ///   offer that was given is given to nobody else, unless it was not settled for the store's time of redelivery.
 /// - An offer that was settled is never given again. Settling twice, or after it was given to another, is no error.
 /// - Closed runs may be forgotten, the oldest first; others never are.
