@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::choose::in_order;
-use crate::config::{Provider, Settings, check_places, policy};
+use crate::config::{Provider, Settings, check_places, policy, repos};
 use crate::names::{EnvName, Label, nearest, quoted};
 use crate::tree::{Node, Problem, ProblemKind};
 
@@ -14,6 +14,7 @@ pub(crate) fn check(settings: &Settings, tree: &Node) -> Vec<Problem> {
     check.shapes(settings);
     check.secrets(settings);
     policy::check(&settings.policy, &mut check);
+    repos::check(&settings.repos, &mut check);
     if let Some(circle) = circle(settings) {
         let names: Vec<&str> = circle.iter().map(|name| name.as_str()).collect();
         let message = format!("the stacks wait for each other: {}", names.join(" → "));

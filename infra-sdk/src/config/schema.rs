@@ -10,6 +10,7 @@ use crate::config::extends::Extends;
 use crate::config::images::{Ecr, Image};
 use crate::config::nats::Nats;
 use crate::config::policy::Policy;
+use crate::config::repos::Repo;
 use crate::config::stores::{SecretSpec, Store, Vault};
 use crate::config::values;
 use crate::digest::Digest;
@@ -62,6 +63,9 @@ pub struct Settings {
     /// What plans may cost.
     #[serde(default)]
     pub costs: Costs,
+    /// The organisation's repos, for a deploy over many of them.
+    #[serde(default)]
+    pub repos: BTreeMap<RepoName, Repo>,
 }
 
 /// `[project]`: who this repo is.

@@ -1,0 +1,227 @@
+//! An agent: serves the repos whose checkouts it has, claims what is offered, and writes down how it ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinSet;
+
+use crate::cancel::CancelToken;
+use crate::error::Result;
+use crate::names::{EnvName, RepoName};
+use crate::runs::agents::{PREFIX, Service};
+use crate::runs::claim::{Claimed, work_on};
+use crate::runs::keep::{Kept, keep};
+use crate::runs::patience::Patience;
+use crate::runs::{LeaseRequest, RunId, RunStore, Taken};
+
+/// How long one question for an offer waits.
+const TAKE: Duration = Duration::from_secs(20);
+
+/// What an agent serves, and how.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The environment it deploys into.
+    pub env: EnvName,
+    /// The repos it has checkouts of.
+    pub serves: Vec<RepoName>,
+    /// Its name, for people.
+    pub name: String,
+    /// How many repos it deploys at the same time.
+    pub slots: usize,
+    /// How long others wait for a sign of life before its work is given to another; at least a second.
+    pub lease: Duration,
+    /// Whether it ends after one repo.
+    pub once: bool,
+}
+
+/// One repo to deploy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The run.
+    pub run: RunId,
+    /// The environment.
+    pub env: EnvName,
+    /// The repo.
+    pub repo: RepoName,
+    /// The task that deploys it.
+    pub task: String,
+    /// Which attempt it is, counted from 1.
+    pub attempt: u32,
+}
+
+/// Who does the work of an agent.
+#[async_trait]
+pub trait Deployer: Send + Sync {
+    /// The commit that is deployed, where that is known.
+    async fn commit(&self, repo: &RepoName) -> Option<String>;
+
+    /// Deploys one repo; when `stop` is cancelled it ends as soon as it can in good order, and fails.
+    ///
+    /// # Errors
+    /// Why it is not deployed; masked, as it will be read by many.
+    async fn deploy(&self, job: &Job, stop: &CancelToken) -> Result<()>;
+
+    /// Something a person who looks at the agent should know.
+    fn tell(&self, line: &str);
+
+    /// A repo of a run changed, by this agent.
+    async fn advanced(&self, job: &Job, state: &crate::runs::RepoState);
+}
+
+/// Serves until `cancel` is cancelled, or one repo was worked on if that is asked for. What is under way is then stopped
+/// and given back, so that another agent can begin it anew. Gives the number of repos that were deployed.
+///
+/// # Errors
+/// What the store fails with for longer than five minutes.
+pub async fn serve(
+    store: &Arc<dyn RunStore>,
+    options: &AgentOptions,
+    deployer: &Arc<dyn Deployer>,
+    cancel: &CancelToken,
+) -> Result<usize> {
+    let mut deployed = 0;
+    let mut patience = Patience::default();
+    loop {
+        // Each lease is another one: what was claimed under one that was lost is not this agent's any more.
+        let shift = async {
+            let request = LeaseRequest {
+                name: format!("{PREFIX}{}", crate::id::short()?),
+                holder: options.name.clone(),
+                note: serde_json::to_string(&Service {
+                    env: options.env.clone(),
+                    repos: options.serves.clone(),
+                })
+                .unwrap_or_default(),
+                length: options.lease,
+            };
+            let kept = keep(store, &request).await?;
+            let shift = Shift { store, options, deployer, kept: Arc::new(kept) };
+            shift.work(cancel, &mut deployed).await
+        };
+        match shift.await {
+            Ok(End::Finished) => return Ok(deployed),
+            Ok(End::Lost) if cancel.is_cancelled() => return Ok(deployed),
+            Ok(End::Lost) => {
+                patience.restore();
+                deployer.tell("the lease of this agent was lost, so its work was stopped; serving anew");
+            }
+            Err(_) if cancel.is_cancelled() => return Ok(deployed),
+            Err(error) => {
+                let told = error.to_string();
+                if patience.bear(error).await? {
+                    deployer.tell(&format!("the store of runs does not answer, trying again: {told}"));
+                }
+            }
+        }
+    }
+}
+
+/// Why an agent stopped to serve under a lease.
+enum End {
+    /// It was told to, or has done what it was to do.
+    Finished,
+    /// Its lease is gone.
+    Lost,
+}
+
+/// The time of one lease.
+struct Shift<'a> {
+    store: &'a Arc<dyn RunStore>,
+    options: &'a AgentOptions,
+    deployer: &'a Arc<dyn Deployer>,
+    kept: Arc<Kept>,
+}
+
+impl Shift<'_> {
+    async fn work(self, cancel: &CancelToken, deployed: &mut usize) -> Result<End> {
+        let mut jobs = JoinSet::new();
+        let ended = self.serve(cancel, &mut jobs, deployed).await;
+        // Whatever ended it: nothing goes on under this lease, and the lease goes last.
+        let leaving = cancel.child();
+        leaving.cancel();
+        while let Some(claimed) = jobs.join_next().await {
+            count(claimed.ok(), deployed);
+        }
+        if let Ok(kept) = Arc::try_unwrap(self.kept) {
+            kept.free().await;
+        }
+        ended
+    }
+
+    async fn serve(
+        &self,
+        cancel: &CancelToken,
+        jobs: &mut JoinSet<Claimed>,
+        deployed: &mut usize,
+    ) -> Result<End> {
+        let slots = if self.options.once { 1 } else { self.options.slots.max(1) };
+        let mut patience = Patience::default();
+        // Asked in one go, however often something else happens: an answer that nobody waits for would be lost.
+        let ask = || Box::pin(self.store.take(&self.options.env, &self.options.serves, TAKE));
+        let mut asked = None;
+        loop {
+            if jobs.len() < slots && asked.is_none() {
+                asked = Some(ask());
+            }
+            let answer = async {
+                match asked.as_mut() {
+                    Some(asked) => asked.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.kept.lost().cancelled() => return Ok(End::Lost),
+                () = cancel.cancelled() => return Ok(End::Finished),
+                Some(claimed) = jobs.join_next(), if !jobs.is_empty() => {
+                    let worked = count(claimed.ok(), deployed);
+                    if self.options.once && worked {
+                        return Ok(End::Finished);
+                    }
+                }
+                answer = answer => {
+                    asked = None;
+                    match answer {
+                        Ok(taken) => {
+                            patience.restore();
+                            if let Some(taken) = taken {
+                                self.begin(taken, cancel, jobs);
+                            }
+                        }
+                        Err(error) => {
+                            let told = error.to_string();
+                            if patience.bear(error).await? {
+                                self.deployer.tell(&format!("the store of runs does not answer, trying again: {told}"));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn begin(&self, taken: Taken, cancel: &CancelToken, jobs: &mut JoinSet<Claimed>) {
+        let (store, deployer) = (self.store.clone(), self.deployer.clone());
+        let (agent, kept, cancel) = (self.options.name.clone(), self.kept.clone(), cancel.clone());
+        jobs.spawn(async move {
+            let claimed = work_on(&*store, &*deployer, &agent, &kept, &taken, &cancel).await;
+            claimed.unwrap_or_else(|error| {
+                deployer.tell(&format!("{}: {error}", taken.offer.repo));
+                Claimed::Not
+            })
+        });
+    }
+}
+
+/// Counts what was deployed; says whether it was worked on at all.
+fn count(claimed: Option<Claimed>, deployed: &mut usize) -> bool {
+    match claimed {
+        Some(Claimed::Deployed) => {
+            *deployed += 1;
+            true
+        }
+        Some(Claimed::Ended) => true,
+        Some(Claimed::Not) | None => false,
+    }
+}

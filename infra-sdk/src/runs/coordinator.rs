@@ -1,0 +1,356 @@
+//! Moving a run on: whoever holds its lease decides what is ready, what is tried again and when it is over; everybody else
+//! watches and stands by.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::cancel::CancelToken;
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::RepoName;
+use crate::runs::agents::Agents;
+use crate::runs::keep::{Kept, keep};
+use crate::runs::moves::{Known, Move, moves};
+use crate::runs::patience::{self, Patience, passes};
+use crate::runs::unserved::Unserved;
+use crate::runs::{
+    Claim, LeaseRequest, Offer, RepoState, Revision, Run, RunId, RunPhase, RunStore, RunView, Wish,
+};
+
+/// After how long a repo that is still ready is offered again: a hint that was lost costs no more than this.
+const OFFER_AGAIN: Duration = Duration::from_secs(30);
+
+/// How a run is moved on.
+#[derive(Clone, Debug)]
+pub struct FollowOptions {
+    /// Who does it, for people.
+    pub by: String,
+    /// How long others wait for a sign of life before they go on in its place; at least a second.
+    pub lease: Duration,
+    /// How long a repo may be ready without an agent that serves it.
+    pub wait: Duration,
+    /// After how many attempts whose agent died a repo has failed.
+    pub attempts: u32,
+}
+
+impl FollowOptions {
+    /// The usual: a lease of 15 seconds, ten minutes for agents to come, 50 attempts.
+    pub fn new(by: impl Into<String>) -> Self {
+        FollowOptions {
+            by: by.into(),
+            lease: Duration::from_secs(15),
+            wait: Duration::from_secs(600),
+            attempts: 50,
+        }
+    }
+}
+
+/// Who hears how a run goes on.
+#[async_trait]
+pub trait Watcher: Send + Sync {
+    /// Something changed.
+    fn changed(&self, view: &RunView);
+
+    /// Something a person should know now.
+    fn notice(&self, line: &str);
+
+    /// This process put a repo into another state.
+    async fn advanced(&self, run: &Run, repo: &RepoName, state: &RepoState);
+
+    /// Every repo is in its last state; called before the run is closed, and again should that fail.
+    ///
+    /// # Errors
+    /// The run then stays as it is, and whoever goes on with it calls this again.
+    async fn over(&self, view: &RunView) -> Result<()>;
+}
+
+/// Follows a run to its end, and moves it on whenever nobody else does.
+///
+/// # Errors
+/// `NotFound` when there is no such run; `Cancelled` when `cancel` is, which leaves the run as it is; what the
+/// store fails with for longer than five minutes; what [`Watcher::over`] fails with.
+pub async fn follow(
+    store: &Arc<dyn RunStore>,
+    run: &RunId,
+    options: &FollowOptions,
+    watcher: &dyn Watcher,
+    cancel: &CancelToken,
+) -> Result<RunView> {
+    let mut patience = Patience::default();
+    loop {
+        if cancel.is_cancelled() {
+            return Err(gone_on(run));
+        }
+        let followed = async {
+            match lead(store, run, options, watcher, cancel).await? {
+                Led::Over(view) => Ok(Some(view)),
+                Led::Lost => Ok(None),
+                Led::Another => stand_by(&**store, run, options, watcher, cancel).await,
+            }
+        };
+        match followed.await {
+            Ok(Some(view)) => return Ok(view),
+            Ok(None) => patience.restore(),
+            Err(error) => {
+                let told = error.to_string();
+                if patience.bear(error).await? {
+                    watcher.notice(&format!("the store of runs does not answer, trying again: {told}"));
+                }
+            }
+        }
+    }
+}
+
+/// What came of trying to move a run on.
+pub(super) enum Led {
+    /// It is closed.
+    Over(RunView),
+    /// Somebody else does.
+    Another,
+    /// This process did, and could not keep its lease.
+    Lost,
+}
+
+/// Moves a run on, if nobody else does.
+///
+/// # Errors
+/// As [`follow`], without its patience.
+pub(super) async fn lead(
+    store: &Arc<dyn RunStore>,
+    run: &RunId,
+    options: &FollowOptions,
+    watcher: &dyn Watcher,
+    cancel: &CancelToken,
+) -> Result<Led> {
+    let request = LeaseRequest {
+        name: format!("coordinator/{run}"),
+        holder: options.by.clone(),
+        note: String::new(),
+        length: options.lease,
+    };
+    let kept = match keep(store, &request).await {
+        Ok(kept) => kept,
+        Err(error) if error.kind() == ErrorKind::Locked => return Ok(Led::Another),
+        Err(error) => return Err(error),
+    };
+    // Freed also on the way out with an error: whoever comes next need not wait.
+    let led = Leader::new(&**store, run, options, watcher).lead(&kept, cancel).await;
+    kept.free().await;
+    led
+}
+
+/// Watches until the one who moves the run on may be gone.
+async fn stand_by(
+    store: &dyn RunStore,
+    run: &RunId,
+    options: &FollowOptions,
+    watcher: &dyn Watcher,
+    cancel: &CancelToken,
+) -> Result<Option<RunView>> {
+    let until = Instant::now() + options.lease / 2;
+    let mut view = store.load(run).await?;
+    loop {
+        watcher.changed(&view);
+        if view.phase.is_closed() {
+            return Ok(Some(view));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Err(gone_on(run)),
+            changes = store.changes(run, view.revision, left) => view.take_in(changes?),
+        }
+    }
+}
+
+/// The end of following that is none of the run.
+fn gone_on(run: &RunId) -> Error {
+    Error::new(ErrorKind::Cancelled, format!("run {run} goes on without this command"))
+}
+
+/// One run, moved on by the holder of its lease.
+struct Leader<'a> {
+    store: &'a dyn RunStore,
+    run: &'a RunId,
+    options: &'a FollowOptions,
+    watcher: &'a dyn Watcher,
+    agents: Agents,
+    /// Claims whose agent was looked for and not found.
+    gone: HashSet<(RepoName, String)>,
+    unserved: Unserved,
+    offered: HashMap<(RepoName, u32), Instant>,
+}
+
+impl<'a> Leader<'a> {
+    fn new(
+        store: &'a dyn RunStore,
+        run: &'a RunId,
+        options: &'a FollowOptions,
+        watcher: &'a dyn Watcher,
+    ) -> Self {
+        let (agents, gone, offered) = (Agents::default(), HashSet::new(), HashMap::new());
+        let unserved = Unserved::new(options.wait);
+        Leader { store, run, options, watcher, agents, gone, unserved, offered }
+    }
+
+    async fn lead(mut self, kept: &Kept, cancel: &CancelToken) -> Result<Led> {
+        let mut view = self.store.load(self.run).await?;
+        let pause = (self.options.lease / 3).min(Duration::from_secs(2));
+        let mut look = Instant::now();
+        loop {
+            if kept.lost().is_cancelled() {
+                return Ok(Led::Lost);
+            }
+            if cancel.is_cancelled() {
+                return Err(gone_on(self.run));
+            }
+            if view.phase.is_closed() {
+                self.watcher.changed(&view);
+                return Ok(Led::Over(view));
+            }
+            if Instant::now() >= look {
+                self.look(&view).await?;
+                look = Instant::now() + pause;
+            }
+            let moved = self.move_on(&mut view).await?;
+            self.watcher.changed(&view);
+            if moved {
+                continue;
+            }
+            self.offer(&view).await?;
+            if view.is_over() {
+                self.close(&mut view).await?;
+                continue;
+            }
+            let wait = look.saturating_duration_since(Instant::now());
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = kept.lost().cancelled() => {}
+                changes = self.store.changes(self.run, view.revision, wait) => view.take_in(changes?),
+            }
+        }
+    }
+
+    /// Looks which agents are there. What is judged by it was known before it was asked, so that an agent which came
+    /// since is not taken for one that is gone.
+    async fn look(&mut self, view: &RunView) -> Result<()> {
+        self.agents = Agents::now(self.store, &view.run.env).await?;
+        self.gone.clear();
+        for repo in &view.repos {
+            if let RepoState::Running(Claim { lease, .. }) = &repo.state
+                && !self.agents.has(lease)
+            {
+                self.gone.insert((repo.repo.clone(), lease.clone()));
+            }
+        }
+        for line in self.unserved.look(view, &self.agents) {
+            self.watcher.notice(&line);
+        }
+        Ok(())
+    }
+
+    /// Does what is to be done now; says whether anything was, so that what follows from it is done next.
+    async fn move_on(&mut self, view: &mut RunView) -> Result<bool> {
+        let known = Known {
+            by: &self.options.by,
+            attempts: self.options.attempts,
+            is_gone: &|repo, claim| self.gone.contains(&(repo.clone(), claim.lease.clone())),
+            given_up: &|repo| self.unserved.given_up(repo),
+        };
+        let next = moves(view, &known);
+        for Move { repo, seen, state } in &next {
+            match patience::advance(self.store, self.run, repo, *seen, state).await {
+                Ok(revision) => {
+                    if let Some(known) = view.repos.iter_mut().find(|known| known.repo == *repo) {
+                        (known.state, known.revision) = (state.clone(), revision);
+                    }
+                    self.watcher.advanced(&view.run, repo, state).await;
+                }
+                // Somebody was first: what was to follow may not follow any more.
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    view.take_in(self.store.changes(self.run, view.revision, Duration::ZERO).await?);
+                    return Ok(true);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(!next.is_empty())
+    }
+
+    /// Tells the agents what is ready.
+    async fn offer(&mut self, view: &RunView) -> Result<()> {
+        if view.phase != RunPhase::Open {
+            return Ok(());
+        }
+        for (repo, planned) in view.repos.iter().zip(&view.run.repos) {
+            let RepoState::Ready { attempt } = repo.state else { continue };
+            let key = (repo.repo.clone(), attempt);
+            if self.offered.get(&key).is_some_and(|last| last.elapsed() < OFFER_AGAIN) {
+                continue;
+            }
+            let offer = Offer {
+                run: self.run.clone(),
+                env: view.run.env.clone(),
+                repo: repo.repo.clone(),
+                attempt,
+                revision: repo.revision,
+                task: planned.task.clone(),
+            };
+            self.store.offer(&offer).await?;
+            self.offered.insert(key, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Writes the end down, and then closes the run: a crash in between writes it down again, and never not at all.
+    async fn close(&self, view: &mut RunView) -> Result<()> {
+        self.watcher.over(view).await?;
+        let revision = match self.store.mark(self.run, view.phase_revision, &RunPhase::Closed).await {
+            Ok(revision) => revision,
+            // A wish came in between, or another closed it: looked at again.
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                let (phase, revision) = self.store.phase(self.run, Revision(0), Duration::ZERO).await?;
+                (view.phase, view.phase_revision) = (phase, revision);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        (view.phase, view.phase_revision) = (RunPhase::Closed, revision);
+        Ok(())
+    }
+}
+
+/// Wishes that a run ends; [`follow`] it to see it end.
+///
+/// # Errors
+/// `NotFound` when there is no such run; `Invalid` when it has ended; what the store fails with.
+pub async fn wish_to_end(store: &dyn RunStore, run: &RunId, wish: Wish) -> Result<()> {
+    let mut patience = Patience::default();
+    loop {
+        let wished = async {
+            let (phase, revision) = store.phase(run, Revision(0), Duration::ZERO).await?;
+            match phase {
+                RunPhase::Open => {
+                    store.mark(run, revision, &RunPhase::Cancelling(wish.clone())).await.map(drop)
+                }
+                RunPhase::Cancelling(_) => Ok(()),
+                RunPhase::Closed => {
+                    Err(Error::invalid(format!("run {run} has ended: there is nothing to cancel"))
+                        .hint(format!("see how with `cargo xtask infra:deploy:status {run}`")))
+                }
+            }
+        };
+        match wished.await {
+            Ok(()) => return Ok(()),
+            // Its phase changed in between: looked at again.
+            Err(error) if error.kind() == ErrorKind::Conflict => {}
+            Err(error) if passes(&error) => drop(patience.bear(error).await?),
+            Err(error) => return Err(error),
+        }
+    }
+}
