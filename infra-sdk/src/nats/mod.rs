@@ -1,4 +1,4 @@
-//! NATS: where it is, who asks, and one connection to it for a whole process.
+//! NATS: where it is, who asks, one connection to it for a whole process, and what is kept there.
 
 mod auth;
 mod connect;
@@ -6,11 +6,13 @@ mod context;
 mod denials;
 mod fault;
 mod reference;
+mod runs;
 mod setting;
 mod subject;
 mod target;
 mod version;
 
 pub use connect::Nats;
+pub use runs::NatsRuns;
 pub use setting::{Origin, Setting};
 pub use target::Target;
