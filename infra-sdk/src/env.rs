@@ -19,6 +19,13 @@ pub const INFRA_AGE_KEY: &str = "INFRA_AGE_KEY";
 pub const INFRA_AGE_KEY_FILE: &str = "INFRA_AGE_KEY_FILE";
 /// Set in a process that this program started to evaluate policies; not meant for people.
 pub const INFRA_POLICY_PROCESS: &str = "INFRA_POLICY_PROCESS";
+/// The run that this deploy is part of; set by `infra:deploy:agent`.
+pub const INFRA_RUN: &str = "INFRA_RUN";
+/// Which attempt of that run this deploy is, counted from 1; set by `infra:deploy:agent`.
+pub const INFRA_ATTEMPT: &str = "INFRA_ATTEMPT";
+/// Set by `infra:deploy:agent`, not meant for people: the file that this deploy locks for as long as it runs. It also ends
+/// when its standard input does, which is when its agent is gone.
+pub const INFRA_RUN_GUARD: &str = "INFRA_RUN_GUARD";
 /// A folder or URL that stands in for the release servers of Terraform and OpenTofu.
 pub const INFRA_TOOLS_MIRROR: &str = "INFRA_TOOLS_MIRROR";
 /// The prefix of variables that override `infra.toml`: `INFRA_CONFIG__DEPLOY__PORT=8080` sets `deploy.port`.

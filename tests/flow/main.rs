@@ -3,12 +3,17 @@
 mod counts;
 mod deploy;
 mod examples;
+#[cfg(unix)]
+mod fleet;
 mod interrupted;
 mod organisation;
 mod pinned;
 #[cfg(unix)]
 mod reproducible;
 mod roll_back;
+#[cfg(unix)]
+mod runs;
+mod runs_engine;
 #[cfg(feature = "remote")]
 mod staging;
 mod terraform;

@@ -63,6 +63,11 @@ impl Console {
         let _ = writeln!(self.err, "error: {}", error.report());
     }
 
+    /// Says something before there is a run.
+    pub(crate) fn note(&mut self, line: &str) {
+        let _ = writeln!(self.err, "{line}");
+    }
+
     /// Answers questions with these lines, in this order, as a person at a terminal would.
     #[must_use]
     pub fn answering<A: Into<String>>(mut self, answers: impl IntoIterator<Item = A>) -> Self {

@@ -197,6 +197,12 @@ impl Cx {
         self.0.lane.progress(label, done, total);
     }
 
+    /// Shows a few lines, such as a table, at the bottom of a terminal and redraws them there; `None` takes them away. Says
+    /// whether there is a terminal: elsewhere, tell what changed as lines.
+    pub fn board(&self, text: Option<&str>) -> bool {
+        self.0.lane.board(text)
+    }
+
     /// Masks `value` from now on in everything this run prints; in GitHub Actions
     /// also in everything that later steps print.
     pub fn secret(&self, value: &SecretValue) {

@@ -105,6 +105,15 @@ impl Lane {
         }
     }
 
+    /// Shows lines at the bottom of a terminal, redrawn in place; says whether there is one.
+    pub(crate) fn board(&self, text: Option<&str>) -> bool {
+        let redraws = self.output.redraws && !self.output.github;
+        if redraws {
+            self.output.progress(self.index, text);
+        }
+        redraws
+    }
+
     pub(crate) fn progress(&self, label: &str, done: u64, total: u64) {
         let text = match done.saturating_mul(100).checked_div(total) {
             Some(percent) => format!("{label} {done}/{total} ({percent} %)"),

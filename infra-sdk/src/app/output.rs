@@ -162,10 +162,11 @@ impl Output {
         state.err.write(&format!("{} ", clean(&shown, false)));
     }
 
-    /// Redraws the line at the bottom, or takes it away.
+    /// Redraws the lines at the bottom, or takes them away.
     pub(crate) fn progress(&self, lane: u32, text: Option<&str>) {
-        let shown =
-            text.map(|text| self.masks.apply(&clean(text, false)).chars().take(78).collect::<String>());
+        // A line that is wider than the terminal could not be taken away again.
+        let line = |line: &str| self.masks.apply(&clean(line, false)).chars().take(78).collect::<String>();
+        let shown = text.map(|text| text.split('\n').map(line).collect::<Vec<_>>().join("\n"));
         let mut state = self.lock();
         match shown {
             None if state.progress.as_ref().is_none_or(|(owner, _)| *owner != lane) => {}
@@ -234,8 +235,9 @@ impl State {
     }
 
     fn wipe(&mut self) {
-        if self.progress.is_some() {
-            self.err.write("\r\u{1b}[2K");
+        if let Some((_, text)) = &self.progress {
+            let above = "\u{1b}[1A\u{1b}[2K".repeat(text.matches('\n').count());
+            self.err.write(&format!("\r\u{1b}[2K{above}"));
         }
     }
 

@@ -10,6 +10,16 @@ pub const DEPLOY_FAILED: &str = "deploy.failed";
 pub const DEPLOY_CANCELLED: &str = "deploy.cancelled";
 /// The release before serves again.
 pub const DEPLOY_ROLLED_BACK: &str = "deploy.rolled-back";
+/// A deploy over several repos began; data: run, repos.
+pub const RUN_START: &str = "run.start";
+/// A repo of such a run is in its last state; data: run, repo, state, attempt.
+pub const RUN_STEP: &str = "run.step";
+/// Every repo of a run is deployed; data: run, how many repos are in which state.
+pub const RUN_DONE: &str = "run.done";
+/// A run ended, and a repo failed.
+pub const RUN_FAILED: &str = "run.failed";
+/// A run was cancelled by a person.
+pub const RUN_CANCELLED: &str = "run.cancelled";
 /// A stack was applied; data: stack, counts of what changed.
 pub const STACK_APPLIED: &str = "stack.applied";
 /// References were published; data: path and the names that changed, never values.

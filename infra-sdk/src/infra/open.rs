@@ -15,6 +15,7 @@ use crate::infra::providers::Providers;
 use crate::ledger::Ledger;
 use crate::names::EnvName;
 use crate::refs::{Expectation, ParameterStore};
+use crate::runs::RunStore;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 use crate::state::{Locks, StateBackend, StateLocks, StateStore};
 
@@ -62,6 +63,8 @@ pub struct Ports {
     pub deploy: Arc<dyn DeployTarget>,
     /// What repos tell each other.
     pub events: Arc<dyn EventBus>,
+    /// Deploys over many repos.
+    pub runs: Arc<dyn RunStore>,
     /// What was done.
     pub ledger: Arc<dyn Ledger>,
 }

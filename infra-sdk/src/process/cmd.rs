@@ -69,6 +69,7 @@ pub(super) enum Stdin {
     Bytes(Vec<u8>),
     Secret(SecretValue),
     Inherited,
+    Open,
 }
 
 impl Cmd {
@@ -245,6 +246,14 @@ impl Cmd {
     #[must_use]
     pub fn pass_stdin(mut self) -> Self {
         self.stdin = Stdin::Inherited;
+        self
+    }
+
+    /// Leaves its standard input open and empty for as long as this process lives: a program that reads it learns when it
+    /// is alone, however this process ended.
+    #[must_use]
+    pub fn open_stdin(mut self) -> Self {
+        self.stdin = Stdin::Open;
         self
     }
 

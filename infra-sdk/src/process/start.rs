@@ -8,6 +8,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::env::INFRA_RUN_GUARD;
 use crate::error::Result;
 use crate::file::{self, Access};
 use crate::process::cmd::{Cmd, EnvChange, Stdin};
@@ -32,7 +33,7 @@ pub(super) fn start(
             expression = expression.stdin_null();
             None
         }
-        Stdin::Bytes(_) | Stdin::Secret(_) => {
+        Stdin::Bytes(_) | Stdin::Secret(_) | Stdin::Open => {
             let (reader, writer) = failure::pipe()?;
             expression = expression.stdin_file(reader);
             Some(writer)
@@ -72,11 +73,15 @@ pub(super) fn start(
             .into_iter()
             .map(|(reader, target)| Pump::start(reader, target, events.clone()))
             .collect::<Result<_>>()?;
+        let (mut input, mut held) = (input, None);
+        if matches!(cmd.stdin, Stdin::Open) {
+            held = input.take();
+        }
         if let Some(mut pipe) = input {
             let stdin = cmd.stdin.clone();
             failure::thread("input", move || {
                 let bytes = match &stdin {
-                    Stdin::Null | Stdin::Inherited => &[],
+                    Stdin::Null | Stdin::Inherited | Stdin::Open => &[],
                     Stdin::Bytes(bytes) => bytes.as_slice(),
                     Stdin::Secret(value) => value.expose().as_bytes(),
                 };
@@ -87,6 +92,7 @@ pub(super) fn start(
         let (exited, waiting) = (events.clone(), leader.clone());
         failure::thread("wait", move || {
             waiting.wait();
+            drop(held);
             ended.store(true, Ordering::Release);
             let _ = exited.send(Event::Exited);
         })?;
@@ -135,6 +141,8 @@ pub(super) fn expression(cmd: &Cmd) -> duct::Expression {
     }
     let (changes, own_group) = (cmd.env.clone(), !cmd.interactive);
     expression.before_spawn(move |command| {
+        // It means one process: a program of that one's own would wait for the lock that it holds itself.
+        command.env_remove(INFRA_RUN_GUARD);
         for change in &changes {
             match change {
                 EnvChange::Clear => command.env_clear(),

@@ -136,9 +136,9 @@ struct Shift<'a> {
 impl Shift<'_> {
     async fn work(self, cancel: &CancelToken, deployed: &mut usize) -> Result<End> {
         let mut jobs = JoinSet::new();
-        let ended = self.serve(cancel, &mut jobs, deployed).await;
-        // Whatever ended it: nothing goes on under this lease, and the lease goes last.
         let leaving = cancel.child();
+        let ended = self.serve(&leaving, &mut jobs, deployed).await;
+        // Whatever ended it: nothing goes on under this lease, and the lease goes last.
         leaving.cancel();
         while let Some(claimed) = jobs.join_next().await {
             count(claimed.ok(), deployed);

@@ -5,11 +5,12 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::deploy::{self, ReleaseId};
 use crate::error::Result;
+use crate::tasks::runs::{self, RunTasks};
 
 /// The handles of `infra:deploy:*`.
 #[derive(Clone, Copy, Debug)]
 pub struct DeployTasks {
-    /// What runs and how it is.
+    /// What runs and how it is, or how far a run is.
     pub status: TaskRef<()>,
     /// The releases that are kept.
     pub history: TaskRef<()>,
@@ -19,11 +20,18 @@ pub struct DeployTasks {
     pub logs: TaskRef<()>,
     /// Ends what runs.
     pub stop: TaskRef<()>,
+    /// Deploys over many repos.
+    pub runs: RunTasks,
 }
 
 pub(super) fn register(pack: &mut Pack<'_>) -> DeployTasks {
     DeployTasks {
-        status: pack.task("deploy:status").about("Show what runs and how it is").read_only().run(status),
+        status: pack
+            .task("deploy:status")
+            .about("Show what runs and how it is; with RUN, how far a deploy over many repos is")
+            .args::<StatusFlags>()
+            .read_only()
+            .run(status),
         history: pack
             .task("deploy:history")
             .about("List the releases that are kept")
@@ -46,6 +54,21 @@ pub(super) fn register(pack: &mut Pack<'_>) -> DeployTasks {
             .about("Stop what runs; its releases are kept")
             .danger_unless_local()
             .run(stop),
+        runs: runs::register(pack),
+    }
+}
+
+struct StatusFlags {
+    run: Option<String>,
+}
+
+impl TaskArgs for StatusFlags {
+    fn augment(command: Command) -> Command {
+        let run = Arg::new("run").value_name("RUN").value_parser(value_parser!(String));
+        command.arg(run.help("The run, as infra:deploy:all printed it, or `last`"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        Ok(StatusFlags { run: matches.get_one("run").cloned() })
     }
 }
 
@@ -87,7 +110,12 @@ impl TaskArgs for LogFlags {
     }
 }
 
-async fn status(cx: Cx) -> Result<()> {
+async fn status(cx: Cx, flags: StatusFlags) -> Result<()> {
+    if let Some(run) = flags.run {
+        let infra = cx.infra().await?;
+        cx.report(&infra.run_report(&infra.run_named(&run).await?).await?);
+        return Ok(());
+    }
     cx.report(&deploy::status(&*cx.infra().await?.ports().deploy).await?);
     Ok(())
 }

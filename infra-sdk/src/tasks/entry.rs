@@ -9,6 +9,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::Infra;
 use crate::names::EnvName;
+use crate::tasks::guard;
 use crate::tasks::handles::InfraTasks;
 use crate::tasks::services::Services;
 
@@ -42,7 +43,20 @@ pub fn main(tasks: impl FnOnce(&mut App, &InfraTasks)) -> ExitCode {
             return ExitCode::from(exit::code_of(&error));
         }
     };
-    app(&env, tasks).run(&env, std::env::args_os().skip(1))
+    let mut console = Console::of_process(&env);
+    // Held until the process ends.
+    let (_attempt, console) = match guard::enter(&env, |line| console.note(line)) {
+        Ok(None) => (None, console),
+        Ok(Some(attempt)) => {
+            let console = console.cancelled_by(attempt.alone());
+            (Some(attempt), console)
+        }
+        Err(error) => {
+            console.complain(&error);
+            return ExitCode::from(exit::code_of(&error));
+        }
+    };
+    ExitCode::from(app(&env, tasks).run_with(console, std::env::args_os().skip(1)))
 }
 
 /// The same for a program that brings its own console and arguments (without the program's name); gives the exit code.

@@ -91,6 +91,7 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         state_store: state.store,
         locks: state.locks,
         events: records::events(choice)?,
+        runs: records::runs(choice)?,
         ledger: state.ledger,
     })
 }

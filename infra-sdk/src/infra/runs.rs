@@ -1,0 +1,192 @@
+//! One deploy over many repos: made of what the settings declare, followed to its end, recorded and told.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::{Error, Result};
+use crate::events::vocabulary;
+use crate::infra::open::Infra;
+use crate::ledger::{self, Outcome};
+use crate::names::RepoName;
+use crate::runs::{
+    self, Created, FollowOptions, RepoState, Run, RunId, RunOutcome, RunReport, RunView, Watcher, Wish,
+};
+use crate::time::Timestamp;
+
+/// What runs are called in the ledger, at their start and at their end.
+const START: &str = "deploy.all.start";
+const END: &str = "deploy.all";
+
+/// A run that is not begun.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct PlannedRun(pub Run);
+
+impl fmt::Display for PlannedRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a run into {}, each repo once", self.0.env)?;
+        for repo in &self.0.repos {
+            let after: Vec<&str> = repo.after.iter().map(RepoName::as_str).collect();
+            match after.is_empty() {
+                true => write!(f, "\n  {}", repo.repo)?,
+                false => write!(f, "\n  {} after {}", repo.repo, after.join(", "))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a run is followed.
+#[derive(Clone)]
+pub struct Follow {
+    /// How long others wait for a sign of life of this process; `None`: 15 seconds.
+    pub lease: Option<Duration>,
+    /// How long a repo may wait for an agent that serves it; `None`: ten minutes.
+    pub wait: Option<Duration>,
+    /// Hears of every change, with how far the run is.
+    pub on_change: Arc<dyn Fn(&RunView) + Send + Sync>,
+}
+
+impl Default for Follow {
+    fn default() -> Self {
+        Follow { lease: None, wait: None, on_change: Arc::new(|_| {}) }
+    }
+}
+
+impl Infra {
+    /// The run that deploys these repos into this environment, in the order that `[repos]` declares; all that are
+    /// declared when none are named. Nothing is begun.
+    ///
+    /// # Errors
+    /// `NotFound` for a repo that is not declared although others are; `Invalid` for one that is named twice.
+    pub fn plan_run(&self, repos: &[RepoName]) -> Result<PlannedRun> {
+        Ok(PlannedRun(Run {
+            repos: runs::in_order(&self.settings().repos, repos)?,
+            id: RunId::new()?,
+            env: self.environment().clone(),
+            by: ledger::actor(self.env()),
+            created: Timestamp::now(),
+        }))
+    }
+
+    /// Makes the run; agents begin as soon as somebody [follows](Infra::follow_run) it.
+    ///
+    /// # Errors
+    /// `Conflict` naming the run that has one of the repos; what the store, the ledger and the event bus fail with.
+    pub async fn start_run(&self, PlannedRun(run): &PlannedRun) -> Result<()> {
+        self.before_change().await?;
+        let names: Vec<&str> = run.repos.iter().map(|repo| repo.repo.as_str()).collect();
+        if self.ports().runs.create(run).await? == Created::Now {
+            self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await?;
+            self.tell_others(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await?;
+        }
+        Ok(())
+    }
+
+    /// Follows a run to its end, and moves it on whenever nobody else does.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such run; `Cancelled` when the host is, which leaves the run as it is; what the
+    /// store, the ledger and the event bus fail with.
+    pub async fn follow_run(&self, run: &RunId, follow: &Follow) -> Result<RunReport> {
+        let options = self.follow_options(follow);
+        let watcher = RunTeller { infra: self.clone(), on_change: follow.on_change.clone() };
+        let view = runs::follow(&self.ports().runs, run, &options, &watcher, &self.host().cancel).await?;
+        Ok(RunReport::of(&view))
+    }
+
+    /// How far a run is.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such run; what the store fails with.
+    pub async fn run_report(&self, run: &RunId) -> Result<RunReport> {
+        Ok(RunReport::of(&self.ports().runs.load(run).await?))
+    }
+
+    /// The run that is meant: `last` is the newest of this environment.
+    ///
+    /// # Errors
+    /// `NotFound` when there was none; `Invalid` for a text that is no run's name.
+    pub async fn run_named(&self, text: &str) -> Result<RunId> {
+        if text != "last" {
+            return text.parse();
+        }
+        let recent = self.ports().runs.recent(200).await?;
+        let here = |run: &runs::RunSummary| run.env == *self.environment();
+        recent.into_iter().find(here).map(|run| run.id).ok_or_else(|| {
+            Error::not_found("no deploy over many repos was started here yet")
+                .with("environment", self.environment())
+                .hint("start one with `cargo xtask infra:deploy:all`")
+        })
+    }
+
+    /// Wishes that a run ends: nothing more of it is begun, and agents stop at their next safe point. Follow it to see it
+    /// end.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such run; `Invalid` when it has ended; what the store fails with.
+    pub async fn cancel_run(&self, run: &RunId) -> Result<()> {
+        let wish = Wish { by: ledger::actor(self.env()), at: Timestamp::now() };
+        runs::wish_to_end(&*self.ports().runs, run, wish).await
+    }
+
+    pub(super) fn follow_options(&self, follow: &Follow) -> FollowOptions {
+        let mut options = FollowOptions::new(ledger::actor(self.env()));
+        options.lease = follow.lease.unwrap_or(options.lease);
+        options.wait = follow.wait.unwrap_or(options.wait);
+        options
+    }
+
+    /// Tells the others of a repo that is in its last state. Events are for those who listen: none is a reason to stop.
+    pub(super) async fn tell_step(&self, run: &RunId, repo: &RepoName, state: &RepoState) {
+        if !state.is_final() {
+            return;
+        }
+        let data = json!({ "run": run, "repo": repo, "state": state.word(), "attempt": state.attempt() });
+        if let Err(error) = self.tell_others(vocabulary::RUN_STEP, data).await {
+            self.host().tell(&format!("warning: {error}"));
+        }
+    }
+}
+
+/// Who hears how a run goes on: the host, the others of the environment, and in the end the ledger.
+pub(super) struct RunTeller {
+    pub(super) infra: Infra,
+    pub(super) on_change: Arc<dyn Fn(&RunView) + Send + Sync>,
+}
+
+#[async_trait]
+impl Watcher for RunTeller {
+    fn changed(&self, view: &RunView) {
+        (self.on_change)(view);
+    }
+
+    fn notice(&self, line: &str) {
+        self.infra.host().tell(line);
+    }
+
+    async fn advanced(&self, run: &Run, repo: &RepoName, state: &RepoState) {
+        self.infra.tell_step(&run.id, repo, state).await;
+    }
+
+    async fn over(&self, view: &RunView) -> Result<()> {
+        let report = RunReport::of(view);
+        let (outcome, event) = match report.outcome {
+            RunOutcome::Done => (Outcome::Done, vocabulary::RUN_DONE),
+            RunOutcome::Cancelled => (Outcome::Cancelled, vocabulary::RUN_CANCELLED),
+            _ => (Outcome::Failed, vocabulary::RUN_FAILED),
+        };
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        report.repos.iter().for_each(|repo| *counts.entry(repo.state).or_default() += 1);
+        let details: Vec<(&str, String)> =
+            counts.iter().map(|(state, count)| (*state, count.to_string())).collect();
+        self.infra.record(END, report.run.as_str(), outcome, &details).await?;
+        self.infra.tell_others(event, json!({ "run": report.run, "repos": counts })).await
+    }
+}

@@ -1,0 +1,80 @@
+//! A deploy that an agent started: it ends when its agent is gone, and never runs beside the attempt before it.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::cancel::CancelToken;
+use crate::env::{Env, INFRA_RUN_GUARD};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::FileLock;
+
+/// After how long it is said what is waited for.
+const SAID_AFTER: Duration = Duration::from_secs(2);
+
+/// How often a lock is asked for that another attempt holds.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// One attempt of an agent at this repo, for as long as this process runs.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    alone: CancelToken,
+    _lock: FileLock,
+}
+
+impl Attempt {
+    /// Cancelled when the agent is gone.
+    pub(super) fn alone(&self) -> &CancelToken {
+        &self.alone
+    }
+}
+
+/// Waits until no earlier attempt at this repo runs on this machine any more; `None` in a process that no agent started.
+///
+/// # Errors
+/// `Cancelled` when the agent goes in the meantime; `Denied` or `Io` when the file cannot be locked.
+pub(super) fn enter(env: &Env, say: impl FnMut(&str)) -> Result<Option<Attempt>> {
+    let Some(path) = env.path(INFRA_RUN_GUARD) else { return Ok(None) };
+    let alone = CancelToken::new();
+    // A person at a terminal is no agent, whatever the variable says.
+    if !env.stdin_is_terminal() {
+        watch(&alone)?;
+    }
+    Ok(Some(Attempt { _lock: wait(&path, &alone, say)?, alone }))
+}
+
+/// Cancels `alone` at the end of standard input, which the agent holds open and never writes to.
+fn watch(alone: &CancelToken) -> Result<()> {
+    let alone = alone.clone();
+    let body = move || {
+        let mut input = std::io::stdin().lock();
+        let mut nothing = [0; 64];
+        while !matches!(input.read(&mut nothing), Ok(0) | Err(_)) {}
+        alone.cancel();
+    };
+    let started = std::thread::Builder::new().name("agent".into()).spawn(body);
+    started.map(drop).map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "watch whether the agent is there")
+            .because(error)
+            .hint("the system may be out of threads or memory")
+    })
+}
+
+fn wait(path: &Path, alone: &CancelToken, mut say: impl FnMut(&str)) -> Result<FileLock> {
+    let (begun, mut said) = (Instant::now(), false);
+    loop {
+        if let Some(lock) = FileLock::try_acquire(path)? {
+            return Ok(lock);
+        }
+        if alone.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "the agent that started this deploy is gone")
+                .exit_with(130)
+                .hint("nothing was begun; another agent takes it over"));
+        }
+        if !said && begun.elapsed() >= SAID_AFTER {
+            said = true;
+            say("waiting for an earlier attempt at this repo to end");
+        }
+        std::thread::sleep(PAUSE);
+    }
+}

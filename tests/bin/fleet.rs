@@ -1,0 +1,52 @@
+//! The xtask of a repo whose deploy only writes down that it ran: one of many that are deployed together.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use infra_sdk::{App, Cx, Error, ErrorKind, InfraTasks, Result};
+
+fn main() -> ExitCode {
+    infra_sdk::main(tasks)
+}
+
+fn tasks(app: &mut App, _: &InfraTasks) {
+    app.task("deploy").about("Write down that it ran").danger_unless_local().run(deploy);
+    app.task("ship").about("The same under another name").danger_unless_local().run(deploy);
+}
+
+/// Behaves as the file `behaves` of the repo says: `takes 300` (milliseconds), `fails`, `hangs`.
+async fn deploy(cx: Cx) -> Result<()> {
+    let behaves = std::fs::read_to_string(cx.root().join("behaves")).unwrap_or_default();
+    note(&cx, "start")?;
+    cx.say(format!("{} of {}", cx.task(), cx.env().get("INFRA_RUN").unwrap_or("nobody")));
+    let takes = match behaves.trim().split_once(' ') {
+        Some(("takes", millis)) => Duration::from_millis(millis.parse().unwrap_or(0)),
+        _ if behaves.trim() == "hangs" => Duration::from_secs(600),
+        _ => Duration::ZERO,
+    };
+    tokio::select! {
+        () = cx.cancel_token().cancelled() => {
+            note(&cx, "stopped")?;
+            return Err(Error::new(ErrorKind::Cancelled, "the deploy was stopped"));
+        }
+        () = tokio::time::sleep(takes) => {}
+    }
+    if behaves.trim() == "fails" {
+        cx.secret(&infra_sdk::SecretValue::new("canary-value"));
+        cx.say("the token canary-value is not accepted");
+        note(&cx, "failed")?;
+        return Err(Error::new(ErrorKind::Failed, "the deploy does not work").hint("try something else"));
+    }
+    note(&cx, "end")
+}
+
+/// One line of the log that all repos share: repo, what, attempt.
+fn note(cx: &Cx, what: &str) -> Result<()> {
+    let repo = cx.root().file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let attempt = cx.env().get("INFRA_ATTEMPT").unwrap_or("0");
+    let log = cx.env().path("FLEET_LOG").ok_or_else(|| Error::invalid("FLEET_LOG is not set"))?;
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(log)?;
+    file.write_all(format!("{repo} {what} {attempt}\n").as_bytes())?;
+    Ok(())
+}

@@ -1,0 +1,315 @@
+//! One deploy over many repos with real processes: order, once each, and every way to die in between.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::fleet::{Fleet, Process};
+use crate::world::until;
+
+/// api, then web and worker.
+const SHOP: [(&str, &[&str]); 3] = [("api", &[]), ("web", &["api"]), ("worker", &["api"])];
+
+#[test]
+fn every_repo_is_deployed_once_and_after_those_it_waits_for() {
+    let fleet = Fleet::new("runs-order", &SHOP);
+    // One agent in each checkout, as three people would start them.
+    let agents: Vec<Process> =
+        SHOP.iter().map(|(repo, _)| fleet.start(repo, &["infra:deploy:agent"])).collect();
+    agents.iter().for_each(|agent| agent.says("serving"));
+    let planned = fleet.run("web", &["infra:deploy:all", "--dry-run"], 0);
+    assert!(planned.stdout.contains("web after api"), "{}", planned.stdout);
+    let done = fleet.run("web", &["infra:deploy:all", "--repos", "worker,web,api"], 0);
+    assert!(done.stdout.contains("is done: 3 done"), "{}", done.stdout);
+    let log = fleet.log();
+    assert_eq!(log.len(), 6, "{log:?}");
+    fleet.check_log(&log, &SHOP);
+    assert!(log[..2] == ["api start 1", "api end 1"], "{log:?}");
+    agents[1].says("web │ deploy of");
+
+    let run = fleet.status("last");
+    assert_eq!((&run["outcome"], &run["env"]), (&json!("done"), &json!("local")), "{run}");
+    let id = run["run"].as_str().expect("a name");
+    let text = fleet.run("worker", &["infra:deploy:status", id], 0).stdout;
+    assert!(text.contains("worker  done") && text.contains("ada@"), "{text}");
+    // What runs in this repo is still what the status without a run shows.
+    assert!(fleet.run("api", &["infra:deploy:status"], 0).stdout.contains("nothing was rolled out"));
+    let actions: Vec<String> =
+        fleet.lines("ledger.jsonl").iter().map(|entry| entry["action"].to_string()).collect();
+    assert_eq!(actions, ["\"deploy.all.start\"", "\"deploy.all\""]);
+    let events = fleet.lines("local/events.jsonl");
+    let count = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+    assert_eq!((count("run.start"), count("run.step"), count("run.done")), (1, 3, 1), "{events:?}");
+    drop(fleet.run("api", &["infra:ledger:verify"], 0));
+
+    // The same again is another run; ended by TERM, agents end in good order.
+    drop(fleet.run("api", &["infra:deploy:all", "--repos", "api"], 0));
+    assert_eq!(fleet.log().len(), 8);
+    for agent in agents {
+        agent.signal("TERM");
+        assert_eq!(agent.end().0, Some(130));
+    }
+}
+
+#[test]
+fn a_failure_skips_what_waits_for_it_and_the_command_fails_without_a_secret() {
+    let fleet =
+        Fleet::new("runs-failure", &[("api", &[]), ("web", &["api"]), ("site", &["web"]), ("worker", &[])]);
+    fleet.behaves("web", "fails");
+    let agent = fleet.agent(&["--slots", "4"]);
+    let failed = fleet.run("api", &["infra:deploy:all"], 1);
+    failed.says(&["not every repo was deployed", "failed: web", "next:"]);
+    assert_eq!(fleet.states("last"), ["api done", "web failed", "site skipped", "worker done"]);
+    let status = fleet.status("last");
+    let error = status["repos"][1]["error"].as_str().expect("an error");
+    assert!(error.contains("the deploy does not work") && error.contains("***"), "{error}");
+    let text = fleet.run("api", &["infra:deploy:status", "last"], 0).stdout;
+    assert!(text.contains("because of web") && text.contains("try something else"), "{text}");
+    fleet.behaves("web", "");
+    drop(fleet.run("api", &["infra:deploy:all"], 0));
+    assert!(!agent.said().contains("canary"), "{}", agent.said());
+}
+
+#[test]
+fn a_cancelled_run_begins_nothing_more_and_stops_what_runs() {
+    let fleet = Fleet::new("runs-cancel", &SHOP);
+    fleet.behaves("api", "hangs");
+    let agent = fleet.agent(&["--slots", "2"]);
+    let all = fleet.all(&[]);
+    let run = all.run();
+    until("the deploy begins", || !fleet.log().is_empty());
+    let busy = fleet.run("web", &["infra:deploy:all", "--repos", "web"], 7);
+    busy.says(&["`web` is in another run", &run, "infra:deploy:cancel"]);
+    let cancelled = fleet.run("web", &["infra:deploy:cancel", &run], 0);
+    assert!(cancelled.stdout.contains("was cancelled: 3 cancelled"), "{}", cancelled.stdout);
+    let (code, said) = all.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert_eq!(fleet.log(), ["api start 1", "api stopped 1"]);
+    fleet.run("web", &["infra:deploy:cancel", &run], 4).says(&["has ended", "infra:deploy:status"]);
+    fleet.behaves("api", "");
+    drop(fleet.run("web", &["infra:deploy:all"], 0));
+    let ledger = fleet.lines("ledger.jsonl");
+    let outcomes: Vec<&str> = ledger
+        .iter()
+        .filter(|entry| entry["action"] == "deploy.all")
+        .filter_map(|entry| entry["outcome"].as_str())
+        .collect();
+    assert_eq!(outcomes, ["cancelled", "done"]);
+    agent.kill();
+}
+
+#[test]
+fn a_run_goes_on_without_the_command_that_started_it() {
+    let fleet = Fleet::new("runs-leave", &SHOP);
+    fleet.behaves("api", "takes 600");
+    let agent = fleet.agent(&[]);
+    let all = fleet.all(&[]);
+    let run = all.run();
+    until("the deploy begins", || !fleet.log().is_empty());
+    all.signal("INT");
+    let (code, said) = all.end();
+    assert_eq!(code, Some(130), "{said}");
+    for task in ["status", "resume", "cancel"] {
+        assert!(said.contains(&format!("cargo xtask infra:deploy:{task} {run}")), "{said}");
+    }
+    until("the agent goes on alone", || fleet.status(&run)["outcome"] == "done");
+    fleet.check_log(&fleet.log(), &SHOP);
+    // Who comes later is told how it ended.
+    until("the run is closed", || {
+        fleet.lines("ledger.jsonl").iter().any(|entry| entry["action"] == "deploy.all")
+    });
+    drop(fleet.run("web", &["infra:deploy:resume", &run], 0));
+    drop(agent);
+}
+
+#[test]
+fn two_coordinators_and_two_agents_do_no_more_than_one_of_each() {
+    let fleet = Fleet::new("runs-two", &SHOP);
+    fleet.behaves("api", "takes 500");
+    let agents = [fleet.agent(&["--slots", "3"]), fleet.agent(&["--slots", "3"])];
+    let all = fleet.all(&[]);
+    let run = all.run();
+    let second = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
+    for coordinator in [all, second] {
+        let (code, said) = coordinator.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("is done: 3 done"), "{said}");
+    }
+    assert_eq!(fleet.log().len(), 6, "{:?}", fleet.log());
+    fleet.check_log(&fleet.log(), &SHOP);
+    let ends = fleet.lines("ledger.jsonl").iter().filter(|entry| entry["action"] == "deploy.all").count();
+    assert_eq!(ends, 1, "the end is recorded once");
+    drop(agents);
+}
+
+#[test]
+fn a_dead_coordinators_run_is_taken_over_within_two_leases() {
+    let fleet = Fleet::new("runs-takeover", &SHOP);
+    fleet.behaves("api", "takes 1500");
+    // An agent for one repo alone moves nothing on.
+    let agent = fleet.start("api", &["infra:deploy:agent", "--once", "--lease", "2s"]);
+    let all = fleet.all(&[]);
+    let run = all.run();
+    let standby = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    all.kill();
+    let killed = Instant::now();
+    assert_eq!(agent.end().0, Some(0));
+    let rest = fleet.agent(&[]);
+    let (code, said) = standby.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(killed.elapsed() < Duration::from_secs(20), "{:?}", killed.elapsed());
+    fleet.check_log(&fleet.log(), &SHOP);
+    drop(rest);
+}
+
+#[test]
+fn an_agent_told_to_end_gives_its_work_back() {
+    let fleet = Fleet::new("runs-give-back", &SHOP);
+    fleet.behaves("api", "hangs");
+    let first = fleet.agent(&[]);
+    let all = fleet.all(&["--repos", "api"]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    first.signal("TERM");
+    let (code, said) = first.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("given back"), "{said}");
+    fleet.behaves("api", "");
+    let second = fleet.agent(&["--once"]);
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(second.end().0, Some(0));
+    assert_eq!(fleet.log(), ["api start 1", "api stopped 1", "api start 2", "api end 2"]);
+}
+
+#[test]
+fn a_killed_agents_deploy_ends_and_another_begins_it_anew() {
+    let fleet = Fleet::new("runs-orphan", &SHOP);
+    fleet.behaves("api", "hangs");
+    let first = fleet.agent(&[]);
+    let all = fleet.all(&["--repos", "api"]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    first.kill();
+    until("the deploy learns that it is alone", || fleet.log().len() == 2);
+    fleet.behaves("api", "");
+    let second = fleet.agent(&[]);
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(fleet.log(), ["api start 1", "api stopped 1", "api start 2", "api end 2"]);
+    drop(second);
+}
+
+#[test]
+fn a_repo_nobody_serves_is_named_and_given_up_after_the_wait() {
+    let fleet = Fleet::new("runs-nobody", &SHOP);
+    let agent = fleet.start("api", &["infra:deploy:agent"]);
+    agent.says("serving");
+    let all = fleet.all(&["--repos", "api,worker", "--wait", "4s"]);
+    all.says("nobody serves worker: start `cargo xtask infra:deploy:agent` in its checkout");
+    let (code, said) = all.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("nobody served it for"), "{said}");
+    assert_eq!(fleet.states("last"), ["api done", "worker failed"]);
+}
+
+#[test]
+fn another_task_and_environment_are_used_when_the_settings_say_so() {
+    let fleet = Fleet::new("runs-staging", &[("api", &[])]);
+    fleet.repo("api", "[repos.api]\ntask = \"ship\"\n");
+    fleet.run("api", &["infra:deploy:all", "--env", "staging"], 3).says(&["--yes=infra:deploy:all"]);
+    fleet.run("api", &["infra:deploy:agent", "--env", "staging"], 3).says(&["--yes=infra:deploy:agent"]);
+    let elsewhere = fleet.start("api", &["infra:deploy:agent"]);
+    let agent =
+        fleet.start("api", &["infra:deploy:agent", "--env", "staging", "--yes=infra:deploy:agent", "--once"]);
+    let all = ["infra:deploy:all", "--env", "staging", "--yes=infra:deploy:all"];
+    let done = fleet.run("api", &all, 0);
+    assert!(done.stdout.contains("into staging is done"), "{}", done.stdout);
+    let (code, said) = agent.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("api │ ship of") && said.contains("served: 1 deploy"), "{said}");
+    assert!(!elsewhere.said().contains("api │"), "{}", elsewhere.said());
+}
+
+#[test]
+fn what_cannot_be_a_run_is_refused_with_a_way_out() {
+    let fleet = Fleet::new("runs-refused", &SHOP);
+    fleet.run("api", &["infra:deploy:all", "--repos", "wev"], 5).says(&["did you mean `web`?"]);
+    fleet.run("api", &["infra:deploy:all", "--repos", "api,api"], 4).says(&["named twice"]);
+    fleet.run("api", &["infra:deploy:all", "--repos", "../x"], 4).says(&["next:"]);
+    fleet.run("api", &["infra:deploy:status", "last"], 5).says(&["infra:deploy:all"]);
+    fleet.run("api", &["infra:deploy:status", "20261129-231502-4f2a9c"], 5).says(&["no run", "next:"]);
+    fleet.run("api", &["infra:deploy:cancel", "a b"], 4).says(&["not the name of a run", "next:"]);
+    fleet.run("api", &["infra:deploy:agent", "--checkouts", "nowhere"], 5).says(&["not there", "next:"]);
+    fleet.repo("api", "[repos.api]\nafter = [\"web\"]\n[repos.web]\nafter = [\"api\"]\n");
+    fleet.run("api", &["infra:deploy:all"], 4).says(&["api → web → api", "infra.toml:"]);
+    fleet.repo("api", "");
+    fleet.run("api", &["infra:deploy:all"], 5).says(&["--repos api,web", "[repos.NAME]"]);
+    assert_eq!(fleet.log(), [""; 0], "nothing was begun");
+}
+
+/// A source of numbers that gives the same ones in every run of the tests.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+#[test]
+fn whatever_is_killed_every_repo_is_done_once_in_order_and_nothing_stays_claimed() {
+    let repos: [(&str, &[&str]); 5] = [
+        ("api", &[]),
+        ("web", &["api"]),
+        ("worker", &["api"]),
+        ("site", &["web"]),
+        ("mail", &["web", "worker"]),
+    ];
+    let fleet = Fleet::new("runs-killed", &repos);
+    repos.iter().for_each(|(repo, _)| fleet.behaves(repo, "takes 250"));
+    let mut dice = Dice(20_261_129);
+    let mut kills = 0;
+    let begun = Instant::now();
+    let mut agents = [fleet.agent(&["--slots", "2"]), fleet.agent(&["--slots", "2"])];
+    while kills < 24 {
+        let log_before = fleet.log().len();
+        let mut coordinator = fleet.all(&[]);
+        let run = coordinator.run();
+        while !coordinator.has_ended() {
+            std::thread::sleep(Duration::from_millis(50 + dice.below(400)));
+            assert!(begun.elapsed() < Duration::from_secs(240), "{}", fleet.status(&run));
+            match dice.below(4) {
+                0 => {
+                    std::mem::replace(
+                        &mut coordinator,
+                        fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]),
+                    )
+                    .kill();
+                }
+                n => {
+                    let which = n as usize % 2;
+                    std::mem::replace(&mut agents[which], fleet.agent(&["--slots", "2"])).kill();
+                }
+            }
+            kills += 1;
+        }
+        let (code, said) = coordinator.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(fleet.states(&run).iter().all(|repo| repo.ends_with(" done")), "{:?}", fleet.states(&run));
+        // Its own log has each repo done exactly once, and what follows a claim names that claim.
+        let done = fleet.lines(&format!("runs/{run}.jsonl"));
+        let done = done.iter().filter(|line| line["repo"]["state"]["state"] == "done");
+        assert_eq!(done.count(), repos.len());
+        until("what lost its agent has ended", || {
+            let log = fleet.log();
+            let count = |what: &str| log[log_before..].iter().filter(|line| line.contains(what)).count();
+            count(" start ") == count(" end ") + count(" stopped ")
+        });
+        fleet.check_log(&fleet.log()[log_before..], &repos);
+    }
+    let ledger = fleet.lines("ledger.jsonl");
+    let count = |action: &str| ledger.iter().filter(|entry| entry["action"] == action).count();
+    assert!(count("deploy.all") >= count("deploy.all.start"), "every end is recorded: {ledger:?}");
+    drop(fleet.run("api", &["infra:ledger:verify"], 0));
+}

@@ -1,0 +1,411 @@
+//! The engine of runs inside one process: what a run costs, a store that goes away, an agent that never comes back.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use infra_sdk::local::LocalRuns;
+use infra_sdk::names::{EnvName, RepoName};
+use infra_sdk::runs::{
+    AgentOptions, Changes, Claim, Created, Deployer, FollowOptions, Job, Lease, LeaseRequest, Leases, Offer,
+    Offered, RepoState, Revision, Run, RunId, RunOutcome, RunPhase, RunRepo, RunReport, RunStore, RunSummary,
+    RunView, Taken, Watcher, follow, serve,
+};
+use infra_sdk::time::Timestamp;
+use infra_sdk::{CancelToken, Error, ErrorKind, Result};
+use support::Scratch;
+
+/// A store that counts what it is asked, and can be away.
+struct Counted {
+    inner: LocalRuns,
+    asked: AtomicU64,
+    away: AtomicBool,
+    /// Every how many questions one is answered and the answer lost; 0 for never.
+    loses: u64,
+}
+
+impl Counted {
+    fn new(scratch: &Scratch) -> Self {
+        let inner = LocalRuns::new(scratch.join("runs"));
+        Counted { inner, asked: AtomicU64::new(0), away: AtomicBool::new(false), loses: 0 }
+    }
+
+    fn gone() -> Error {
+        Error::new(ErrorKind::Unavailable, "the store does not answer").retryable()
+    }
+
+    /// Counts a question; fails where the store is away.
+    fn ask(&self) -> Result<u64> {
+        match self.away.load(Ordering::Relaxed) {
+            true => Err(Self::gone()),
+            false => Ok(self.asked.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// The answer to a change, unless it is lost on the way.
+    fn answer<T>(&self, number: u64, answer: Result<T>) -> Result<T> {
+        match self.loses > 0 && number.is_multiple_of(self.loses) {
+            true => Err(Self::gone()),
+            false => answer,
+        }
+    }
+}
+
+#[async_trait]
+impl Leases for Counted {
+    async fn hold(&self, request: &LeaseRequest) -> Result<Lease> {
+        self.ask()?;
+        self.inner.hold(request).await
+    }
+    async fn renew(&self, lease: &Lease) -> Result<Lease> {
+        self.ask()?;
+        self.inner.renew(lease).await
+    }
+    async fn release(&self, lease: &Lease) -> Result<bool> {
+        self.ask()?;
+        self.inner.release(lease).await
+    }
+    async fn leases(&self, prefix: &str) -> Result<Vec<Lease>> {
+        self.ask()?;
+        self.inner.leases(prefix).await
+    }
+}
+
+#[async_trait]
+impl RunStore for Counted {
+    async fn create(&self, run: &Run) -> Result<Created> {
+        self.ask()?;
+        self.inner.create(run).await
+    }
+    async fn recent(&self, limit: usize) -> Result<Vec<RunSummary>> {
+        self.ask()?;
+        self.inner.recent(limit).await
+    }
+    async fn load(&self, run: &RunId) -> Result<RunView> {
+        self.ask()?;
+        self.inner.load(run).await
+    }
+    async fn changes(&self, run: &RunId, since: Revision, wait: Duration) -> Result<Changes> {
+        self.ask()?;
+        self.inner.changes(run, since, wait).await
+    }
+    async fn phase(&self, run: &RunId, seen: Revision, wait: Duration) -> Result<(RunPhase, Revision)> {
+        self.ask()?;
+        self.inner.phase(run, seen, wait).await
+    }
+    async fn advance(
+        &self,
+        run: &RunId,
+        repo: &RepoName,
+        seen: Revision,
+        state: &RepoState,
+    ) -> Result<Revision> {
+        let number = self.ask()?;
+        let answer = self.inner.advance(run, repo, seen, state).await;
+        self.answer(number, answer)
+    }
+    async fn mark(&self, run: &RunId, seen: Revision, phase: &RunPhase) -> Result<Revision> {
+        let number = self.ask()?;
+        let answer = self.inner.mark(run, seen, phase).await;
+        self.answer(number, answer)
+    }
+    async fn offer(&self, offer: &Offer) -> Result<Offered> {
+        let number = self.ask()?;
+        let answer = self.inner.offer(offer).await;
+        self.answer(number, answer)
+    }
+    async fn take(&self, env: &EnvName, repos: &[RepoName], wait: Duration) -> Result<Option<Taken>> {
+        self.ask()?;
+        self.inner.take(env, repos, wait).await
+    }
+    async fn settle(&self, taken: &Taken) -> Result<()> {
+        self.ask()?;
+        self.inner.settle(taken).await
+    }
+}
+
+/// Deploys by writing down the order.
+#[derive(Default)]
+struct Notes {
+    deployed: Mutex<Vec<(String, u32)>>,
+    said: Mutex<Vec<String>>,
+    takes: Duration,
+}
+
+impl Notes {
+    fn deployed(&self) -> Vec<(String, u32)> {
+        self.deployed.lock().expect("no test panics in it").clone()
+    }
+}
+
+#[async_trait]
+impl Deployer for Notes {
+    async fn commit(&self, _: &RepoName) -> Option<String> {
+        None
+    }
+    async fn deploy(&self, job: &Job, stop: &CancelToken) -> Result<()> {
+        tokio::select! {
+            () = stop.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "stopped")),
+            () = tokio::time::sleep(self.takes) => {}
+        }
+        self.deployed.lock().expect("no test panics in it").push((job.repo.to_string(), job.attempt));
+        Ok(())
+    }
+    fn tell(&self, line: &str) {
+        self.said.lock().expect("no test panics in it").push(line.to_owned());
+    }
+    async fn advanced(&self, _: &Job, _: &RepoState) {}
+}
+
+/// Notes what a coordinator says.
+#[derive(Default)]
+struct Heard(Mutex<Vec<String>>, AtomicU64);
+
+#[async_trait]
+impl Watcher for Heard {
+    fn changed(&self, _: &RunView) {}
+    fn notice(&self, line: &str) {
+        self.0.lock().expect("no test panics in it").push(line.to_owned());
+    }
+    async fn advanced(&self, _: &Run, _: &RepoName, _: &RepoState) {}
+    async fn over(&self, _: &RunView) -> Result<()> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn name(text: &str) -> RepoName {
+    text.parse().expect("a name")
+}
+
+/// Repos in rows of five, each after the one above it.
+fn run_of(count: usize) -> Run {
+    let repo = |at: usize| name(&format!("r{at}"));
+    let repos = (0..count)
+        .map(|at| RunRepo {
+            repo: repo(at),
+            after: at.checked_sub(5).map(repo).into_iter().collect(),
+            task: "deploy".into(),
+        })
+        .collect();
+    Run {
+        id: RunId::new().expect("an id"),
+        env: "staging".parse().expect("a name"),
+        by: "ada".into(),
+        created: Timestamp::now(),
+        repos,
+    }
+}
+
+fn agent_for(run: &Run, slots: usize) -> AgentOptions {
+    AgentOptions {
+        env: run.env.clone(),
+        serves: run.repos.iter().map(|repo| repo.repo.clone()).collect(),
+        name: "bob@build".into(),
+        slots,
+        lease: Duration::from_secs(2),
+        once: false,
+    }
+}
+
+fn options() -> FollowOptions {
+    FollowOptions { lease: Duration::from_secs(2), ..FollowOptions::new("ada") }
+}
+
+/// One run to its end with these agents; gives its report.
+async fn run_through(store: &Arc<dyn RunStore>, run: &Run, agents: usize, notes: &Arc<Notes>) -> RunReport {
+    assert_eq!(store.create(run).await.expect("a new run"), Created::Now);
+    let cancel = CancelToken::new();
+    let serving: Vec<_> = (0..agents)
+        .map(|_| {
+            let (store, options, cancel) = (store.clone(), agent_for(run, 4), cancel.clone());
+            let deployer: Arc<dyn Deployer> = notes.clone();
+            tokio::spawn(async move { serve(&store, &options, &deployer, &cancel).await })
+        })
+        .collect();
+    let heard = Heard::default();
+    let view = follow(store, &run.id, &options(), &heard, &CancelToken::new()).await.expect("the run ends");
+    cancel.cancel();
+    for agent in serving {
+        agent.await.expect("it ran").expect("it ends well");
+    }
+    assert_eq!(heard.1.load(Ordering::Relaxed), 1, "the end is told once");
+    assert!(store.leases("").await.expect("leases").is_empty(), "nothing stays claimed");
+    RunReport::of(&view)
+}
+
+fn in_order(run: &Run, deployed: &[(String, u32)]) {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for (repo, _) in deployed {
+        let planned = run.repo(&name(repo)).expect("a repo of the run");
+        assert!(planned.after.iter().all(|before| seen.contains(before.as_str())), "{repo} came too early");
+        assert!(seen.insert(repo), "{repo} was deployed twice");
+    }
+    assert_eq!(seen.len(), run.repos.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_repo_costs_the_same_in_a_run_of_ten_and_of_a_thousand() {
+    let mut costs = Vec::new();
+    for count in [10, 100, 1000] {
+        let scratch = Scratch::new("runs-cost");
+        let counted = Arc::new(Counted::new(&scratch));
+        let store: Arc<dyn RunStore> = counted.clone();
+        let (run, notes) = (run_of(count), Arc::new(Notes::default()));
+        let report = run_through(&store, &run, 4, &notes).await;
+        assert_eq!((report.outcome, report.count("done")), (RunOutcome::Done, count));
+        in_order(&run, &notes.deployed());
+        costs.push(counted.asked.load(Ordering::Relaxed) as f64 / count as f64);
+    }
+    // What is asked once a run and once a lease counts for less the more repos there are.
+    assert!(costs[1] <= costs[0] * 1.1 && costs[2] <= costs[1] * 1.1, "questions a repo: {costs:?}");
+    assert!(costs[2] < 20.0, "questions a repo: {costs:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn answers_that_are_lost_change_nothing() {
+    let scratch = Scratch::new("runs-lossy");
+    let counted = Counted { loses: 7, ..Counted::new(&scratch) };
+    let store: Arc<dyn RunStore> = Arc::new(counted);
+    let (run, notes) = (run_of(25), Arc::new(Notes::default()));
+    let report = run_through(&store, &run, 2, &notes).await;
+    assert_eq!(report.outcome, RunOutcome::Done, "{report}");
+    in_order(&run, &notes.deployed());
+    assert!(notes.deployed().iter().all(|(_, attempt)| *attempt == 1), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_is_away_for_a_while_is_waited_for() {
+    let scratch = Scratch::new("runs-away");
+    let counted = Arc::new(Counted::new(&scratch));
+    let store: Arc<dyn RunStore> = counted.clone();
+    let notes = Arc::new(Notes { takes: Duration::from_millis(300), ..Notes::default() });
+    let run = run_of(15);
+    let going = counted.clone();
+    let away = tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            going.away.store(true, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            going.away.store(false, Ordering::Relaxed);
+        }
+    });
+    let report = run_through(&store, &run, 2, &notes).await;
+    away.await.expect("it ran");
+    assert_eq!(report.outcome, RunOutcome::Done, "{report}");
+    in_order(&run, &notes.deployed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_claims_and_never_returns_loses_its_claim_with_its_lease() {
+    let scratch = Scratch::new("runs-silent");
+    let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
+    let run = run_of(1);
+    store.create(&run).await.expect("a new run");
+    // Its clock is an hour late: nothing is decided by it.
+    let request = LeaseRequest {
+        name: "agents/silent".into(),
+        holder: "eve".into(),
+        note: "an agent of another version".into(),
+        length: Duration::from_secs(1),
+    };
+    let lease = store.hold(&request).await.expect("held");
+    let claim = RepoState::Running(Claim {
+        attempt: 1,
+        agent: "eve".into(),
+        lease: lease.id.clone(),
+        since: Timestamp::now().plus(Duration::from_secs(3600)),
+        commit: None,
+    });
+    let seen = store.load(&run.id).await.expect("the run").repos[0].revision;
+    let claimed = store.advance(&run.id, &name("r0"), seen, &claim).await.expect("claimed");
+
+    let notes = Arc::new(Notes::default());
+    let (cancel, deployer): (CancelToken, Arc<dyn Deployer>) = (CancelToken::new(), notes.clone());
+    let (other, options_of, ending) = (store.clone(), agent_for(&run, 1), cancel.clone());
+    let agent = tokio::spawn(async move { serve(&other, &options_of, &deployer, &ending).await });
+    let heard = Heard::default();
+    let view = follow(&store, &run.id, &options(), &heard, &CancelToken::new()).await.expect("the run ends");
+    cancel.cancel();
+    assert_eq!(agent.await.expect("it ran").expect("it ends well"), 1);
+    assert_eq!(notes.deployed(), [("r0".to_owned(), 2)], "{}", RunReport::of(&view));
+    // Should the first one come back, its word counts for nothing.
+    let done = view.repos[0].state.clone();
+    let late = store.advance(&run.id, &name("r0"), claimed, &done).await.expect_err("its token is stale");
+    assert_eq!(late.kind(), ErrorKind::Conflict);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_lease_is_lost_stops_and_writes_nothing_and_serves_anew() {
+    let scratch = Scratch::new("runs-lost");
+    let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
+    let run = run_of(1);
+    store.create(&run).await.expect("a new run");
+    let notes = Arc::new(Notes { takes: Duration::from_secs(3), ..Notes::default() });
+    let (cancel, deployer): (CancelToken, Arc<dyn Deployer>) = (CancelToken::new(), notes.clone());
+    let (other, options_of, ending) = (store.clone(), agent_for(&run, 1), cancel.clone());
+    let agent = tokio::spawn(async move { serve(&other, &options_of, &deployer, &ending).await });
+    let (other, id) = (store.clone(), run.id.clone());
+    let following =
+        tokio::spawn(
+            async move { follow(&other, &id, &options(), &Heard::default(), &CancelToken::new()).await },
+        );
+    // Somebody takes its lease away while it works.
+    let mut seen = Revision(0);
+    loop {
+        let changes = store.changes(&run.id, seen, Duration::from_secs(10)).await.expect("changes");
+        assert!(!changes.repos.is_empty() || changes.phase.is_some(), "the repo is claimed");
+        seen = changes.revision;
+        if changes.repos.iter().any(|repo| repo.state.word() == "running") {
+            break;
+        }
+    }
+    let lease = store.leases("agents/").await.expect("leases").remove(0);
+    assert!(store.release(&lease).await.expect("released"));
+    let view = following.await.expect("it ran").expect("the run ends");
+    cancel.cancel();
+    assert_eq!(agent.await.expect("it ran").expect("it ends well"), 1);
+    assert_eq!(notes.deployed(), [("r0".to_owned(), 2)], "{}", RunReport::of(&view));
+    let said = notes.said.lock().expect("no test panics in it").join("\n");
+    assert!(said.contains("the lease was lost"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repo_whose_agents_always_die_fails_in_the_end() {
+    let scratch = Scratch::new("runs-deadly");
+    let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
+    let run = run_of(1);
+    store.create(&run).await.expect("a new run");
+    let (other, id) = (store.clone(), run.id.clone());
+    let following = tokio::spawn(async move {
+        let options = FollowOptions { attempts: 3, ..options() };
+        follow(&other, &id, &options, &Heard::default(), &CancelToken::new()).await
+    });
+    for attempt in 1..=3 {
+        let request = LeaseRequest {
+            name: format!("agents/dies-{attempt}"),
+            holder: "eve".into(),
+            note: String::new(),
+            length: Duration::from_secs(60),
+        };
+        let lease = store.hold(&request).await.expect("held");
+        let taken = store.take(&run.env, &[name("r0")], Duration::from_secs(20)).await.expect("an offer");
+        let offer = taken.expect("it is offered again").offer;
+        assert_eq!(offer.attempt, attempt);
+        let claim = Claim {
+            attempt,
+            agent: "eve".into(),
+            lease: lease.id.clone(),
+            since: Timestamp::now(),
+            commit: None,
+        };
+        let claim = RepoState::Running(claim);
+        store.advance(&run.id, &name("r0"), offer.revision, &claim).await.expect("claimed");
+        assert!(store.release(&lease).await.expect("released"));
+    }
+    let report = RunReport::of(&following.await.expect("it ran").expect("the run ends"));
+    let error = report.repos[0].error.as_deref().unwrap_or_default();
+    assert!(report.outcome == RunOutcome::Failed && error.contains("lost 3 times"), "{report}");
+}
