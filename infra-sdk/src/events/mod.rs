@@ -2,9 +2,15 @@
 
 mod bus;
 mod event;
+mod permissions;
 mod source;
+mod store;
+mod subscription;
 pub mod vocabulary;
 
-pub use bus::{Cursor, EventBus, Published, Query};
+pub use bus::{Cursor, EventBus, MOST_BYTES, Page, Published, Query, Start, publish};
 pub use event::Event;
+pub use permissions::Permissions;
 pub use source::Source;
+pub use store::{AssetSetting, AssetStep, AssetsPlan, AssetsSetup, EventStore, Obstacle};
+pub use subscription::{Subscription, subscribe};

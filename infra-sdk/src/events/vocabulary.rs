@@ -1,7 +1,15 @@
 //! The types of events this crate publishes; a new meaning gets a new word, never a changed one.
+//!
+//! Those of a deploy stand for these of [CDEvents](https://cdevents.dev/docs/continuous-deployment/), for whoever passes
+//! them on: `deploy.done` is `service.deployed` or `service.upgraded`, `deploy.rolled-back` is `service.rolledback`,
+//! `stack.applied` is `environment.modified`.
 
 /// A deploy began; data: release, image digest, commit, actor.
 pub const DEPLOY_START: &str = "deploy.start";
+/// A deploy came to its next step; data: the step, in words, and the release.
+pub const DEPLOY_STEP: &str = "deploy.step";
+/// A deploy goes on without a new step, as every half a minute tells; data: the step that it is at.
+pub const DEPLOY_HEARTBEAT: &str = "deploy.heartbeat";
 /// A deploy ended and the new release serves.
 pub const DEPLOY_DONE: &str = "deploy.done";
 /// A deploy ended without a new release serving.

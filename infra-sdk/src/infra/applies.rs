@@ -233,7 +233,7 @@ impl Infra {
         let applied = applied.context(format!("apply the stack `{name}`"))?;
         recorded?;
         serial.context(format!("the stack `{name}` is applied, but its state cannot be read"))?;
-        self.tell_others(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await?;
+        self.announce(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await;
         Ok(Some(applied))
     }
 }

@@ -7,7 +7,7 @@ use crate::config::{Config, Pin, Settings};
 use crate::deploy::DeployTarget;
 use crate::env::Env;
 use crate::error::Result;
-use crate::events::EventBus;
+use crate::events::{EventBus, EventStore};
 use crate::images::ImageRegistry;
 use crate::infra::home::Home;
 use crate::infra::host::Host;
@@ -63,8 +63,13 @@ pub struct Ports {
     pub deploy: Arc<dyn DeployTarget>,
     /// What repos tell each other.
     pub events: Arc<dyn EventBus>,
+<<<<<<< HEAD
+    /// The service that carries it between machines, as far as it has to be made ready.
+    pub event_store: Arc<dyn EventStore>,
+=======
     /// Deploys over many repos.
     pub runs: Arc<dyn RunStore>,
+>>>>>>> runs
     /// What was done.
     pub ledger: Arc<dyn Ledger>,
 }

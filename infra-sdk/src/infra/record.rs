@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::{Result, ResultExt};
-use crate::events::{Event, Source};
+use crate::events::Source;
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome, Record};
 
@@ -40,10 +40,14 @@ impl Infra {
     /// # Errors
     /// What the event bus fails with.
     pub async fn tell_others<T: Serialize>(&self, kind: &str, data: T) -> Result<()> {
-        let project = &self.settings().project;
-        let source = Source::new(project.org.clone(), project.name.clone());
-        let event = Event::new(source, kind, self.environment().as_str(), data)?.untyped()?;
+        let event = self.new_event(kind, data)?.untyped()?;
         self.ports().events.publish(&event).await.context("publish an event")?;
         Ok(())
+    }
+
+    /// This repo, as the source of events.
+    pub fn source(&self) -> Source {
+        let project = &self.settings().project;
+        Source::new(project.org.clone(), project.name.clone())
     }
 }

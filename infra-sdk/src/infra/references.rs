@@ -180,7 +180,7 @@ impl Infra {
             details.push(("former-owner", owner));
         }
         self.record(PUBLISH, path.as_str(), Outcome::Done, &details).await?;
-        self.tell_others(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": path })).await?;
+        self.announce(vocabulary::REFS_PUBLISHED, serde_json::json!({ "path": path })).await;
         Ok(done)
     }
 

@@ -1,6 +1,5 @@
 //! From a pushed image to a running release: roll out, go back, stop, look.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use serde::Serialize;
 use crate::config::{StateKind, Target};
 use crate::deploy::{self, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport};
 use crate::error::Result;
-use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::infra::rollout_notes::{Trace, back_again, details_of};
 use crate::ledger;
@@ -63,7 +61,8 @@ impl Infra {
     }
 
     /// Makes a release the one that runs: adds this repo's references and secrets, takes the deploy lock, waits for its
-    /// health, and goes back to the last good one by itself when it does not become healthy.
+    /// health, and goes back to the last good one by itself when it does not become healthy. The others are told of its
+    /// start, its steps and its end; that they cannot be told is a warning, as the ledger has the record.
     ///
     /// A reference `network` to a tree with `vpc-id` reaches the service as `NETWORK_VPC_ID`; a variable that the spec
     /// sets itself is left as it is.
@@ -74,11 +73,9 @@ impl Infra {
     pub async fn rollout(&self, spec: ReleaseSpec) -> Result<RolloutReport> {
         let spec = self.with_surroundings(spec).await?;
         let details = details_of(&spec);
-        let told: BTreeMap<_, _> = details.iter().cloned().collect();
         self.under_lock("deploy", async |options| {
-            self.tell_others(vocabulary::DEPLOY_START, told).await?;
             let target = &*self.ports().deploy;
-            let trace = Trace::default();
+            let trace = Trace::new(self.course(&details));
             let result = deploy::rollout(target, &spec, &options, &|step| self.follow(&step, &trace)).await;
             self.note("deploy", spec.image.as_str(), details, trace, result).await
         })
@@ -96,7 +93,7 @@ impl Infra {
         let wanted = to.map_or_else(|| "the one before".to_owned(), ToString::to_string);
         self.under_lock("rollback", async |options| {
             let target = &*self.ports().deploy;
-            let trace = Trace::default();
+            let trace = Trace::new(self.course(&[("rollback-to", wanted.clone())]));
             let follow = |step: Progress| self.follow(&step, &trace);
             let again = match to {
                 Some(id) => self.recorded_release(id).await,

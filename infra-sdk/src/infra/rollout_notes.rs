@@ -1,6 +1,5 @@
 //! How a rollout is told while it goes on, and what the ledger and the others learn of its end.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -9,14 +8,21 @@ use crate::deploy::{
 };
 use crate::error::{ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
+use crate::infra::events_deploy::Course;
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome};
 
-/// What is to be remembered of a rollout under way.
-#[derive(Debug, Default)]
+/// What is to be remembered of a rollout under way, and who tells of it.
 pub(super) struct Trace {
     started: Mutex<Option<ReleaseId>>,
     went_back: AtomicBool,
+    course: Course,
+}
+
+impl Trace {
+    pub(super) fn new(course: Course) -> Self {
+        Trace { started: Mutex::default(), went_back: AtomicBool::default(), course }
+    }
 }
 
 /// What the ledger needs to know of a release, so that it can be made again when no target keeps it any more.
@@ -79,16 +85,19 @@ impl Infra {
             }
         }
         // What serves unchanged was recorded when it began to serve, unless that run was killed before it could.
-        let recorded = match &result {
-            Ok(report) if report.outcome == RolloutOutcome::Unchanged && self.is_recorded(report).await? => {
-                Ok(())
-            }
-            _ => self.record(action, subject, outcome, &details).await,
+        let is_recorded = match &result {
+            Ok(report) if report.outcome == RolloutOutcome::Unchanged => self.is_recorded(report).await,
+            _ => Ok(false),
         };
-        let told = self.tell_others(event, details.into_iter().collect::<BTreeMap<_, _>>()).await;
-        // The rollout's own failure is the news; trouble with the records is it only when there is no other.
+        let recorded = match is_recorded {
+            Ok(true) => Ok(()),
+            Ok(false) => self.record(action, subject, outcome, &details).await,
+            Err(error) => Err(error),
+        };
+        trace.course.end(event, &details).await;
+        // The rollout's own failure is the news; trouble with the record is it only when there is no other.
         let report = result?;
-        recorded.and(told).context("the release runs, but this could not be noted")?;
+        recorded.context("the release runs, but this could not be noted")?;
         Ok(report)
     }
 
@@ -136,6 +145,7 @@ impl Infra {
             _ => {}
         }
         self.host().tell(&step.to_string());
+        trace.course.step(step);
     }
 
     /// Whether the ledger says that this release came to serve.

@@ -109,7 +109,8 @@ impl Infra {
         let names: Vec<&str> = names.iter().map(SecretName::as_str).collect();
         let details = [("names", names.join(" "))];
         self.record(WRITE, self.settings().project.name.as_str(), Outcome::Done, &details).await?;
-        self.tell_others(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": names })).await
+        self.announce(vocabulary::SECRETS_CHANGED, serde_json::json!({ "names": names })).await;
+        Ok(())
     }
 
     /// Secrets that were stored later than the ledger last says.

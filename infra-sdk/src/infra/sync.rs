@@ -220,7 +220,7 @@ impl Infra {
             self.record(SYNC, subject, outcome, &details).await?;
             let data =
                 serde_json::json!({ "store": subject, "names": names(&written), "removed": names(&pruned) });
-            self.tell_others(vocabulary::SECRETS_CHANGED, data).await?;
+            self.announce(vocabulary::SECRETS_CHANGED, data).await;
         }
         Ok(())
     }

@@ -1,8 +1,11 @@
-//! What stands where state is kept when that place cannot be used: every call says why.
+//! What stands where state or events are kept when that place cannot be used: every call says why.
 
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::events::{
+    AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source,
+};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;
 use crate::state::{
@@ -127,5 +130,31 @@ impl Ledger for Unready {
 
     fn place(&self, _: u64) -> String {
         self.operation.clone()
+    }
+}
+
+#[async_trait]
+impl EventBus for Unready {
+    async fn publish(&self, _: &Event) -> Result<Published> {
+        self.fail()
+    }
+
+    async fn read(&self, _: &Query) -> Result<Page> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl EventStore for Unready {
+    async fn plan_setup(&self) -> Result<AssetsPlan> {
+        self.fail()
+    }
+
+    async fn set_up(&self, _: &AssetsPlan) -> Result<()> {
+        self.fail()
+    }
+
+    fn permissions(&self, _: &Source) -> Result<Permissions> {
+        self.fail()
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{Cursor, Event, EventBus, Published, Query};
+use crate::events::{Cursor, Event, EventBus, Page, Published, Query, Start};
 use crate::file::Access;
 use crate::lines::{self, Line, LineFile};
 
@@ -31,6 +31,11 @@ impl LocalEvents {
         })
     }
 
+    /// The byte after the last whole line.
+    fn end(&self) -> Result<u64> {
+        lines::read(&self.path, 0)?.try_fold(0, |_, line| Ok(line?.end))
+    }
+
     fn has(&self, event: &Event) -> Result<bool> {
         // Parsing only lines that hold the id keeps publishing fast in a long file.
         let id = serde_json::to_string(&event.id)
@@ -51,9 +56,7 @@ impl LocalEvents {
 #[async_trait]
 impl EventBus for LocalEvents {
     async fn publish(&self, event: &Event) -> Result<Published> {
-        let line = serde_json::to_string(event).map_err(|error| {
-            Error::new(ErrorKind::Bug, "write an event").with("type", &event.kind).because(error)
-        })?;
+        let line = event.to_json()?;
         let mut file = LineFile::lock(&self.path, Access::Private)?;
         if self.has(event)? {
             return Ok(Published::Before);
@@ -62,29 +65,30 @@ impl EventBus for LocalEvents {
         Ok(Published::Now)
     }
 
-    async fn read(&self, query: &Query) -> Result<Vec<(Cursor, Event)>> {
-        let start = match &query.after {
-            None => 0,
-            Some(cursor) => cursor.as_str().parse().map_err(|_| {
-                Error::invalid(format!(
-                    "{} is not a place in this bus",
-                    crate::names::quoted(cursor.as_str())
-                ))
-                .hint("read from the beginning, or from a cursor this bus gave")
-            })?,
+    async fn read(&self, query: &Query) -> Result<Page> {
+        let (start, since) = match &query.from {
+            Start::Oldest => (0, None),
+            Start::Since(time) => (0, Some(*time)),
+            Start::Newest => (self.end()?, None),
+            Start::After(cursor) => (cursor.as_str().parse().map_err(|_| cursor.unknown())?, None),
         };
-        let mut found = Vec::new();
+        let (mut events, mut next, mut started) = (Vec::new(), start, since.is_none());
         for line in lines::read(&self.path, start)? {
-            if found.len() == query.limit {
+            if started && events.len() == query.limit {
                 break;
             }
             let line = line?;
             let event = self.parse(&line)?;
-            if query.matches(&event) {
-                found.push((Cursor::new(line.end.to_string()), event));
+            started = started || since.is_none_or(|since| event.time >= since);
+            if started && query.limit == 0 {
+                break;
+            }
+            next = line.end;
+            if started && query.matches(&event) {
+                events.push((Cursor::new(line.end.to_string()), event));
             }
         }
-        Ok(found)
+        Ok(Page { events, next: Cursor::new(next.to_string()), foreign: 0 })
     }
 }
 
@@ -103,7 +107,7 @@ mod tests {
         std::fs::write(&path, format!("{text}{{not an event\n")).unwrap();
         let error = bus.read(&Query::first(9)).await.unwrap_err().to_string();
         assert!(error.contains(&format!("byte: {length}")), "{error}");
-        assert_eq!(bus.read(&Query::first(1)).await.unwrap().len(), 1);
+        assert_eq!(bus.read(&Query::first(1)).await.unwrap().events.len(), 1);
         std::fs::remove_file(path).unwrap();
     }
 }

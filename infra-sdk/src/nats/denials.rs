@@ -31,6 +31,11 @@ impl Denials {
     pub(super) fn denied_since(&self, when: Instant) -> Option<String> {
         self.since(when).iter().rev().find_map(|said| denied(said))
     }
+
+    /// Whether this was denied since then: `publish SUBJECT` or `subscribe SUBJECT`.
+    pub(super) fn has(&self, what: &str, when: Instant) -> bool {
+        self.since(when).iter().any(|said| denied(said).is_some_and(|denied| denied == what))
+    }
 }
 
 fn denied(said: &str) -> Option<String> {
@@ -66,5 +71,6 @@ mod tests {
         assert_eq!(denials.denied_since(start), None);
         denials.note("Permissions Violation for Publish to \"new\"".into());
         assert_eq!(denials.denied_since(start).as_deref(), Some("publish new"));
+        assert!(denials.has("publish new", start) && !denials.has("publish old", start));
     }
 }

@@ -91,8 +91,9 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         state_store: state.store,
         locks: state.locks,
         events: records::events(choice)?,
+        event_store: records::store(choice)?,
         runs: runs::open(choice)?,
-        ledger: state.ledger,
+        ledger: records::ledger(choice, state.ledger)?,
     })
 }
 

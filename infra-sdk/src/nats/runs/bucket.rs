@@ -17,7 +17,8 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
-use crate::nats::runs::keys::{PREFIX, STREAM};
+use crate::nats::assets::RUNS_STREAM;
+use crate::nats::runs::keys::PREFIX;
 use crate::nats::runs::link::{Link, parse, passes};
 
 /// The code of a write whose predecessor is still being written.
@@ -106,7 +107,7 @@ impl<'a> Write<'a> {
         let mut headers = HeaderMap::new();
         // Sent again with the same id, a write that was heard is not written twice, and its answer is the first one's.
         headers.insert(NATS_MESSAGE_ID, crate::id::unique()?);
-        headers.insert(NATS_EXPECTED_STREAM, STREAM);
+        headers.insert(NATS_EXPECTED_STREAM, RUNS_STREAM);
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, self.seen.to_string());
         if let Some(length) = self.ends {
             let seconds = length.as_millis().div_ceil(1000).max(1);
@@ -136,7 +137,7 @@ impl Link {
             data: String,
         }
         let body = json!({ "last_by_subj": format!("{PREFIX}{key}") });
-        match self.api::<Answer>(what, &format!("STREAM.MSG.GET.{STREAM}"), &body).await? {
+        match self.api::<Answer>(what, &format!("STREAM.MSG.GET.{RUNS_STREAM}"), &body).await? {
             Ok(Answer { message }) => {
                 let value = STANDARD.decode(&message.data).map_err(|error| {
                     Error::invalid(format!("{what}: read the key {}", quoted(key))).because(error)
@@ -166,7 +167,7 @@ impl Link {
         let mut tries = TRIES;
         loop {
             let answer = self.ask(what, &subject, Some(headers.clone()), write.value.clone()).await?;
-            let Some(message) = answer else { return Err(self.unheard(what, STREAM).await) };
+            let Some(message) = answer else { return Err(self.unheard(what, RUNS_STREAM).await) };
             let refusal = match parse::<PublishAck>(what, &message)? {
                 Ok(ack) => return Ok(Wrote::At(ack.sequence)),
                 Err(refusal) => refusal,

@@ -5,9 +5,10 @@ use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
+use crate::nats::assets::RUNS_STREAM;
 use crate::nats::runs::NatsRuns;
 use crate::nats::runs::bucket::{Entry, Write, Wrote};
-use crate::nats::runs::keys::{PREFIX, STREAM};
+use crate::nats::runs::keys::PREFIX;
 use crate::nats::runs::link::Link;
 use crate::nats::runs::records::Phase;
 use crate::nats::runs::reserve::given_up;
@@ -115,7 +116,7 @@ impl NatsRuns {
         for run in closed.iter().take(closed.len().saturating_sub(KEPT)) {
             let filter = format!("{PREFIX}{}", self.keys().run(run));
             let told = link
-                .api::<serde_json::Value>(FORGET, &format!("STREAM.PURGE.{STREAM}"), &json!({ "filter": filter }))
+                .api::<serde_json::Value>(FORGET, &format!("STREAM.PURGE.{RUNS_STREAM}"), &json!({ "filter": filter }))
                 .await?;
             told.map_err(|refusal| link.refused(FORGET, &refusal))?;
         }

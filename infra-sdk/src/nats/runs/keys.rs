@@ -2,17 +2,12 @@
 
 use crate::error::Result;
 use crate::names::{EnvName, OrgName, RepoName};
+use crate::nats::assets::WORK_SUBJECTS;
 use crate::nats::subject::{text, token};
 use crate::runs::RunId;
 
-/// The bucket of run states and leases.
-pub(super) const BUCKET: &str = "infra-runs";
-/// The stream behind the bucket.
-pub(super) const STREAM: &str = "KV_infra-runs";
-/// What stands before a key in the subjects of that stream.
+/// What stands before a key in the subjects of the bucket's stream.
 pub(super) const PREFIX: &str = "$KV.infra-runs.";
-/// The stream of offers.
-pub(super) const WORK: &str = "INFRA_WORK";
 
 /// The keys of one organisation, which all begin with its name:
 ///
@@ -75,12 +70,12 @@ impl Keys {
 
     /// The subject of the offers for a repo.
     pub(super) fn work(&self, env: &EnvName, repo: &RepoName) -> String {
-        format!("infra.v1.work.{}.{}.{}", self.org, token(repo.as_str()), token(env.as_str()))
+        format!("{WORK_SUBJECTS}.{}.{}.{}", self.org, token(repo.as_str()), token(env.as_str()))
     }
 
     /// The subject of all offers in an environment.
     pub(super) fn work_in(&self, env: &EnvName) -> String {
-        format!("infra.v1.work.{}.*.{}", self.org, token(env.as_str()))
+        format!("{WORK_SUBJECTS}.{}.*.{}", self.org, token(env.as_str()))
     }
 
     /// The consumer that gives the offers for a repo. No token holds two `=` in a row.

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::names::quoted;
-use crate::nats::{Nats, version};
+use crate::nats::assets::{RUNS, WORK};
+use crate::nats::{Nats, api, version};
 
 /// How long one attempt waits for an answer; a healthy server takes a millisecond.
 const ATTEMPT: Duration = Duration::from_secs(3);
@@ -36,7 +37,7 @@ pub(super) struct Link {
     store: String,
 }
 
-/// What JetStream refused.
+/// What JetStream refused, with its number.
 pub(super) type Refusal = jetstream::Error;
 
 impl Link {
@@ -47,20 +48,10 @@ impl Link {
     pub(super) async fn open(nats: &Nats) -> Result<Self> {
         let client = nats.client().await?.clone();
         version::require(&client.server_info().version)?;
-        let target = nats.target();
+        let api = nats.api_prefix();
         // A bucket of another domain is written by way of its interface
         // (<https://docs.nats.io/running-a-nats-service/configuration/leafnodes/jetstream_leafnodes>).
-        let (api, store) = match (&target.api_prefix, &target.domain) {
-            (Some(prefix), _) => {
-                let prefix = prefix.value.trim_end_matches('.').to_owned();
-                (prefix.clone(), format!("{prefix}."))
-            }
-            (None, Some(domain)) => {
-                let prefix = format!("$JS.{}.API", domain.value);
-                (prefix.clone(), format!("{prefix}."))
-            }
-            (None, None) => ("$JS.API".to_owned(), String::new()),
-        };
+        let store = if api == "$JS.API" { String::new() } else { format!("{api}.") };
         Ok(Link { nats: nats.clone(), client, api, store })
     }
 
@@ -168,10 +159,13 @@ impl Link {
     pub(super) fn refused(&self, what: &str, refusal: &Refusal) -> Error {
         match refusal.error_code() {
             ErrorCode::STREAM_NOT_FOUND => missing(what),
-            ErrorCode::MESSAGE_TTL_DISABLED => Error::new(ErrorKind::Unavailable, what)
-                .because("the bucket `infra-runs` does not let keys end by themselves")
-                .hint("correct it with `cargo xtask infra:nats:bootstrap`"),
-            _ => self.fault(what, Instant::now(), refusal),
+            ErrorCode::MESSAGE_TTL_DISABLED => {
+                Error::new(ErrorKind::Unavailable, format!("{what}: keys of the bucket `{RUNS}` do not end"))
+                    .because(refusal.to_string())
+                    .hint("correct the bucket with `cargo xtask infra:nats:bootstrap`")
+            }
+            ErrorCode::STREAM_STORE_FAILED => self.fault(what, Instant::now(), refusal),
+            code => self.nats.refused(what, &api::Refusal { number: code.0, text: refusal.to_string() }),
         }
     }
 
@@ -197,11 +191,11 @@ impl Link {
     }
 }
 
-/// The error of a stream or bucket that was not made yet, or was deleted.
-pub(super) fn missing(what: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, what)
-        .because("the streams and buckets that runs are kept in are not there")
-        .hint("make them with `cargo xtask infra:nats:bootstrap`; those who wait then go on by themselves")
+/// The error of a stream or bucket that was not made yet, or was deleted. It may be made any time, so waiting may help.
+fn missing(what: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, format!("{what}: NATS lacks what runs are kept in"))
+        .with("needed", format!("bucket {RUNS}, stream {WORK}"))
+        .hint("make both with `cargo xtask infra:nats:bootstrap`; who waits for them then goes on by itself")
         .retryable()
 }
 

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::nats::assets::RUNS_STREAM;
 use crate::nats::runs::bucket::Entry;
-use crate::nats::runs::keys::{PREFIX, STREAM};
+use crate::nats::runs::keys::PREFIX;
 use crate::nats::runs::link::Link;
 
 /// How many subjects one request names; the server answers for at most 1,024.
@@ -102,7 +103,7 @@ impl Link {
         let (mut found, mut last) = (Vec::new(), None);
         loop {
             let body = json!({ "subjects_filter": filter, "offset": found.len() });
-            let told = self.api::<Info>(what, &format!("STREAM.INFO.{STREAM}"), &body).await?;
+            let told = self.api::<Info>(what, &format!("STREAM.INFO.{RUNS_STREAM}"), &body).await?;
             let info = told.map_err(|refusal| self.refused(what, &refusal))?;
             // Of several pages the first one's: nothing that came later is missed by who goes on from there.
             let last = *last.get_or_insert(info.state.last_seq);
@@ -121,7 +122,7 @@ impl Link {
         for subjects in subjects.chunks(SUBJECTS) {
             let mut wanted = subjects.to_vec();
             loop {
-                let batch = self.batch(what, STREAM, &json!({ "multi_last": wanted })).await?;
+                let batch = self.batch(what, RUNS_STREAM, &json!({ "multi_last": wanted })).await?;
                 // Without any message it says nothing of itself: the keys may have ended, or it may not have them yet.
                 if batch.known.is_none_or(|known| known < last) {
                     return Ok(None);
@@ -145,7 +146,7 @@ impl Link {
     pub(super) async fn since(&self, what: &str, filter: &str, revision: u64) -> Result<Vec<Entry>> {
         let (filter, mut all, mut after) = (format!("{PREFIX}{filter}"), Vec::new(), revision);
         loop {
-            let (messages, more) = self.next(what, STREAM, &filter, after, BATCH).await?;
+            let (messages, more) = self.next(what, RUNS_STREAM, &filter, after, BATCH).await?;
             let Some(last) = messages.last() else { return Ok(all) };
             after = last.sequence;
             all.extend(messages.into_iter().map(entry));

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{EnvName, RepoName};
+use crate::nats::assets::WORK;
 use crate::nats::runs::NatsRuns;
-use crate::nats::runs::keys::WORK;
 use crate::nats::runs::link::{Link, parse};
 use crate::nats::runs::wake::Wake;
 use crate::runs::{Offer, Offered, Taken};

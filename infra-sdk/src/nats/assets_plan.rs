@@ -1,0 +1,337 @@
+//! What of the streams and buckets is missing or other than it should be, and setting that right.
+
+use async_trait::async_trait;
+use serde_json::{Map, Value, json};
+
+use crate::config::Nats as Settings;
+use crate::error::{Error, ErrorKind, Result};
+use crate::events::{AssetSetting, AssetStep, AssetsPlan, EventStore, Obstacle, Permissions, Source};
+use crate::nats::Nats;
+use crate::nats::assets::{Asset, Rule, Want, Wishes, wanted};
+use crate::nats::assets_permissions::permissions;
+
+/// The streams and buckets of an account, made ready as plan and apply.
+///
+/// ```no_run
+/// # async fn example(nats: infra_sdk::nats::Nats) -> infra_sdk::Result<()> {
+/// use infra_sdk::{config, events::EventStore, nats::NatsAssets};
+/// let assets = NatsAssets::new(nats, &config::Nats::default());
+/// let plan = assets.plan_setup().await?;
+/// println!("{plan}");
+/// assets.set_up(&plan).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct NatsAssets {
+    nats: Nats,
+    wishes: Wishes,
+}
+
+/// A stream's settings as JetStream tells them, with those that this crate knows nothing of.
+type Config = Map<String, Value>;
+
+impl NatsAssets {
+    /// Those of the account that `nats` connects to, with the `replicas` and the `ledger` of the settings.
+    pub fn new(nats: Nats, settings: &Settings) -> Self {
+        NatsAssets { nats, wishes: Wishes { replicas: settings.replicas, ledger: settings.ledger } }
+    }
+
+    async fn wanted(&self) -> Result<Vec<Asset>> {
+        let clustered = self.nats.client().await?.server_info().cluster.is_some();
+        Ok(wanted(self.wishes, clustered))
+    }
+
+    /// The settings of a stream; `None` when it is not there.
+    async fn config(&self, asset: &Asset) -> Result<Option<Config>> {
+        let what = format!("look at the {}", asset.label);
+        let subject = format!("STREAM.INFO.{}", asset.stream);
+        match self.nats.ask::<Value>(&what, &subject, &()).await? {
+            Ok(mut info) => match info["config"].take() {
+                Value::Object(config) => Ok(Some(config)),
+                _ => Err(Error::new(ErrorKind::Failed, what)
+                    .because("the answer has no settings")
+                    .hint("check that the address is that of a NATS server")),
+            },
+            Err(refusal) if refusal.is_missing() => Ok(None),
+            Err(refusal) => Err(self.nats.refused(&what, &refusal)),
+        }
+    }
+
+    /// What the account allows, as far as making streams goes.
+    async fn account(&self) -> Result<Account> {
+        let what = "look at the limits of the account";
+        match self.nats.ask::<Value>(what, "INFO", &()).await? {
+            Ok(info) => Ok(Account::of(&info)),
+            Err(refusal) => Err(self.nats.refused(what, &refusal)),
+        }
+    }
+
+    async fn create(&self, asset: &Asset) -> Result<()> {
+        let mut config = birth(asset);
+        if self.account().await?.wants_size {
+            config.insert("max_bytes".into(), json!(asset.size));
+        }
+        let what = format!("make the {}", asset.label);
+        let subject = format!("STREAM.CREATE.{}", asset.stream);
+        let answer = self.nats.ask::<Value>(&what, &subject, &config).await?;
+        answer.map(drop).map_err(|refusal| self.nats.refused(&what, &refusal))
+    }
+
+    async fn correct(&self, asset: &Asset, mut config: Config) -> Result<()> {
+        for want in asset.wants.iter().filter(|want| want.rule != Rule::Fixed) {
+            if !want.is_met(config.get(want.name)) {
+                config.insert(want.name.into(), want.merged(config.get(want.name)));
+            }
+        }
+        let what = format!("correct the {}", asset.label);
+        let subject = format!("STREAM.UPDATE.{}", asset.stream);
+        let answer = self.nats.ask::<Value>(&what, &subject, &config).await?;
+        answer.map(drop).map_err(|refusal| self.nats.refused(&what, &refusal))
+    }
+}
+
+#[async_trait]
+impl EventStore for NatsAssets {
+    async fn plan_setup(&self) -> Result<AssetsPlan> {
+        let (mut steps, mut obstacles) = (Vec::new(), Vec::new());
+        for asset in self.wanted().await? {
+            let config = self.config(&asset).await?;
+            steps.extend(step(&asset, config.as_ref()));
+            obstacles.extend(config.iter().flat_map(|config| self::obstacles(&asset, config)));
+        }
+        let missing = steps.iter().filter(|step: &&AssetStep| step.create).count() as u64;
+        if missing > 0
+            && let Some(free) = self.account().await?.free_streams
+            && free < missing
+        {
+            obstacles.push(Obstacle {
+                asset: "the account".into(),
+                what: format!("{missing} streams are to be made, and its limit leaves room for {free}"),
+                next: "raise the limit of streams, or delete those that nobody needs".into(),
+            });
+        }
+        Ok(AssetsPlan { place: self.nats.target().address(), steps, obstacles })
+    }
+
+    async fn set_up(&self, plan: &AssetsPlan) -> Result<()> {
+        let assets = self.wanted().await?;
+        for planned in &plan.steps {
+            let asset = assets.iter().find(|asset| asset.label == planned.asset);
+            let asset = asset.ok_or_else(|| changed(&planned.asset))?;
+            let config = self.config(asset).await?;
+            match (step(asset, config.as_ref()), config) {
+                // Somebody else did it meanwhile.
+                (None, _) => {}
+                (Some(now), _) if now != *planned => return Err(changed(&planned.asset)),
+                (Some(_), None) => self.create(asset).await?,
+                (Some(_), Some(config)) => self.correct(asset, config).await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn permissions(&self, source: &Source) -> Result<Permissions> {
+        Ok(permissions(&self.nats, self.wishes, source))
+    }
+}
+
+fn changed(asset: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("the {asset} was changed since the plan was made"))
+        .hint("look at the plan again with `--dry-run`")
+}
+
+/// What is to be done about an asset, if anything.
+fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> {
+    let shown = |want: &Want, value: &Value| shown(want.name, value);
+    let settings: Vec<AssetSetting> = asset
+        .wants
+        .iter()
+        .filter(|want| config.is_none_or(|config| want.rule != Rule::Fixed && !want.is_met(config.get(want.name))))
+        .map(|want| {
+            let is = config.map(|config| config.get(want.name));
+            AssetSetting {
+                name: want.name.into(),
+                is: is.map(|is| is.map_or_else(|| "not set".into(), |value| shown(want, value))),
+                wanted: shown(want, &want.merged(is.flatten())),
+            }
+        })
+        .collect();
+    (!settings.is_empty()).then(|| AssetStep {
+        asset: asset.label.clone(),
+        about: asset.about.into(),
+        create: config.is_none(),
+        settings,
+    })
+}
+
+/// What of an asset that is there cannot be changed.
+fn obstacles(asset: &Asset, config: &Config) -> Vec<Obstacle> {
+    let made = |what: String, next: String| Obstacle { asset: asset.label.clone(), what, next };
+    let mut found = Vec::new();
+    for want in asset.wants.iter().filter(|want| want.rule == Rule::Fixed) {
+        let is = config.get(want.name).unwrap_or(&Value::Null);
+        if !want.is_met(Some(is)) {
+            let (name, is, wanted) = (want.name, shown(want.name, is), shown(want.name, &want.value));
+            found.push(made(
+                format!("its {name} is {is} and should be {wanted}, which a stream keeps for its whole life"),
+                format!(
+                    "save what is in it with `nats stream backup {stream} DIR`, delete it, and run this again",
+                    stream = asset.stream
+                ),
+            ));
+        }
+    }
+    if config.get("sealed") == Some(&Value::Bool(true)) {
+        let next = format!("delete the stream {} once nobody needs what is in it", asset.stream);
+        found.push(made("it is sealed and takes nothing any more".into(), next));
+    }
+    if config.get("mirror").is_some_and(|mirror| !mirror.is_null()) {
+        let next = "connect to the account of the stream that it mirrors".to_owned();
+        found.push(made("it is a mirror, which takes nothing itself".into(), next));
+    }
+    found
+}
+
+/// The settings of a stream that is made: those that are wanted, and no limits beside them.
+fn birth(asset: &Asset) -> Config {
+    let mut config = Config::new();
+    config.insert("name".into(), json!(asset.stream));
+    config.insert("description".into(), json!(asset.about));
+    for unlimited in ["max_msgs", "max_bytes", "max_consumers", "max_msgs_per_subject", "max_msg_size"] {
+        config.insert(unlimited.into(), json!(-1));
+    }
+    config.extend(asset.wants.iter().map(|want| (want.name.to_owned(), want.value.clone())));
+    config
+}
+
+impl Want {
+    fn is_met(&self, is: Option<&Value>) -> bool {
+        let is = is.unwrap_or(&Value::Null);
+        match self.rule {
+            Rule::Exactly | Rule::Fixed => *is == self.value || is.is_null() && self.value == json!(0),
+            Rule::AtLeast => is.as_f64() >= self.value.as_f64() && is.is_number(),
+            Rule::Includes => {
+                let has = |member: &Value| is.as_array().is_some_and(|list| list.contains(member));
+                self.value.as_array().is_some_and(|list| list.iter().all(has))
+            }
+        }
+    }
+
+    /// The value to write: of a list, what is there already stays.
+    fn merged(&self, is: Option<&Value>) -> Value {
+        let (Rule::Includes, Some(Value::Array(is)), Value::Array(wanted)) = (self.rule, is, &self.value) else {
+            return self.value.clone();
+        };
+        let mut all = is.clone();
+        all.extend(wanted.iter().filter(|member| !is.contains(member)).cloned());
+        Value::Array(all)
+    }
+}
+
+/// A value as people read it: lengths of time in days, lists in a line.
+fn shown(name: &str, value: &Value) -> String {
+    let is_time = matches!(name, "max_age" | "duplicate_window" | "subject_delete_marker_ttl");
+    match value {
+        Value::Number(number) if is_time => match number.as_u64() {
+            Some(0) | None => "unlimited".into(),
+            Some(nanos) => humantime::format_duration(std::time::Duration::from_nanos(nanos)).to_string(),
+        },
+        Value::Array(list) => list.iter().map(|member| shown("", member)).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.escape_debug().to_string(),
+        Value::Null => "not set".into(),
+        other => other.to_string(),
+    }
+}
+
+/// What an account allows.
+struct Account {
+    /// How many streams may be added; `None` without a limit.
+    free_streams: Option<u64>,
+    /// Whether a stream has to say how large it may become.
+    wants_size: bool,
+}
+
+impl Account {
+    /// From the answer to `INFO`; accounts with tiers have a set of limits for each number of replicas.
+    fn of(info: &Value) -> Self {
+        let tiers = info["tiers"].as_object().filter(|tiers| !tiers.is_empty());
+        let sets: Vec<&Value> = tiers.map_or_else(|| vec![info], |tiers| tiers.values().collect());
+        let free = sets.iter().map(|set| {
+            let most = set["limits"]["max_streams"].as_i64().and_then(|most| u64::try_from(most).ok())?;
+            Some(most.saturating_sub(set["streams"].as_u64().unwrap_or_default()))
+        });
+        Account {
+            // The roomiest tier decides: which one counts is known to the server alone.
+            free_streams: free.reduce(|a, b| Some(a?.max(b?))).flatten(),
+            wants_size: sets.iter().any(|set| set["limits"]["max_bytes_required"] == Value::Bool(true)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events() -> Asset {
+        wanted(Wishes { replicas: None, ledger: false }, false).remove(0)
+    }
+
+    fn with(name: &str, value: Value) -> Config {
+        let mut config = birth(&events());
+        config.insert(name.into(), value);
+        config
+    }
+
+    #[test]
+    fn a_stream_that_was_just_made_needs_nothing() {
+        assert_eq!(step(&events(), Some(&birth(&events()))), None);
+        assert!(step(&events(), None).unwrap().create);
+    }
+
+    #[test]
+    fn only_what_differs_is_corrected_and_what_others_set_stays() {
+        let config = with("max_age", json!(3_600_000_000_000_u64));
+        let step = step(&events(), Some(&config)).unwrap();
+        assert_eq!(step.settings.len(), 1);
+        assert_eq!(step.settings[0].to_string(), "max_age: 1h -> 30days");
+        for (name, value) in [("max_bytes", json!(1000)), ("num_replicas", json!(5)), ("new_in_2.99", json!(true))] {
+            assert_eq!(self::step(&events(), Some(&with(name, value))), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn subjects_of_others_stay_beside_ours() {
+        let step = step(&events(), Some(&with("subjects", json!(["mine.>"])))).unwrap();
+        assert_eq!(step.settings[0].to_string(), "subjects: mine.> -> mine.>, infra.v1.evt.>");
+        let both = with("subjects", json!(["mine.>", "infra.v1.evt.>"]));
+        assert_eq!(self::step(&events(), Some(&both)), None);
+    }
+
+    #[test]
+    fn what_a_stream_keeps_for_life_is_an_obstacle_and_no_step() {
+        for (name, value) in [("storage", json!("memory")), ("retention", json!("interest"))] {
+            let config = with(name, value);
+            assert_eq!(step(&events(), Some(&config)), None);
+            let found = obstacles(&events(), &config);
+            assert!(found[0].what.contains(name) && found[0].next.contains("backup"), "{found:?}");
+        }
+        assert_eq!(obstacles(&events(), &with("sealed", json!(true))).len(), 1);
+        assert_eq!(obstacles(&events(), &with("mirror", json!({ "name": "X" }))).len(), 1);
+        assert_eq!(obstacles(&events(), &birth(&events())), []);
+    }
+
+    #[test]
+    fn limits_of_an_account_are_read_with_and_without_tiers() {
+        let plain = json!({ "streams": 9, "limits": { "max_streams": 10, "max_bytes_required": true } });
+        let account = Account::of(&plain);
+        assert_eq!((account.free_streams, account.wants_size), (Some(1), true));
+        let tiers = json!({ "streams": 0, "limits": {}, "tiers": {
+            "R1": { "streams": 2, "limits": { "max_streams": 2 } },
+            "R3": { "streams": 0, "limits": { "max_streams": 5 } },
+        }});
+        assert_eq!(Account::of(&tiers).free_streams, Some(5));
+        let none = json!({ "streams": 3, "limits": { "max_streams": -1 } });
+        assert_eq!(Account::of(&none).free_streams, None);
+    }
+}
