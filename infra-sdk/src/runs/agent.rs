@@ -158,7 +158,7 @@ impl Shift<'_> {
         let slots = if self.options.once { 1 } else { self.options.slots.max(1) };
         let mut patience = Patience::default();
         // Asked in one go, however often something else happens: an answer that nobody waits for would be lost.
-        let ask = || Box::pin(self.store.take(&self.options.env, &self.options.serves, TAKE));
+        let ask = || self.store.take(&self.options.env, &self.options.serves, TAKE);
         let mut asked = None;
         loop {
             if jobs.len() < slots && asked.is_none() {
