@@ -58,6 +58,7 @@ fn every_inherited_task_of_this_version_is_there() {
         "deploy:logs",
         "deploy:stop",
         "dev:setup",
+        "nats:health",
         "ledger:show",
         "ledger:verify",
     ] {

@@ -37,7 +37,7 @@ async fn the_registry_holds() {
 #[tokio::test]
 async fn events_hold() {
     let scratch = Scratch::new("events");
-    events::holds(&LocalEvents::new(scratch.join("events.jsonl"))).await;
+    events::holds(Arc::new(LocalEvents::new(scratch.join("events.jsonl")))).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod counts;
 mod deploy;
+mod events;
 mod examples;
 #[cfg(unix)]
 mod fleet;

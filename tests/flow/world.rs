@@ -146,11 +146,12 @@ impl World {
         answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()
     }
 
-    /// The types of all events so far.
+    /// The types of all events so far, without the steps of deploys.
     pub(crate) fn events(&self) -> Vec<String> {
         lines(&self.home("local/events.jsonl"))
             .iter()
             .map(|event| event["type"].as_str().expect("a type").to_owned())
+            .filter(|kind| kind != "deploy.step")
             .collect()
     }
 
@@ -190,7 +191,7 @@ impl Drop for World {
 }
 
 /// The lines of a file of JSON lines.
-fn lines(path: &Path) -> Vec<Value> {
+pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).expect("a whole line of JSON")).collect()
 }

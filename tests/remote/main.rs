@@ -5,6 +5,8 @@ mod dotenv_readers;
 mod contracts;
 #[path = "../contract/deploy.rs"]
 mod deploy;
+#[path = "../contract/events.rs"]
+mod events;
 #[path = "../contract/images.rs"]
 mod images;
 #[path = "../contract/ledger.rs"]
@@ -48,6 +50,15 @@ mod image_tasks;
 mod journey;
 mod nats_runs;
 mod nats_runs_kills;
+mod nats_bootstrap;
+mod nats_events;
+mod nats_ledger;
+mod nats_permissions;
+mod nats_health;
+mod nats_health_faults;
+mod nats_health_tasks;
+mod nats_health_users;
+mod nats_target;
 mod plans;
 mod registry;
 mod registry_auth;

@@ -42,6 +42,9 @@ pub struct Nats {
     /// How many servers keep each message; default: 3 in a cluster, else 1.
     #[serde(default)]
     pub replicas: Option<u8>,
+    /// Where a server tells of itself over HTTP, as `http://host:8222`: a second source for `infra:nats:health`.
+    #[serde(default)]
+    pub monitor: Option<String>,
     /// Whether the ledger is kept there, too; default: with the state.
     #[serde(default)]
     pub ledger: bool,

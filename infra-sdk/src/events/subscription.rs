@@ -53,10 +53,7 @@ pub struct Subscription<T> {
 ///
 /// # Errors
 /// `Invalid` for a cursor that the bus never gave; what the bus fails with otherwise.
-pub async fn subscribe<T: DeserializeOwned>(
-    bus: Arc<dyn EventBus>,
-    query: Query,
-) -> Result<Subscription<T>> {
+pub async fn subscribe<T: DeserializeOwned>(bus: Arc<dyn EventBus>, query: Query) -> Result<Subscription<T>> {
     // What "from now on" means is fixed now, and not when somebody first asks for an event.
     let from = Start::After(bus.read(&Query { limit: 0, ..query.clone() }).await?.next);
     let query = Query { from, limit: PAGE, ..query };

@@ -51,8 +51,10 @@ impl Infra {
 
     /// Begins to tell of a deploy; `about` stands in each of its events.
     pub(super) fn course(&self, details: &[(&'static str, String)]) -> Course {
-        let mut about: BTreeMap<String, Value> =
-            details.iter().map(|(name, value)| ((*name).to_owned(), json!(self.host().masks.apply(value)))).collect();
+        let mut about: BTreeMap<String, Value> = details
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(self.host().masks.apply(value))))
+            .collect();
         about.insert("actor".into(), json!(ledger::actor(self.env())));
         for (name, variable) in [("run", INFRA_RUN), ("attempt", INFRA_ATTEMPT)] {
             about.extend(self.env().get(variable).map(|value| (name.to_owned(), json!(value))));

@@ -63,13 +63,10 @@ pub struct Ports {
     pub deploy: Arc<dyn DeployTarget>,
     /// What repos tell each other.
     pub events: Arc<dyn EventBus>,
-<<<<<<< HEAD
     /// The service that carries it between machines, as far as it has to be made ready.
     pub event_store: Arc<dyn EventStore>,
-=======
     /// Deploys over many repos.
     pub runs: Arc<dyn RunStore>,
->>>>>>> runs
     /// What was done.
     pub ledger: Arc<dyn Ledger>,
 }

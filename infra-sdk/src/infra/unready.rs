@@ -1,11 +1,12 @@
 //! What stands where state or events are kept when that place cannot be used: every call says why.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{
-    AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source,
-};
+use crate::events::{AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source};
+use crate::health::{Health, HealthCheck};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;
 use crate::state::{
@@ -21,6 +22,7 @@ pub(super) struct Unready {
     operation: String,
     context: Vec<(&'static str, String)>,
     hints: Vec<String>,
+    because: Option<String>,
 }
 
 impl Unready {
@@ -30,6 +32,7 @@ impl Unready {
             operation: error.operation().to_owned(),
             context: error.context().map(|(name, value)| (name, value.to_owned())).collect(),
             hints: error.hints().to_vec(),
+            because: std::error::Error::source(error).map(ToString::to_string),
         }
     }
 
@@ -37,6 +40,9 @@ impl Unready {
         let mut error = Error::new(self.kind, &self.operation);
         for (name, value) in &self.context {
             error = error.with(name, value);
+        }
+        if let Some(because) = &self.because {
+            error = error.because(because.clone());
         }
         Err(self.hints.iter().fold(error, |error, hint| error.hint(hint)))
     }
@@ -114,6 +120,13 @@ impl Locks for Unready {
     }
 
     async fn unlock(&self, _: &LockKey, _: &str) -> Result<bool> {
+        self.fail()
+    }
+}
+
+#[async_trait]
+impl HealthCheck for Unready {
+    async fn check(&self, _: Duration) -> Result<Health> {
         self.fail()
     }
 }

@@ -2,6 +2,7 @@
 
 mod deploy;
 mod events;
+mod health;
 mod ledger;
 mod params;
 mod registry;
@@ -13,6 +14,7 @@ mod state;
 
 pub use deploy::{LocalDeploy, supervise_if_asked};
 pub use events::LocalEvents;
+pub use health::LocalHealth;
 pub use ledger::LocalLedger;
 pub use params::LocalParameters;
 pub use registry::LocalRegistry;

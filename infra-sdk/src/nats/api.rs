@@ -131,7 +131,8 @@ impl Nats {
 
     /// What a refusal means, and what to do about it.
     pub(super) fn refused(&self, what: &str, refusal: &Refusal) -> Error {
-        let made = |kind| Error::new(kind, what).with("at", self.target().address()).because(refusal.text.clone());
+        let made =
+            |kind| Error::new(kind, what).with("at", self.target().address()).because(refusal.text.clone());
         match refusal.number {
             Refusal::STREAM_NOT_FOUND => {
                 made(ErrorKind::NotFound).hint("run `cargo xtask infra:nats:bootstrap` once, which makes what is missing")

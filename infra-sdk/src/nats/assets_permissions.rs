@@ -51,9 +51,15 @@ mod tests {
     fn a_repository_publishes_below_its_own_prefix_alone() {
         let settings = config::Nats { url: Some("nats://127.0.0.1:1".into()), ..config::Nats::default() };
         let permissions = of(&settings, false);
-        let events: Vec<&String> = permissions.publish.iter().filter(|subject| !subject.starts_with('$')).collect();
+        let events: Vec<&String> =
+            permissions.publish.iter().filter(|subject| !subject.starts_with('$')).collect();
         assert_eq!(events, ["infra.v1.evt.acme.shop=2Eapi.>"]);
-        assert!(permissions.publish.iter().all(|subject| !subject.contains("CREATE") && !subject.contains("DELETE")));
+        assert!(
+            permissions
+                .publish
+                .iter()
+                .all(|subject| !subject.contains("CREATE") && !subject.contains("DELETE"))
+        );
         assert!(of(&settings, true).publish.contains(&"infra.v1.ledger.acme".to_owned()));
     }
 

@@ -142,12 +142,14 @@ fn changed(asset: &str) -> Error {
 }
 
 /// What is to be done about an asset, if anything.
-fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> {
+pub(super) fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> {
     let shown = |want: &Want, value: &Value| shown(want.name, value);
     let settings: Vec<AssetSetting> = asset
         .wants
         .iter()
-        .filter(|want| config.is_none_or(|config| want.rule != Rule::Fixed && !want.is_met(config.get(want.name))))
+        .filter(|want| {
+            config.is_none_or(|config| want.rule != Rule::Fixed && !want.is_met(config.get(want.name)))
+        })
         .map(|want| {
             let is = config.map(|config| config.get(want.name));
             AssetSetting {
@@ -166,7 +168,7 @@ fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> {
 }
 
 /// What of an asset that is there cannot be changed.
-fn obstacles(asset: &Asset, config: &Config) -> Vec<Obstacle> {
+pub(super) fn obstacles(asset: &Asset, config: &Config) -> Vec<Obstacle> {
     let made = |what: String, next: String| Obstacle { asset: asset.label.clone(), what, next };
     let mut found = Vec::new();
     for want in asset.wants.iter().filter(|want| want.rule == Rule::Fixed) {
@@ -220,7 +222,8 @@ impl Want {
 
     /// The value to write: of a list, what is there already stays.
     fn merged(&self, is: Option<&Value>) -> Value {
-        let (Rule::Includes, Some(Value::Array(is)), Value::Array(wanted)) = (self.rule, is, &self.value) else {
+        let (Rule::Includes, Some(Value::Array(is)), Value::Array(wanted)) = (self.rule, is, &self.value)
+        else {
             return self.value.clone();
         };
         let mut all = is.clone();
@@ -295,7 +298,9 @@ mod tests {
         let step = step(&events(), Some(&config)).unwrap();
         assert_eq!(step.settings.len(), 1);
         assert_eq!(step.settings[0].to_string(), "max_age: 1h -> 30days");
-        for (name, value) in [("max_bytes", json!(1000)), ("num_replicas", json!(5)), ("new_in_2.99", json!(true))] {
+        for (name, value) in
+            [("max_bytes", json!(1000)), ("num_replicas", json!(5)), ("new_in_2.99", json!(true))]
+        {
             assert_eq!(self::step(&events(), Some(&with(name, value))), None, "{name}");
         }
     }

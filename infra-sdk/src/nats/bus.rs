@@ -97,7 +97,9 @@ impl EventBus for NatsBus {
             None => Err(self.nats.denied(what, &denied)),
             Some(Ok(ack)) if ack.duplicate => Ok(Published::Before),
             Some(Ok(_)) => Ok(Published::Now),
-            Some(Err(error)) if error.kind() == PublishErrorKind::StreamNotFound => Err(self.unkept(what).await),
+            Some(Err(error)) if error.kind() == PublishErrorKind::StreamNotFound => {
+                Err(self.unkept(what).await)
+            }
             Some(Err(error)) => Err(self.nats.fault(what, since, &error).with("stream", EVENTS)),
         }
     }
@@ -117,10 +119,8 @@ impl EventBus for NatsBus {
         };
         let since = Instant::now();
         let what = "listen for events";
-        let mut heard = client
-            .subscribe(subject)
-            .await
-            .map_err(|error| self.nats.fault(what, since, &error))?;
+        let mut heard =
+            client.subscribe(subject).await.map_err(|error| self.nats.fault(what, since, &error))?;
         // What came before the server knew that somebody listens is in the stream by now.
         if tokio::time::timeout_at(end, client.flush()).await.is_err()
             || !self.read(&Query { limit: 1, ..query.clone() }).await?.events.is_empty()

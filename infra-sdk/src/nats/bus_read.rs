@@ -80,9 +80,8 @@ impl NatsBus {
         if !info.has_copies() || at >= info.last() {
             return Ok(false);
         }
-        let reads = filters
-            .iter()
-            .map(|filter| self.nats.first_from(WHAT, EVENTS, filter, at.saturating_add(1)));
+        let reads =
+            filters.iter().map(|filter| self.nats.first_from(WHAT, EVENTS, filter, at.saturating_add(1)));
         Ok(try_join_all(reads).await?.iter().flatten().any(|kept| kept.number <= info.last()))
     }
 
@@ -129,10 +128,13 @@ fn number_of(cursor: &Cursor, info: &Info) -> Result<u64> {
     let read = |text: &str| text.parse::<u64>().ok().filter(|number| number.to_string() == text);
     let (Some(stream), Some(number)) = (read(stream), read(number)) else { return Err(cursor.unknown()) };
     let gone = |why: &str| {
-        Err(Error::invalid(format!("the place {} is not in this bus any more", crate::names::quoted(cursor.as_str())))
-            .with("stream", EVENTS)
-            .because(why.to_owned())
-            .hint("read from the beginning, or since a time"))
+        Err(Error::invalid(format!(
+            "the place {} is not in this bus any more",
+            crate::names::quoted(cursor.as_str())
+        ))
+        .with("stream", EVENTS)
+        .because(why.to_owned())
+        .hint("read from the beginning, or since a time"))
     };
     if stream != born(info) {
         return gone("the stream was deleted and made anew since");

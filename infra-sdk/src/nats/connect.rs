@@ -58,6 +58,20 @@ impl Nats {
         self.shared.client.get_or_try_init(|| self.connect()).await
     }
 
+    /// The connection, if it was made.
+    pub(super) fn made(&self) -> Option<&Client> {
+        self.shared.client.get()
+    }
+
+    /// The connection; where it is made only now, the servers are tried in this order.
+    ///
+    /// # Errors
+    /// As for [`client`](Self::client).
+    pub(super) async fn client_by(&self, servers: &[String]) -> Result<&Client> {
+        let options = || self.options().retain_servers_order();
+        self.shared.client.get_or_try_init(|| self.connect_to(servers, options())).await
+    }
+
     /// JetStream on the connection.
     ///
     /// # Errors
@@ -81,11 +95,13 @@ impl Nats {
 
     /// Connects anew, apart from the connection that is shared: for a probe that wants to see it happen.
     pub(super) async fn connect(&self) -> Result<Client> {
+        self.connect_to(&self.target().servers.value, self.options()).await
+    }
+
+    async fn connect_to(&self, servers: &[String], options: ConnectOptions) -> Result<Client> {
         let start = Instant::now();
-        let target = self.target();
-        let options = self.options();
-        let connected = options.connect(target.servers.value.as_slice()).await;
-        connected.map_err(|error| fault::unconnected(target, &error, &self.denials().since(start)))
+        let connected = options.connect(servers).await;
+        connected.map_err(|error| fault::unconnected(self.target(), &error, &self.denials().since(start)))
     }
 
     fn options(&self) -> ConnectOptions {
@@ -123,7 +139,7 @@ impl Nats {
         if let Some(pair) = &target.cert {
             options = options.add_client_certificate(pair.value.0.clone(), pair.value.1.clone());
         }
-        if target.tls_first {
+        if target.tls_first.value {
             options = options.tls_first();
         }
         if let Some(prefix) = &target.inbox_prefix {

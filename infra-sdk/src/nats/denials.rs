@@ -19,6 +19,15 @@ impl Denials {
         list.push((Instant::now(), said));
     }
 
+    /// Whether answers cannot come back at all, because their subjects, which begin with `prefix`, may not be subscribed to:
+    /// `subscribe PREFIX.>`. It is said once a connection, with the first call that waits for an answer.
+    pub(super) fn inbox(&self, prefix: &str) -> Option<String> {
+        let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = format!("subscribe {prefix}.");
+        let mut said = list.iter().filter_map(|(_, said)| denied(said));
+        said.any(|denied| denied.starts_with(&wanted)).then(|| format!("{wanted}>"))
+    }
+
     /// What was said since then.
     pub(super) fn since(&self, when: Instant) -> Vec<String> {
         let list = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,5 +81,14 @@ mod tests {
         denials.note("Permissions Violation for Publish to \"new\"".into());
         assert_eq!(denials.denied_since(start).as_deref(), Some("publish new"));
         assert!(denials.has("publish new", start) && !denials.has("publish old", start));
+    }
+
+    #[test]
+    fn a_denied_inbox_explains_every_later_silence() {
+        let denials = Denials::default();
+        assert_eq!(denials.inbox("_INBOX"), None);
+        denials.note("Permissions Violation for Subscription to \"_INBOX.abc.*\"".into());
+        assert_eq!(denials.inbox("_INBOX").as_deref(), Some("subscribe _INBOX.>"));
+        assert_eq!(denials.inbox("_MINE"), None);
     }
 }

@@ -100,7 +100,9 @@ impl NatsLedger {
         };
         match error.kind() {
             PublishErrorKind::WrongLastSequence => Ok(Sent::Late),
-            _ if Refusal::of(&error).is_some_and(|refusal| Refusal::LATE.contains(&refusal.number)) => Ok(Sent::Late),
+            _ if Refusal::of(&error).is_some_and(|refusal| Refusal::LATE.contains(&refusal.number)) => {
+                Ok(Sent::Late)
+            }
             PublishErrorKind::StreamNotFound => {
                 // No stream and no JetStream look alike to who publishes.
                 self.nats.stream(APPEND, LEDGER).await?;
@@ -166,7 +168,9 @@ impl Ledger for NatsLedger {
                         uncertain = Some(entry.clone());
                         tries -= 1;
                         if tries == 0 {
-                            return Err(error.hint("look with `infra:ledger:show` whether the entry is there"));
+                            return Err(
+                                error.hint("look with `infra:ledger:show` whether the entry is there")
+                            );
                         }
                     }
                 }

@@ -54,7 +54,10 @@ impl Info {
 
     /// Whether a copy may answer that has not heard of the newest messages.
     pub(super) fn has_copies(&self) -> bool {
-        self.cluster.as_ref().and_then(|cluster| cluster.replicas.as_ref()).is_some_and(|list| !list.is_empty())
+        self.cluster
+            .as_ref()
+            .and_then(|cluster| cluster.replicas.as_ref())
+            .is_some_and(|list| !list.is_empty())
     }
 }
 
@@ -155,7 +158,8 @@ impl Nats {
             if number(&answer, "Nats-Last-Sequence").is_some_and(|last| last != before) {
                 return Err(refused(&Broken("a part of the answer was lost")));
             }
-            let kept = Kept::of(answer).ok_or_else(|| refused(&Broken("a part of the answer is no message")))?;
+            let kept =
+                Kept::of(answer).ok_or_else(|| refused(&Broken("a part of the answer is no message")))?;
             messages.push(kept);
         }
     }

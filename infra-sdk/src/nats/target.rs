@@ -5,18 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::config::Nats as Settings;
-use crate::env::{
-    Env, NATS_CA, NATS_CERT, NATS_CONTEXT, NATS_CREDS, NATS_KEY, NATS_NKEY, NATS_PASSWORD, NATS_TOKEN,
-    NATS_URL, NATS_USER,
-};
+use crate::env::{Env, NATS_CA, NATS_CERT, NATS_CONTEXT, NATS_KEY, NATS_URL};
 use crate::error::{Error, Result};
 use crate::file::is_open_to_others;
-use crate::names::quoted;
 use crate::nats::auth::Auth;
 use crate::nats::context::Context;
 use crate::nats::reference::{Material, Reader};
 use crate::nats::setting::{Origin, Setting};
-use crate::secret::SecretValue;
+use crate::nats::target_servers::servers;
 
 /// Where the `nats` command line looks when nobody says anything.
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
@@ -32,7 +28,7 @@ pub struct Target {
     /// The client's certificate and its private key.
     pub cert: Option<Setting<(PathBuf, PathBuf)>>,
     /// Whether TLS begins before the server says anything.
-    pub tls_first: bool,
+    pub tls_first: Setting<bool>,
     /// What subjects of answers begin with.
     pub inbox_prefix: Option<Setting<String>>,
     /// The JetStream domain.
@@ -72,11 +68,12 @@ impl Target {
     }
 }
 
-struct Resolver<'a> {
-    env: &'a Env,
-    settings: &'a Settings,
+/// What the settings are put together from.
+pub(super) struct Resolver<'a> {
+    pub(super) env: &'a Env,
+    pub(super) settings: &'a Settings,
     root: &'a Path,
-    context: Context,
+    pub(super) context: Context,
 }
 
 impl Resolver<'_> {
@@ -121,7 +118,7 @@ impl Resolver<'_> {
             auth,
             ca: ca.map(|ca| Ok::<_, Error>(Setting::new(self.file("ca", &ca)?, &ca.origin))).transpose()?,
             cert,
-            tls_first: own.tls_first || self.context.tls_first,
+            tls_first: self.tls_first(),
             inbox_prefix: self.text(None, own.inbox_prefix.as_ref(), &self.context.inbox_prefix),
             domain: self.text(None, own.domain.as_ref(), &self.context.jetstream_domain),
             api_prefix: self.text(None, None, &self.context.jetstream_api_prefix),
@@ -143,7 +140,16 @@ impl Resolver<'_> {
         Some(Setting::new(text.to_owned(), &origin))
     }
 
-    fn of_context(&self) -> Origin {
+    fn tls_first(&self) -> Setting<bool> {
+        let origin = match (self.settings.tls_first, self.context.tls_first) {
+            (true, _) => Origin::Settings,
+            (false, true) => self.of_context(),
+            (false, false) => Origin::Default,
+        };
+        Setting::new(origin != Origin::Default, &origin)
+    }
+
+    pub(super) fn of_context(&self) -> Origin {
         Origin::Context { name: self.context.name.clone(), file: self.context.file.clone() }
     }
 
@@ -163,155 +169,15 @@ impl Resolver<'_> {
             .hint("correct the path"))
     }
 
-    fn material(&self, key: &str, setting: &Setting<String>, open: &mut Vec<PathBuf>) -> Result<Material> {
+    /// What a setting refers to; `open` takes its file, if others may read it.
+    pub(super) fn material(
+        &self,
+        key: &str,
+        setting: &Setting<String>,
+        open: &mut Vec<PathBuf>,
+    ) -> Result<Material> {
         let material = self.reader(&setting.origin).material(key, setting)?;
         open.extend(material.file.clone().filter(|file| is_open_to_others(file)));
         Ok(material)
     }
-
-    /// Who asks, by the first place that says it.
-    fn auth(&self, open: &mut Vec<PathBuf>) -> Result<Option<Setting<Auth>>> {
-        let variable =
-            |name: &'static str| Some(Setting::new(self.env.get(name)?.to_owned(), &Origin::Variable(name)));
-        if let Some(user) = variable(NATS_USER) {
-            let auth = password(user.value, self.env.get(NATS_PASSWORD));
-            return Ok(Some(Setting::new(auth, &user.origin)));
-        }
-        if let Some(token) = variable(NATS_TOKEN) {
-            return Ok(Some(Setting::new(Auth::Token(SecretValue::new(token.value)), &token.origin)));
-        }
-        let own = |text: &Option<String>| Some(Setting::new(text.clone()?, &Origin::Settings));
-        let of_context =
-            |text: &str| Some(Setting::new(text.to_owned(), &self.of_context())).filter(|_| !text.is_empty());
-        let files = [
-            (variable(NATS_CREDS), variable(NATS_NKEY)),
-            (own(&self.settings.creds), own(&self.settings.nkey)),
-        ];
-        for (creds, nkey) in files {
-            if let Some(auth) = self.of_files(creds, nkey, open)? {
-                return Ok(Some(auth));
-            }
-        }
-        let context = &self.context;
-        if let Some(user) = of_context(&context.user) {
-            let secret = of_context(&context.password)
-                .map(|setting| self.inline("password", &setting, open))
-                .transpose()?;
-            let auth = password(user.value, secret.as_ref().map(SecretValue::expose));
-            return Ok(Some(Setting::new(auth, &user.origin)));
-        }
-        if let Some(auth) = self.of_files(of_context(&context.creds), of_context(&context.nkey), open)? {
-            return Ok(Some(auth));
-        }
-        if let (Some(jwt), Some(seed)) = (of_context(&context.user_jwt), of_context(&context.user_seed)) {
-            let (jwt_text, seed) =
-                (self.inline("user_jwt", &jwt, open)?, self.inline("user_seed", &seed, open)?);
-            return Ok(Some(Setting::new(Auth::of_jwt(jwt_text.expose().to_owned(), seed)?, &jwt.origin)));
-        }
-        let token = of_context(&context.token);
-        let token = token.map(|setting| {
-            Ok::<_, Error>(Setting::new(Auth::Token(self.inline("token", &setting, open)?), &setting.origin))
-        });
-        token.transpose()
-    }
-
-    fn of_files(
-        &self,
-        creds: Option<Setting<String>>,
-        nkey: Option<Setting<String>>,
-        open: &mut Vec<PathBuf>,
-    ) -> Result<Option<Setting<Auth>>> {
-        let (auth, origin) = match (creds, nkey) {
-            (None, None) => return Ok(None),
-            (Some(both), Some(_)) => {
-                return Err(Error::invalid("NATS is given both `creds` and `nkey`")
-                    .with("from", both.origin)
-                    .hint("name the one that the server asks for"));
-            }
-            (Some(creds), None) => (Auth::of_creds(&self.material("creds", &creds, open)?)?, creds.origin),
-            (None, Some(nkey)) => (Auth::of_nkey(&self.material("nkey", &nkey, open)?)?, nkey.origin),
-        };
-        Ok(Some(Setting::new(auth, &origin)))
-    }
-
-    /// A word of a context that is a secret itself, unless it refers to one.
-    fn inline(&self, key: &str, setting: &Setting<String>, open: &mut Vec<PathBuf>) -> Result<SecretValue> {
-        let refers = ["env:", "file:", "data:", "op://", "nsc://"];
-        if refers.iter().any(|scheme| setting.value.starts_with(scheme)) {
-            return Ok(self.material(key, setting, open)?.text);
-        }
-        Ok(SecretValue::new(setting.value.clone()))
-    }
-}
-
-/// A name alone is a token, as the `nats` command line has it.
-fn password(user: String, password: Option<&str>) -> Auth {
-    match password {
-        Some(password) => Auth::Password { user, password: SecretValue::new(password) },
-        None => Auth::Token(SecretValue::new(user)),
-    }
-}
-
-/// The servers of a list, and who asks, where an address says it.
-fn servers(urls: &Setting<String>) -> Result<(Vec<String>, Option<Auth>)> {
-    let (mut servers, mut inside) = (Vec::new(), None);
-    for text in urls.value.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-        let (scheme, rest) = text.split_once("://").unwrap_or(("nats", text));
-        let (userinfo, host) = match rest.rsplit_once('@') {
-            Some((userinfo, host)) => (Some(userinfo), host),
-            None => (None, rest),
-        };
-        let host = host.trim_end_matches('/');
-        // The text may hold a password, so it is not quoted.
-        let refuse = |why: &str| {
-            Err(Error::invalid(format!("an address of NATS {why}"))
-                .with("from", &urls.origin)
-                .with("host", quoted(host))
-                .hint("write it like `nats://host:4222` or `tls://host:4222`"))
-        };
-        if !matches!(scheme, "nats" | "tls") {
-            return refuse("is of a kind that is not supported here");
-        }
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
-        if host.is_empty() || !host.chars().all(plain) {
-            return refuse("has no host that can be one");
-        }
-        if let Some(userinfo) = userinfo {
-            if urls.origin == Origin::Settings {
-                return refuse("holds a password in infra.toml, which everybody can read");
-            }
-            let (user, secret) = match userinfo.split_once(':') {
-                Some((user, secret)) => (user, Some(decoded(secret))),
-                None => (userinfo, None),
-            };
-            inside = Some(password(decoded(user), secret.as_deref()));
-        }
-        servers.push(format!("{scheme}://{host}"));
-    }
-    if servers.is_empty() {
-        return Err(Error::invalid("there is no server of NATS in the list")
-            .with("from", &urls.origin)
-            .hint("write it like `nats://host:4222`"));
-    }
-    Ok((servers, inside))
-}
-
-/// `%40` and its like, as addresses write what has a meaning in them.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, behind)) = rest.split_first() {
-        let hex = behind.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.filter(|_| *first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &behind[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

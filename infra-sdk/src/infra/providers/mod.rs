@@ -3,6 +3,7 @@
 #[cfg(feature = "aws-base")]
 mod clouds;
 mod guard;
+mod health;
 mod images;
 #[cfg(feature = "nats")]
 mod nats;

@@ -20,6 +20,8 @@ pub(in crate::infra) struct Providers {
     pub(in crate::infra) ports: Ports,
     #[cfg(feature = "aws-base")]
     pub(super) clouds: Clouds,
+    #[cfg(feature = "nats")]
+    pub(super) wire: Wire,
 }
 
 /// What every choice is made from.
@@ -69,6 +71,8 @@ impl Providers {
             ports,
             #[cfg(feature = "aws-base")]
             clouds,
+            #[cfg(feature = "nats")]
+            wire,
         })
     }
 }

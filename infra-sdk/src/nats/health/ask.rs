@@ -1,0 +1,146 @@
+//! One question to a server within a time of its own, and every way it can end.
+
+use std::time::{Duration, Instant};
+
+use async_nats::client::{Request, RequestErrorKind};
+use async_nats::{Client, HeaderMap, Message};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::health::{Probe, State};
+use crate::nats::Nats;
+use crate::nats::api::Refusal;
+use crate::nats::fault::chain;
+use crate::time::human;
+
+/// How often a question that waits looks whether it was denied.
+const GLANCE: Duration = Duration::from_millis(5);
+/// JetStream's number for no leader: a cluster without a majority.
+const LEADERLESS: u64 = 10008;
+
+/// Asks one server until a point in time.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) nats: &'a Nats,
+    pub(super) client: &'a Client,
+    pub(super) until: Instant,
+}
+
+/// Why there is no answer to make use of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// This is not allowed: `publish SUBJECT`.
+    Denied(String),
+    /// Nobody serves the subject.
+    Nobody,
+    /// Nothing came within this time.
+    Silent(Duration),
+    /// JetStream refuses, by number and words.
+    Refused(u64, String),
+    /// Something else.
+    Broken(String),
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: ApiError,
+}
+
+#[derive(Deserialize)]
+struct ApiError {
+    #[serde(default)]
+    err_code: u64,
+    #[serde(default)]
+    description: String,
+}
+
+impl Ask<'_> {
+    /// The same with another end.
+    pub(super) fn until(self, until: Instant) -> Self {
+        Ask { until, ..self }
+    }
+
+    /// A message to `subject`, and what came back.
+    pub(super) async fn send(
+        &self,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        payload: &[u8],
+    ) -> Result<Message, Unanswered> {
+        let since = Instant::now();
+        let left = self.until.saturating_duration_since(since);
+        let mut request = Request::new().payload(payload.to_vec().into()).timeout(Some(left));
+        if let Some(headers) = headers {
+            request = request.headers(headers);
+        }
+        let mut call = std::pin::pin!(self.client.send_request(subject.to_owned(), request));
+        let wanted = format!("publish {subject}");
+        let ended = loop {
+            tokio::select! {
+                ended = &mut call => break ended,
+                () = tokio::time::sleep(GLANCE) => {}
+            }
+            if let Some(denied) = self.denied(&wanted, since) {
+                return Err(Unanswered::Denied(denied));
+            }
+        };
+        ended.map_err(|error| match error.kind() {
+            RequestErrorKind::NoResponders => Unanswered::Nobody,
+            RequestErrorKind::TimedOut => match self.denied(&wanted, since) {
+                Some(denied) => Unanswered::Denied(denied),
+                None => Unanswered::Silent(since.elapsed()),
+            },
+            _ => Unanswered::Broken(chain(&error)),
+        })
+    }
+
+    /// What the server said about this question that is no answer to it. Answers come over one subscription, which is made
+    /// with the first question of the connection: when that is denied, every later one is silent.
+    fn denied(&self, wanted: &str, since: Instant) -> Option<String> {
+        let denials = self.nats.denials();
+        let inbox = self.nats.target().inbox_prefix.as_ref().map_or("_INBOX", |prefix| &prefix.value);
+        denials.has(wanted, since).then(|| wanted.to_owned()).or_else(|| denials.inbox(inbox))
+    }
+
+    /// A question to JetStream's interface: `STREAM.INFO.x`.
+    pub(super) async fn api<T: DeserializeOwned>(&self, subject: &str, body: &[u8]) -> Result<T, Unanswered> {
+        let subject = format!("{}.{subject}", self.nats.api_prefix());
+        answer(&self.send(&subject, None, body).await?)
+    }
+}
+
+/// What JetStream answered: what was asked for, or its refusal.
+pub(super) fn answer<T: DeserializeOwned>(message: &Message) -> Result<T, Unanswered> {
+    if let Ok(Refused { error }) = serde_json::from_slice(&message.payload) {
+        return Err(Unanswered::Refused(error.err_code, error.description));
+    }
+    serde_json::from_slice(&message.payload)
+        .map_err(|_| Unanswered::Broken("an answer that is none of JetStream".to_owned()))
+}
+
+impl Unanswered {
+    /// The probe `name` that ended so; `what` says what was tried: `writing`.
+    pub(super) fn probe(&self, name: &'static str, what: &str) -> Probe {
+        let failed = |saw: String| Probe::new(name, State::Failed, saw);
+        match self {
+            Unanswered::Denied(subject) => {
+                Probe::new(name, State::NotPermitted, format!("{what} needs permission to {subject}"))
+                    .hint(format!("let who manages the account allow it: {subject}"))
+            }
+            Unanswered::Nobody => failed(format!("{what}: nobody answers, JetStream is off"))
+                .hint("start nats-server with JetStream (`-js`), or enable it for the account"),
+            Unanswered::Refused(code, text) if Refusal::NOT_ENABLED.contains(code) => failed(format!("JetStream is off: {text}"))
+                .hint("start nats-server with JetStream (`-js`), or enable it for the account"),
+            Unanswered::Refused(code, text) if *code == LEADERLESS => {
+                failed(format!("{what}: the cluster has no leader: {text}")).hint(MAJORITY)
+            }
+            Unanswered::Refused(code, text) => failed(format!("{what} is refused: {text} ({code})"))
+                .hint("what the number means stands in nats-server's errors.json; a limit is raised by who manages the account"),
+            Unanswered::Silent(time) => failed(format!("{what}: no answer within {}", human(*time))).hint(MAJORITY),
+            Unanswered::Broken(why) => failed(format!("{what}: {why}")).hint("run it again; look at the server's log"),
+        }
+    }
+}
+
+/// What to do where nothing is decided any more.
+const MAJORITY: &str = "start the servers of the cluster that are down: without a majority of them nothing is written, whatever healthz says";

@@ -1,0 +1,119 @@
+//! Probe 8: whether the streams and buckets that this crate keeps are there, and as they should be.
+
+use serde_json::{Map, Value};
+
+use crate::health::{Probe, State};
+use crate::nats::api::Refusal;
+use crate::nats::assets::{Asset, EVENTS, RUNS_STREAM, Wishes, wanted};
+use crate::nats::assets_plan::{obstacles, step};
+use crate::nats::health::ask::{Ask, Unanswered};
+use crate::nats::health::jetstream::Account;
+use crate::nats::health::quorum::Group;
+use crate::nats::health::thresholds::crossed;
+
+const NAME: &str = "assets";
+const BOOTSTRAP: &str = "run `infra:nats:bootstrap`, with `--dry-run` first to see what it changes";
+
+/// What JetStream tells of each of them.
+pub(super) struct Assets(Vec<Looked>);
+
+struct Looked {
+    asset: Asset,
+    info: Result<Value, Unanswered>,
+}
+
+impl Assets {
+    /// Asks for all of them at once.
+    pub(super) async fn look(ask: Ask<'_>, wishes: Wishes, clustered: bool) -> Self {
+        let looks = wanted(wishes, clustered).into_iter().map(|asset| async move {
+            let info = ask.api::<Value>(&format!("STREAM.INFO.{}", asset.stream), b"").await;
+            Looked { asset, info }
+        });
+        Assets(futures_util::future::join_all(looks).await)
+    }
+
+    /// Whether the bucket of runs is there.
+    pub(super) fn has_runs(&self) -> bool {
+        self.infos().any(|(asset, _)| asset.stream == RUNS_STREAM)
+    }
+
+    /// The servers that keep each of them.
+    pub(super) fn groups(&self) -> Vec<(&str, Group)> {
+        let group = |info: &Value| serde_json::from_value(info["cluster"].clone()).unwrap_or_default();
+        self.infos().map(|(asset, info)| (asset.label.as_str(), group(info))).collect()
+    }
+
+    /// The copy of another stream that is most behind, by messages.
+    pub(super) fn lag(&self) -> Option<(&str, u64)> {
+        let lag = |info: &Value| {
+            let sources = info["sources"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let all = sources.iter().chain([&info["mirror"]]);
+            all.filter_map(|source| source["lag"].as_u64()).max()
+        };
+        self.infos()
+            .filter_map(|(asset, info)| Some((asset.label.as_str(), lag(info)?)))
+            .max_by_key(|(_, lag)| *lag)
+    }
+
+    fn infos(&self) -> impl Iterator<Item = (&Asset, &Value)> {
+        self.0.iter().filter_map(|looked| Some((&looked.asset, looked.info.as_ref().ok()?)))
+    }
+}
+
+/// Compares what is there with what is wanted.
+pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
+    let (mut missing, mut differs, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
+    let mut beyond = Vec::new();
+    for Looked { asset, info } in &assets.0 {
+        let label = &asset.label;
+        match info {
+            Ok(info) => {
+                beyond.extend(
+                    crossed(info).into_iter().map(|(state, what)| (state, format!("{label}: {what}"))),
+                );
+                let none = Map::new();
+                let config = info["config"].as_object().unwrap_or(&none);
+                let settings = step(asset, Some(config)).map(|step| step.settings).unwrap_or_default();
+                differs.extend(settings.iter().map(|setting| format!("{label}: {setting}")));
+                differs.extend(
+                    obstacles(asset, config).into_iter().map(|found| format!("{label}: {}", found.what)),
+                );
+            }
+            Err(Unanswered::Refused(Refusal::STREAM_NOT_FOUND, _)) => missing.push(label.clone()),
+            // A repo that only tells events has no business with the others.
+            Err(Unanswered::Denied(denied)) if asset.stream != EVENTS => {
+                unseen.push(format!("{label} ({denied})"))
+            }
+            Err(why) => return why.probe(NAME, &format!("looking at the {label}")),
+        }
+    }
+    let probe = if !missing.is_empty() {
+        let probe =
+            Probe::new(NAME, State::Failed, format!("missing: {}", missing.join(", "))).hint(BOOTSTRAP);
+        let left = account.and_then(Account::streams_left);
+        match left.filter(|left| *left < i64::try_from(missing.len()).unwrap_or(i64::MAX)) {
+            Some(left) => probe
+                .hint(format!("the account has room for {left} more streams: let its limit be raised first")),
+            None => probe,
+        }
+    } else if differs.is_empty() {
+        let seen = assets.0.len() - unseen.len();
+        Probe::new(NAME, State::Ok, format!("{seen} of {} are as they should be", assets.0.len()))
+    } else {
+        Probe::new(NAME, State::Degraded, format!("not as it should be: {}", differs.join("; ")))
+            .hint(BOOTSTRAP)
+    };
+    let probe =
+        if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) };
+    minded(probe, beyond)
+}
+
+/// The same with what is more than the streams' own metadata allows.
+fn minded(mut probe: Probe, beyond: Vec<(State, String)>) -> Probe {
+    let Some(worst) = beyond.iter().map(|(state, _)| *state).max() else { return probe };
+    let told: Vec<String> = beyond.into_iter().map(|(_, what)| what).collect();
+    let told = told.join("; ");
+    probe.saw = if probe.state == State::Ok { told } else { format!("{}; {told}", probe.saw) };
+    probe.state = probe.state.max(worst);
+    probe.hint("look who should have taken the messages or keeps copies, or change what the stream's metadata allows")
+}

@@ -1,0 +1,235 @@
+//! Probe 6: a key that is written, compared and set, read back, consumed and acknowledged, for only that proves anything.
+//!
+//! nats-server's own `healthz` says ok on the last server of a cluster that has lost its majority, where every write waits
+//! in vain.
+
+use async_nats::HeaderMap;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::events::Source;
+use crate::health::{Probe, State};
+use crate::nats::api::Refusal;
+use crate::nats::assets::{EVENT_SUBJECTS, RUNS, RUNS_STREAM};
+use crate::nats::health::ask::{Ask, Unanswered, answer};
+use crate::nats::subject::token;
+
+const NAME: &str = "canary";
+/// How long the key may stay where removing it fails.
+const LIFE: &str = "60s";
+/// JetStream's numbers for a stream that takes nothing more, and for one whose messages cannot end by themselves.
+const STORE_FAILED: u64 = 10077;
+const NO_TTL: u64 = 10166;
+/// What streams in memory are called that stand in for it.
+const SPARE: &str = "INFRA_HEALTH_";
+
+/// What went wrong, and at which step.
+struct Fault {
+    step: &'static str,
+    why: Unanswered,
+}
+
+/// Where the canary lives.
+struct Cage {
+    stream: String,
+    /// What is written to.
+    subject: String,
+    /// Whether the stream is ours alone, and is removed afterwards.
+    is_own: bool,
+}
+
+#[derive(Deserialize)]
+struct Ack {
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct Done {}
+
+#[derive(Deserialize)]
+struct Kept {
+    message: Stored,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    seq: u64,
+}
+
+/// Lets a canary live through everything that runs and events need: in the bucket of runs, or where there is none (before
+/// `infra:nats:bootstrap`) in a stream in memory. Credentials that may do neither are those of a repo that tells events
+/// and takes part in no run: for them it is tried whether the events of `source` would be taken.
+pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) -> Probe {
+    let Ok(id) = crate::id::short() else {
+        return Probe::new(NAME, State::Failed, "the system gives no randomness")
+            .hint("look at /dev/urandom");
+    };
+    let own_prefix = ask.nats.api_prefix();
+    // With a domain or an imported interface, keys of buckets are reached through its prefix, too.
+    let through = if own_prefix == "$JS.API" { String::new() } else { format!("{own_prefix}.") };
+    let cage = if in_runs {
+        Cage {
+            stream: RUNS_STREAM.to_owned(),
+            subject: format!("{through}$KV.{RUNS}._health.{id}"),
+            is_own: false,
+        }
+    } else {
+        Cage { stream: format!("{SPARE}{id}"), subject: format!("$KV.infra-health.{id}"), is_own: true }
+    };
+    let lived = live(ask, &cage, &id).await;
+    if let (Err(Fault { why: Unanswered::Denied(denied), .. }), Some(source)) = (&lived, source)
+        && cage.is_first(denied, &own_prefix)
+    {
+        return rehearse(ask, source).await.with("not permitted", denied);
+    }
+    let removed = remove(ask, &cage).await;
+    let place = if cage.is_own {
+        "a stream in memory, for there is no bucket of runs"
+    } else {
+        "the bucket infra-runs"
+    };
+    match lived.and(removed) {
+        Ok(()) => Probe::new(NAME, State::Ok, "written, compared and set, read, consumed, acknowledged")
+            .with("in", place),
+        Err(Fault { step, why }) => explained(why.probe(NAME, step), &why).with("in", place),
+    }
+}
+
+impl Cage {
+    /// Whether that is the first thing a canary needs to be allowed.
+    fn is_first(&self, denied: &str, api: &str) -> bool {
+        let create = format!("publish {api}.STREAM.CREATE.{}", self.stream);
+        *denied == if self.is_own { create } else { format!("publish {}", self.subject) }
+    }
+}
+
+/// An event that the stream of events cannot take, for it is to follow one that does not exist: the refusal proves that
+/// it may be published, and that a leader decided about it. Nothing is written.
+async fn rehearse(ask: Ask<'_>, source: &Source) -> Probe {
+    let (org, repo) = (token(source.org().as_str()), token(source.repo().as_str()));
+    let subject = format!("{EVENT_SUBJECTS}.{org}.{repo}.health");
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Expected-Last-Sequence", u64::MAX.to_string().as_str());
+    let tried = async { answer::<Ack>(&ask.send(&subject, Some(headers), b"").await?) };
+    match tried.await {
+        Err(Unanswered::Refused(number, _)) if Refusal::LATE.contains(&number) => {
+            Probe::new(NAME, State::Ok, "events of this repo would be taken; nothing was written")
+        }
+        Err(Unanswered::Nobody) => Probe::new(NAME, State::Failed, "no stream takes the events of this repo")
+            .hint("run `infra:nats:bootstrap`"),
+        Err(why) => explained(why.probe(NAME, "publishing events"), &why),
+        Ok(_) => Probe::new(NAME, State::Failed, "the stream took an event that follows none of its own")
+            .hint("look at the stream INFRA_EVENTS: it does not compare sequences, as JetStream does"),
+    }
+}
+
+async fn live(ask: Ask<'_>, cage: &Cage, id: &str) -> Result<(), Fault> {
+    let at = |step: &'static str| move |why: Unanswered| Fault { step, why };
+    if cage.is_own {
+        let config = json!({
+            "name": cage.stream, "subjects": [cage.subject], "storage": "memory", "retention": "limits",
+            "max_bytes": 65_536, "max_age": 60_000_000_000_u64, "num_replicas": 1, "discard": "old",
+            "allow_msg_ttl": true, "allow_rollup_hdrs": true,
+        });
+        ask.api::<Done>(&format!("STREAM.CREATE.{}", cage.stream), config.to_string().as_bytes())
+            .await
+            .map_err(at("making a stream in memory"))?;
+    }
+    let first = write(ask, cage, id, 0).await.map_err(at("writing"))?;
+    let last = write(ask, cage, id, first).await.map_err(at("compare and set"))?;
+    match write(ask, cage, id, first).await {
+        Err(Unanswered::Refused(number, _)) if Refusal::LATE.contains(&number) => {}
+        Err(why) => return Err(Fault { step: "compare and set", why }),
+        Ok(_) => return Err(broken("compare and set", "a stale revision was written over a newer one")),
+    }
+    let asked = json!({ "last_by_subj": inner(&cage.subject) }).to_string();
+    let kept: Kept =
+        ask.api(&format!("STREAM.MSG.GET.{}", cage.stream), asked.as_bytes()).await.map_err(at("reading"))?;
+    if kept.message.seq != last {
+        return Err(broken("reading", "what was read is not what was written last"));
+    }
+    consume(ask, cage, id).await
+}
+
+async fn consume(ask: Ask<'_>, cage: &Cage, id: &str) -> Result<(), Fault> {
+    let at = |step: &'static str| move |why: Unanswered| Fault { step, why };
+    let (stream, name) = (&cage.stream, format!("health-{id}"));
+    let filter = inner(&cage.subject);
+    let config = json!({ "stream_name": stream, "config": {
+        "name": name, "filter_subject": filter, "deliver_policy": "last_per_subject", "ack_policy": "explicit",
+        "ack_wait": 5_000_000_000_u64, "inactive_threshold": 5_000_000_000_u64, "mem_storage": true, "num_replicas": 1,
+        "replay_policy": "instant",
+    }});
+    ask.api::<Done>(&format!("CONSUMER.CREATE.{stream}.{name}.{filter}"), config.to_string().as_bytes())
+        .await
+        .map_err(at("making a consumer"))?;
+    let next = format!("{}.CONSUMER.MSG.NEXT.{stream}.{name}", ask.nats.api_prefix());
+    let wanted = json!({ "batch": 1, "expires": 1_500_000_000_u64 }).to_string();
+    let message = ask.send(&next, None, wanted.as_bytes()).await.map_err(at("consuming"))?;
+    let Some(reply) = message.reply.as_deref().filter(|_| message.payload == id.as_bytes()) else {
+        return Err(broken("consuming", "what was delivered is not what was written"));
+    };
+    // An answer to an acknowledgement is what makes it one.
+    ask.send(reply, None, b"+ACK").await.map_err(at("acknowledging"))?;
+    let _: Done = ask
+        .api(&format!("CONSUMER.DELETE.{stream}.{name}"), b"")
+        .await
+        .map_err(at("removing the consumer"))?;
+    Ok(())
+}
+
+/// Writes the key as the one that follows `revision`, to end by itself. Gives the new revision.
+async fn write(ask: Ask<'_>, cage: &Cage, id: &str, revision: u64) -> Result<u64, Unanswered> {
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Expected-Last-Subject-Sequence", revision.to_string().as_str());
+    headers.insert("Nats-TTL", LIFE);
+    let ack: Ack = answer(&ask.send(&cage.subject, Some(headers), id.as_bytes()).await?)?;
+    Ok(ack.seq)
+}
+
+/// Leaves nothing behind: the stream goes if it is ours, else the key, by a marker that ends in a second.
+async fn remove(ask: Ask<'_>, cage: &Cage) -> Result<(), Fault> {
+    if cage.is_own {
+        let gone = ask.api::<Done>(&format!("STREAM.DELETE.{}", cage.stream), b"").await;
+        return gone.map(drop).map_err(|why| Fault { step: "removing the stream in memory", why });
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert("KV-Operation", "PURGE");
+    headers.insert("Nats-Rollup", "sub");
+    headers.insert("Nats-TTL", "1s");
+    let purged = async { answer::<Ack>(&ask.send(&cage.subject, Some(headers), b"").await?) };
+    purged.await.map(drop).map_err(|why| Fault { step: "removing the key", why })
+}
+
+/// The subject as the stream knows it.
+fn inner(subject: &str) -> &str {
+    subject.find("$KV.").map_or(subject, |at| &subject[at..])
+}
+
+fn broken(step: &'static str, why: &str) -> Fault {
+    Fault { step, why: Unanswered::Broken(why.to_owned()) }
+}
+
+/// What the usual refusals mean here.
+fn explained(probe: Probe, why: &Unanswered) -> Probe {
+    let Unanswered::Refused(code, _) = why else { return probe };
+    if *code == STORE_FAILED || Refusal::LIMITS.contains(code) {
+        return probe
+            .hint("a limit of the account, of the stream or of the server's disk is reached: make room, or raise it");
+    }
+    if *code == NO_TTL || *code == Refusal::SIZE_REQUIRED {
+        return probe.hint("run `infra:nats:bootstrap`: the bucket is not as it should be");
+    }
+    probe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_behind_a_prefix_is_known_to_the_stream_without_it() {
+        assert_eq!(inner("$JS.hub.API.$KV.infra-runs._health.x"), "$KV.infra-runs._health.x");
+        assert_eq!(inner("$KV.infra-health.x"), "$KV.infra-health.x");
+    }
+}

@@ -1,0 +1,148 @@
+//! Probe 4: which server that is, whether it is new enough, and how far away.
+
+use std::time::{Duration, Instant};
+
+use async_nats::ServerInfo;
+use serde::Deserialize;
+
+use crate::health::{Probe, State};
+use crate::nats::auth::Auth;
+use crate::nats::health::ask::{Ask, Unanswered};
+use crate::nats::health::connect::ms;
+use crate::nats::target::Target;
+use crate::nats::version;
+
+const NAME: &str = "server";
+/// How often the way to the server is measured, as long as that takes no longer than [`MEASURED`].
+const SAMPLES: usize = 5;
+const MEASURED: Duration = Duration::from_millis(20);
+/// The server tells whoever asks who they are: user, account, permissions.
+const WHO: &str = "$SYS.REQ.USER.INFO";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Who {
+    data: User,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct User {
+    user: String,
+    account: String,
+}
+
+/// Gives the probe, and the name of the cluster if the server belongs to one.
+pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Option<String>) {
+    let info = ask.client.server_info();
+    let cluster = info.cluster.clone().filter(|name| !name.is_empty());
+    let about = |probe: Probe| {
+        let probe = probe
+            .with("name", &info.server_name)
+            .with("largest message", format!("{} bytes", info.max_payload))
+            .with("TLS", if info.tls_required { "yes" } else { "no" })
+            .with("asks who comes", if info.auth_required { "yes" } else { "no" });
+        match &cluster {
+            Some(cluster) => probe.with("cluster", cluster),
+            None => probe,
+        }
+    };
+    if let Err(old) = version::require(&info.version) {
+        let saw =
+            format!("nats-server {}, and {}.{} is needed", info.version, version::LEAST.0, version::LEAST.1);
+        let probe = about(Probe::new(NAME, State::Failed, saw));
+        return (old.hints().iter().fold(probe, |probe, hint| probe.hint(hint)), cluster);
+    }
+    let (mut who, mut times) = (Who::default(), Vec::new());
+    let began = Instant::now();
+    while times.len() < SAMPLES && (times.is_empty() || began.elapsed() < MEASURED) {
+        let sent = Instant::now();
+        match ask.send(WHO, None, b"").await {
+            Ok(message) => {
+                times.push(sent.elapsed());
+                who = serde_json::from_slice(&message.payload).unwrap_or_default();
+            }
+            // Without answers nothing else can be asked either.
+            Err(denied @ Unanswered::Denied(_)) if denied != Unanswered::Denied(format!("publish {WHO}")) => {
+                return (about(denied.probe(NAME, "hearing answers")), cluster);
+            }
+            Err(silent @ Unanswered::Silent(_)) => {
+                let probe = Probe::new(NAME, State::Failed, silent.probe(NAME, "asking who we are").saw);
+                return (
+                    about(probe.hint("look at the server's log: it accepts connections and does not work")),
+                    cluster,
+                );
+            }
+            // An account may keep its users from asking that.
+            Err(_) => break,
+        }
+    }
+    let mut probe = about(Probe::new(NAME, State::Ok, format!("nats-server {}", info.version)));
+    for (name, value) in [("user", who.data.user), ("account", who.data.account)] {
+        if !value.is_empty() {
+            probe = probe.with(name, value);
+        }
+    }
+    if let Some((half, most)) = quantiles(&mut times) {
+        probe = probe.with("round trip", format!("{} (p50), {} (p95)", ms(half), ms(most)));
+    }
+    (minded(probe, &info, ask.nats.target()), cluster)
+}
+
+/// What works and wants attention all the same.
+fn minded(mut probe: Probe, info: &ServerInfo, target: &Target) -> Probe {
+    if info.lame_duck_mode {
+        probe.state = State::Degraded;
+        probe = probe
+            .with("shutting down", "yes")
+            .hint("this server is about to stop: name others beside it in `url`");
+    }
+    let tells_secret = matches!(target.auth.value, Auth::Password { .. } | Auth::Token(_));
+    if tells_secret && !info.tls_required && !target.servers.value.iter().all(|server| is_near(server)) {
+        probe.state = State::Degraded;
+        probe = probe
+            .with("sent in clear", target.auth.value.as_str())
+            .hint("use `tls://`, or credentials that are never sent, such as a creds file");
+    }
+    probe
+}
+
+/// Whether the server is on this machine, or spoken to over TLS.
+fn is_near(server: &str) -> bool {
+    let (scheme, host) = server.split_once("://").unwrap_or(("nats", server));
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    scheme == "tls" || name == "localhost" || name == "[::1]" || name.starts_with("127.")
+}
+
+/// The middle one, and the one that few are above.
+fn quantiles(times: &mut [Duration]) -> Option<(Duration, Duration)> {
+    times.sort_unstable();
+    let last = times.len().checked_sub(1)?;
+    Some((times[last / 2], times[(last * 95).div_ceil(100)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_those_of_what_was_measured() {
+        let time = Duration::from_millis;
+        assert_eq!(quantiles(&mut []), None);
+        assert_eq!(quantiles(&mut [time(3)]), Some((time(3), time(3))));
+        assert_eq!(quantiles(&mut [time(9), time(1), time(2)]), Some((time(2), time(9))));
+    }
+
+    #[test]
+    fn only_what_leaves_this_machine_in_clear_is_minded() {
+        for (server, near) in [
+            ("nats://127.0.0.1:4222", true),
+            ("nats://localhost", true),
+            ("nats://[::1]:4222", true),
+            ("tls://nats.acme.example:4222", true),
+            ("nats://nats.acme.example:4222", false),
+        ] {
+            assert_eq!(is_near(server), near, "{server}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `infra:nats:health` as a person, a monitor and a pipeline see it.
+
+use serde_json::Value;
+use support::{Finished, NatsServer, Run, Scratch};
+
+struct Repo(Scratch);
+
+impl Repo {
+    fn with(environment: &str) -> Self {
+        let scratch = Scratch::new("nats-task");
+        let project = "[project]\nname = \"shop\"\nkind = \"api\"\norg = \"acme\"\n";
+        scratch.write("repo/infra.toml", format!("{project}[env.local]\n[env.staging]\n{environment}\n"));
+        Repo(scratch)
+    }
+
+    fn run(&self, args: &[&str]) -> Finished {
+        self.command(args).finish()
+    }
+
+    fn command(&self, args: &[&str]) -> Run {
+        Run::new(env!("CARGO_BIN_EXE_product"), &self.0.join("repo"))
+            .env("INFRA_HOME", self.0.join("home"))
+            .env("XDG_CONFIG_HOME", self.0.join("config"))
+            .env("USER", "ada")
+            .args(args)
+    }
+}
+
+/// A repo whose staging environment is that server, made ready for it.
+async fn staging(server: &NatsServer) -> Repo {
+    crate::nats_health::bootstrap(&crate::nats_health::at(&server.url())).await;
+    Repo::with(&format!("nats = {{ url = \"{}\" }}", server.url()))
+}
+
+#[tokio::test]
+async fn the_report_is_for_people_for_programs_and_for_monitors() {
+    let server = NatsServer::start();
+    let repo = staging(&server).await;
+    let health = ["infra:nats:health", "--env", "staging"];
+    let text = repo.run(&health).expect(0).stdout;
+    assert!(text.contains("NATS at nats://127.0.0.1") && text.contains("canary"), "{text}");
+    let json = repo.run(&[&health[..], &["--output", "json"]].concat()).expect(0).stdout;
+    let json: Value = serde_json::from_str(&json).expect("it is JSON and nothing else");
+    assert_eq!(json.to_string().matches("\"state\":\"ok\"").count(), 9, "{json:#}");
+    let nagios = repo.run(&[&health[..], &["--format", "nagios"]].concat()).expect(0).stdout;
+    assert!(nagios.starts_with("NATS OK - 8 probes | "), "{nagios}");
+    let metrics = repo.run(&[&health[..], &["--format", "prometheus"]].concat()).expect(0).stdout;
+    assert!(metrics.contains("infra_health_up{service=\"NATS\"} 1"), "{metrics}");
+    let monitored = [&health[..], &["--monitor", &server.monitoring()]].concat();
+    assert!(repo.run(&monitored).expect(0).stdout.contains(&server.monitoring()));
+}
+
+#[tokio::test]
+async fn a_dead_server_ends_each_form_as_it_should() {
+    let mut server = NatsServer::start();
+    let repo = staging(&server).await;
+    server.kill();
+    let health = ["infra:nats:health", "--env", "staging"];
+    let text = repo.run(&health);
+    assert_ne!(text.code, 0);
+    text.says(&["NATS cannot be used", "refused", "start the server"]);
+    let nagios = repo.run(&[&health[..], &["--format", "nagios"]].concat()).expect(2).stdout;
+    assert!(nagios.starts_with("NATS CRITICAL - connect: "), "{nagios}");
+}
+
+#[test]
+fn where_events_are_files_the_check_says_so_and_passes() {
+    let repo = Repo::with("");
+    let text = repo.run(&["infra:nats:health"]).expect(0).stdout;
+    assert!(text.contains("events are a file on this machine"), "{text}");
+}
+
+#[test]
+fn an_environment_that_names_no_nats_is_told_what_to_add() {
+    let repo = Repo::with("provider = \"aws\"\nregion = \"eu-central-1\"");
+    let refused = repo.run(&["infra:nats:health", "--env", "staging"]);
+    assert_ne!(refused.code, 0);
+    refused.says(&["no NATS is named", "nats = {", "[env.staging]"]);
+    let nagios = repo.run(&["infra:nats:health", "--env", "staging", "--format", "nagios"]).expect(3);
+    assert!(nagios.stdout.starts_with("UNKNOWN - "), "{}", nagios.stdout);
+}
+
+#[test]
+fn settings_that_cannot_be_meant_are_told_when_they_are_used_and_not_before() {
+    let repo = Repo::with("nats = { url = \"nats://127.0.0.1:1\", creds = \"none.creds\" }");
+    repo.run(&["infra:config:show", "--env", "staging"]).expect(0);
+    let refused = repo.run(&["infra:nats:health", "--env", "staging"]);
+    assert_ne!(refused.code, 0);
+    refused.says(&["there is no creds file at", "none.creds"]);
+}
+
+#[test]
+fn a_run_that_outlasts_anything_is_refused_as_a_flag() {
+    let repo = Repo::with("");
+    let refused = repo.run(&["infra:nats:health", "--planned", "soon"]);
+    assert_ne!(refused.code, 0);
+    let monitored = repo.run(&["infra:nats:health", "--monitor", "http://127.0.0.1:1"]);
+    assert_ne!(monitored.code, 0, "a monitor without a server is no check");
+}

@@ -1,0 +1,114 @@
+//! What a repository's user may do: enough to publish and to read, and nothing of another repository.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use infra_sdk::config;
+use infra_sdk::events::{Event, EventBus, EventStore, Permissions, Query, Start, subscribe};
+use infra_sdk::ledger::{Ledger, Outcome, Record, verify};
+use infra_sdk::nats::{Nats, NatsAssets, NatsBus, NatsLedger};
+use infra_sdk::{Error, ErrorKind};
+use serde_json::{Value, json};
+use support::{NatsServer, Scratch};
+
+use crate::nats_events::{bootstrap, nats_at, nats_with};
+
+fn event(repo: &str) -> Event {
+    Event::new(format!("/acme/{repo}").parse().unwrap(), "deploy.done", "staging", json!(1)).unwrap()
+}
+
+/// What the user of `/acme/shop` needs.
+fn permissions(nats: &Nats) -> Permissions {
+    let settings = config::Nats { ledger: true, ..config::Nats::default() };
+    NatsAssets::new(nats.clone(), &settings).permissions(&"/acme/shop".parse().unwrap()).unwrap()
+}
+
+/// Everything that the user of a repository does.
+async fn suffices(nats: &Nats) {
+    let bus = Arc::new(NatsBus::new(nats.clone()));
+    let from_now = Query { from: Start::Newest, ..Query::first(0) };
+    let mut following = subscribe::<Value>(bus.clone(), from_now).await.unwrap();
+    bus.publish(&event("shop")).await.unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(4), following.next()).await;
+    assert_eq!(heard.expect("it is woken up").unwrap().1.kind, "deploy.done");
+    assert_eq!(bus.read(&Query::first(10)).await.unwrap().events.len(), 1);
+    let since = Query { from: Start::Since("2020-01-01T00:00:00Z".parse().unwrap()), ..Query::first(10) };
+    assert_eq!(bus.read(&since).await.unwrap().events.len(), 1);
+    let ledger = NatsLedger::new(nats.clone(), &"acme".parse().unwrap());
+    let record = Record::new(
+        "ada",
+        "staging".parse().unwrap(),
+        "shop".parse().unwrap(),
+        "deploy",
+        "app",
+        Outcome::Done,
+    );
+    ledger.append(record).await.unwrap();
+    assert_eq!(verify(&ledger, None).await.unwrap().entries, 1);
+}
+
+fn is_denied(error: &Error, subject: &str, begun: Instant) {
+    let told = error.report().to_string();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{told}");
+    assert!(told.contains(subject), "{told}");
+    assert!(begun.elapsed() < Duration::from_secs(3), "not as a timeout: {:?}", begun.elapsed());
+}
+
+/// What the user of a repository must not do.
+async fn is_confined(nats: &Nats) {
+    let bus = NatsBus::new(nats.clone());
+    let begun = Instant::now();
+    let error = bus.publish(&event("web")).await.unwrap_err();
+    is_denied(&error, "publish infra.v1.evt.acme.web.staging.deploy.done", begun);
+    let begun = Instant::now();
+    let assets = NatsAssets::new(nats.clone(), &config::Nats::default());
+    let error = assets.plan_setup().await.unwrap_err();
+    is_denied(&error, "publish $JS.API.STREAM.INFO.INFRA_WORK", begun);
+    // After a denial the connection goes on.
+    bus.read(&Query::first(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_servers_configuration() {
+    let nowhere = nats_at("nats://127.0.0.1:1");
+    let block = permissions(&nowhere).to_string();
+    let server = NatsServer::start_with(&format!(
+        "jetstream {{ store_dir: \"{{store}}\" }}\naccounts {{ A {{ jetstream: enabled, users: [\n\
+         {{ user: admin, password: admin }}\n{{ user: shop, password: shop\n{block}\n}}\n] }} }}"
+    ));
+    let as_user = |user: &str| nats_at_as(&server, user);
+    bootstrap(&as_user("admin")).await;
+    suffices(&as_user("shop")).await;
+    is_confined(&as_user("shop")).await;
+}
+
+/// As a user whose password is their name: an address with both comes from a variable alone.
+fn nats_at_as(server: &NatsServer, user: &str) -> Nats {
+    use infra_sdk::Env;
+    use infra_sdk::nats::Target;
+    let env =
+        Env::of([("NATS_URL", server.url().as_str()), ("NATS_USER", user), ("NATS_PASSWORD", user)], "/");
+    let target = Target::resolve(&env, &config::Nats::default(), std::path::Path::new("/")).unwrap();
+    Nats::new(target, "test")
+}
+
+#[tokio::test]
+async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_jwt() {
+    let limits = json!({ "streams": -1, "consumer": -1, "mem_storage": -1, "disk_storage": -1 });
+    let (server, account) = NatsServer::operator(&limits);
+    let scratch = Scratch::new("nats-users");
+    let as_user = |name: &str, creds: String| {
+        let file = scratch.join(name);
+        std::fs::write(&file, creds).unwrap();
+        nats_with(config::Nats {
+            url: Some(server.url()),
+            creds: Some(file.display().to_string()),
+            ..config::Nats::default()
+        })
+    };
+    bootstrap(&as_user("admin", account.user("admin"))).await;
+    let allowed = serde_json::to_value(permissions(&nats_at(&server.url()))).unwrap();
+    let shop = as_user("shop", account.user_with("shop", &allowed, None));
+    suffices(&shop).await;
+    is_confined(&shop).await;
+}
