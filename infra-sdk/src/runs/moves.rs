@@ -23,9 +23,9 @@ pub(super) struct Known<'a> {
     /// After how many attempts whose agent died a repo has failed.
     pub(super) attempts: u32,
     /// Whether the agent of a claim is gone; only asked for claims that were there before its lease was looked for.
-    pub(super) is_gone: &'a dyn Fn(&RepoName, &Claim) -> bool,
+    pub(super) is_gone: &'a (dyn Fn(&RepoName, &Claim) -> bool + Sync),
     /// Why a repo that is ready will not be deployed, if nobody serves it for too long.
-    pub(super) given_up: &'a dyn Fn(&RepoName) -> Option<String>,
+    pub(super) given_up: &'a (dyn Fn(&RepoName) -> Option<String> + Sync),
 }
 
 /// What is to be done now. Doing it may lead to more: a repo that is skipped here also skips those that wait for it.

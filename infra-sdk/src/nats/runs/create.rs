@@ -4,7 +4,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::quoted;
+use crate::names::{RepoName, quoted};
 use crate::nats::assets::RUNS_STREAM;
 use crate::nats::runs::NatsRuns;
 use crate::nats::runs::bucket::{Entry, Write, Wrote};
@@ -38,16 +38,8 @@ impl NatsRuns {
             let _ = link.write(CREATE, Write::erase(&what, born)).await;
             return Err(error);
         }
-        stream::iter(&run.repos)
-            .map(Ok)
-            .try_for_each_concurrent(AT_ONCE, |repo| {
-                let (link, key) = (&link, self.keys().repo(&run.id, &repo.repo));
-                async move {
-                    // One that is there was written by an attempt before.
-                    link.write(CREATE, Write::new(&key, &RepoState::Waiting, 0)?).await.map(drop)
-                }
-            })
-            .await?;
+        let waiting: Vec<_> = run.repos.iter().map(|repo| self.wait_for(&link, &run.id, &repo.repo)).collect();
+        stream::iter(waiting).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         let key = self.keys().phase(&run.id);
         let phase = Phase { phase: RunPhase::Open, env: run.env.clone(), born, given_up: false };
         if let Wrote::At(_) = link.write(CREATE, Write::new(&key, &phase, 0)?).await? {
@@ -59,6 +51,12 @@ impl NatsRuns {
             Some((phase, _)) => before(&run.id, &phase),
             None => Err(given_up(&run.id)),
         }
+    }
+
+    /// Makes a repo wait, unless an attempt before did.
+    async fn wait_for(&self, link: &Link, run: &RunId, repo: &RepoName) -> Result<()> {
+        let key = self.keys().repo(run, repo);
+        link.write(CREATE, Write::new(&key, &RepoState::Waiting, 0)?).await.map(drop)
     }
 
     /// Writes down what the run is to do, unless an attempt before did, and says at which revision it stands.

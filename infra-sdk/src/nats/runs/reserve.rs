@@ -56,9 +56,12 @@ impl NatsRuns {
         loop {
             let (mut refused, mut unfinished) = (None, Vec::new());
             let others = Mutex::default();
-            let mut wanted = stream::iter(&run.repos)
+            let wanted: Vec<_> = run
+                .repos
+                .iter()
                 .map(|repo| self.want(link, &run.id, &run.env, &repo.repo, &others))
-                .buffer_unordered(AT_ONCE);
+                .collect();
+            let mut wanted = stream::iter(wanted).buffer_unordered(AT_ONCE);
             while let Some(found) = wanted.next().await {
                 match found {
                     Ok(Wanted::Ours(written)) => reserved.extend(written),
@@ -149,11 +152,9 @@ impl NatsRuns {
     /// What cannot be given back is taken by the next who wants it, as this run is not there.
     async fn give_back(&self, link: &Link, reserved: &mut HashMap<String, u64>) {
         let all = std::mem::take(reserved);
-        stream::iter(&all)
-            .for_each_concurrent(AT_ONCE, |(key, revision)| async move {
-                let _ = link.write(RESERVE, Write::erase(key, *revision)).await;
-            })
-            .await;
+        let erased: Vec<_> =
+            all.iter().map(|(key, seen)| link.write(RESERVE, Write::erase(key, *seen))).collect();
+        stream::iter(erased).buffer_unordered(AT_ONCE).for_each(|_| std::future::ready(())).await;
     }
 }
 
