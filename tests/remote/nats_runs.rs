@@ -140,9 +140,10 @@ async fn an_offer_that_both_acknowledge_is_claimed_by_one() {
     // The queue says well done to both.
     one.settle(&first).await.expect("acknowledged");
     other.settle(&second).await.expect("acknowledged");
+    let (repo, ours, theirs) = (name("r0"), claim("a"), claim("b"));
     let (a, b) = tokio::join!(
-        one.advance(&run.id, &name("r0"), first.offer.revision, &claim("a")),
-        other.advance(&run.id, &name("r0"), second.offer.revision, &claim("b")),
+        one.advance(&run.id, &repo, first.offer.revision, &ours),
+        other.advance(&run.id, &repo, second.offer.revision, &theirs),
     );
     assert_eq!(usize::from(a.is_ok()) + usize::from(b.is_ok()), 1, "{a:?} {b:?}");
     let lost = a.err().or(b.err()).expect("one was late");

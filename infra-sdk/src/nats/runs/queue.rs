@@ -1,6 +1,7 @@
 //! Offers as messages of a work queue: one consumer a repo and environment, made when it is first needed.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -10,6 +11,7 @@ use async_nats::header::{NATS_EXPECTED_STREAM, NATS_MESSAGE_ID};
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{EnvName, RepoName};
@@ -24,7 +26,7 @@ const LOOK: usize = 32;
 /// Up to how many repos each one's offers are listened to alone; above, it is those of the whole environment.
 const ALONE: usize = 16;
 /// How long one attempt to get an offer waits.
-const ATTEMPT: Duration = Duration::from_secs(3);
+const ATTEMPT: Duration = Duration::from_secs(2);
 /// After how long a consumer that nobody asks is forgotten; what it would give stays.
 const IDLE: Duration = Duration::from_secs(300);
 /// How many offers for one repo may be given and not settled: of runs that ended half way.
@@ -107,15 +109,20 @@ impl NatsRuns {
 
     /// The next offer for one repo, if none else has it.
     async fn pull(&self, link: &Link, env: &EnvName, repo: &RepoName) -> Result<Option<Taken>> {
-        let consumer = self.keys().consumer(env, repo);
+        let (consumer, filter) = (self.keys().consumer(env, repo), self.keys().work(env, repo));
+        // A consumer that is not there answers nothing at all, so whether it is there is known beforehand.
+        if !self.is_made(&consumer) {
+            self.make(link, &consumer, &filter).await?;
+        }
         let message = match link.pulled(&consumer).await? {
             Pulled::Message(message) => message,
             Pulled::Nothing => return Ok(None),
-            Pulled::Nobody => {
-                self.make(link, &consumer, &self.keys().work(env, repo)).await?;
+            // It was deleted, with its stream or by itself.
+            Pulled::Silence => {
+                self.make(link, &consumer, &filter).await?;
                 match link.pulled(&consumer).await? {
                     Pulled::Message(message) => message,
-                    Pulled::Nothing | Pulled::Nobody => return Ok(None),
+                    Pulled::Nothing | Pulled::Silence => return Ok(None),
                 }
             }
         };
@@ -127,6 +134,18 @@ impl NatsRuns {
                 link.ask(TAKE, &token, None, Bytes::from_static(b"+TERM")).await?;
                 Ok(None)
             }
+        }
+    }
+
+    /// Whether this process made a consumer, and asked it lately enough that it was not forgotten.
+    fn is_made(&self, name: &str) -> bool {
+        let mut made = self.made().lock().unwrap_or_else(PoisonError::into_inner);
+        match made.get_mut(name) {
+            Some(asked) if asked.elapsed() < IDLE / 2 => {
+                *asked = Instant::now();
+                true
+            }
+            _ => false,
         }
     }
 
@@ -150,7 +169,9 @@ impl NatsRuns {
         });
         let verb = format!("CONSUMER.CREATE.{WORK}.{name}.{filter}");
         let told = link.api::<Value>(TAKE, &verb, &body).await?;
-        told.map(drop).map_err(|refusal| link.refused(TAKE, &refusal))
+        told.map_err(|refusal| link.refused(TAKE, &refusal))?;
+        self.made().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Instant::now());
+        Ok(())
     }
 
     pub(super) async fn acknowledge(&self, taken: &Taken) -> Result<()> {
@@ -166,7 +187,7 @@ enum Pulled {
     /// It has none now.
     Nothing,
     /// There is no such consumer.
-    Nobody,
+    Silence,
 }
 
 impl Link {
@@ -175,7 +196,7 @@ impl Link {
         let subject = self.api_subject(&format!("CONSUMER.MSG.NEXT.{WORK}.{consumer}"));
         let body = json!({ "batch": 1, "no_wait": true }).to_string();
         let request = Request::new().payload(body.into()).timeout(Some(ATTEMPT));
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let answer = tokio::select! {
             answer = self.client.send_request(subject, request) => answer,
             () = self.reconnected() => return Ok(Pulled::Nothing),
@@ -183,8 +204,11 @@ impl Link {
         match answer {
             Ok(message) if message.status.is_some() => Ok(Pulled::Nothing),
             Ok(message) => Ok(Pulled::Message(message)),
-            Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(Pulled::Nobody),
-            Err(error) => Err(self.fault(TAKE, begun, &error)),
+            Err(error) => match error.kind() {
+                RequestErrorKind::NoResponders => Ok(Pulled::Silence),
+                RequestErrorKind::TimedOut if !self.is_denied(begun) => Ok(Pulled::Silence),
+                _ => Err(self.fault(TAKE, begun, &error)),
+            },
         }
     }
 }
