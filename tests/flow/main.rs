@@ -7,6 +7,8 @@ mod examples;
 #[cfg(unix)]
 mod fleet;
 mod interrupted;
+#[cfg(all(unix, feature = "remote"))]
+mod nats_runs;
 mod organisation;
 mod pinned;
 #[cfg(unix)]

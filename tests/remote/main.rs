@@ -13,6 +13,8 @@ mod images;
 mod ledger;
 #[path = "../contract/refs.rs"]
 mod refs;
+#[path = "../contract/runs.rs"]
+mod runs;
 #[path = "../contract/secrets.rs"]
 mod secrets;
 #[path = "../contract/state.rs"]
@@ -48,6 +50,8 @@ mod github;
 mod image_shop;
 mod image_tasks;
 mod journey;
+mod nats_runs;
+mod nats_runs_kills;
 mod nats_bootstrap;
 mod nats_events;
 mod nats_ledger;

@@ -15,6 +15,8 @@ mod prism;
 mod pullable;
 mod recorder;
 pub mod registry;
+#[cfg(feature = "remote")]
+pub mod relay;
 mod run;
 mod s3;
 mod scratch;

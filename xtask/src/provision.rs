@@ -102,6 +102,15 @@ pub(crate) async fn counterparts(cx: &Cx) -> Result<()> {
     nats_servers(cx, &python).await
 }
 
+/// Fetches the servers of NATS.
+///
+/// # Errors
+/// As [`peers`].
+pub(crate) async fn nats(cx: &Cx) -> Result<()> {
+    let python = python(cx, "python", COUNTERPARTS).await?;
+    nats_servers(cx, &python).await
+}
+
 /// Each version has a folder of its own, `target/tools/nats-server-VERSION`.
 async fn nats_servers(cx: &Cx, python: &Path) -> Result<()> {
     let place = |version: &str| cx.root().join("target/tools").join(format!("nats-server-{version}"));

@@ -52,6 +52,7 @@ mod stores;
 mod surroundings;
 mod sync;
 mod unready;
+mod unready_runs;
 mod values;
 
 pub use applies::AppliedStacks;

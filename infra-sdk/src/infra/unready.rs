@@ -36,7 +36,7 @@ impl Unready {
         }
     }
 
-    fn fail<T>(&self) -> Result<T> {
+    pub(super) fn fail<T>(&self) -> Result<T> {
         let mut error = Error::new(self.kind, &self.operation);
         for (name, value) in &self.context {
             error = error.with(name, value);

@@ -1,4 +1,4 @@
-//! NATS: where it is, who asks, and one connection to it for a whole process.
+//! NATS: where it is, who asks, one connection to it for a whole process, and what is kept there.
 
 mod api;
 mod assets;
@@ -17,6 +17,7 @@ mod ledger;
 mod pages;
 mod reach;
 mod reference;
+mod runs;
 mod setting;
 mod subject;
 mod target;
@@ -29,5 +30,6 @@ pub use bus::NatsBus;
 pub use connect::Nats;
 pub use health::{HealthSpec, NatsCheck, NatsHealth, health};
 pub use ledger::NatsLedger;
+pub use runs::NatsRuns;
 pub use setting::{Origin, Setting};
 pub use target::Target;

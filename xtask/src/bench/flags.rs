@@ -2,7 +2,7 @@
 
 use infra_sdk::{Cx, Result};
 
-use crate::bench::{build, graph, images, plan, refs, secrets, startup};
+use crate::bench::{build, graph, images, plan, refs, runs, secrets, startup};
 
 /// The flags of `bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -10,7 +10,7 @@ pub(crate) struct Flags {
     /// What to measure
     #[arg(value_enum)]
     what: What,
-    /// How many rounds [default: 40 for startup, 2 for build, 7 for plan, 5 for images, 3 for refs]
+    /// How many rounds [default: 40 for startup, 2 for build, 7 for plan, 5 for images, 3 for refs and runs]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// For build: only this feature, `none` or `full`; may be given several times
@@ -34,6 +34,8 @@ enum What {
     Images,
     /// Reading 1,000 parameters of AWS, beside boto3 and aws
     Refs,
+    /// Deploying 200 repos with 20 agents over NATS, at what cost, and while all of it is killed at random
+    Runs,
 }
 
 /// The task.
@@ -48,6 +50,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
         What::Plan => cx.report(&plan::measure(&cx, flags.rounds.unwrap_or(7)).await?),
         What::Images => cx.report(&images::measure(&cx, flags.rounds.unwrap_or(5)).await?),
         What::Refs => cx.report(&refs::measure(&cx, flags.rounds.unwrap_or(3)).await?),
+        What::Runs => cx.report(&runs::measure(&cx, flags.rounds.unwrap_or(3)).await?),
         What::Secrets => cx.report(&secrets::measure(&cx).await?),
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! `bench`: what this SDK costs its users: start-up, secrets, references, plans and images beside its peers, the first
-//! build, the task runtime.
+//! `bench`: what this SDK costs its users: start-up, secrets, references, plans and images beside its peers, deploys over
+//! many repos, the first build, the task runtime.
 
 mod build;
 mod flags;
@@ -8,6 +8,7 @@ mod images;
 mod plan;
 mod profile;
 mod refs;
+mod runs;
 mod secrets;
 mod startup;
 

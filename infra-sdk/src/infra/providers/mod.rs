@@ -11,6 +11,7 @@ mod parameters;
 mod ports;
 mod records;
 pub(super) mod rego;
+mod runs;
 mod state;
 mod stores;
 mod targets;

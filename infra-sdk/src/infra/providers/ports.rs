@@ -11,7 +11,7 @@ use crate::infra::open::Ports;
 use crate::infra::providers::clouds::Clouds;
 #[cfg(feature = "nats")]
 use crate::infra::providers::nats::Wire;
-use crate::infra::providers::{images, parameters, records, state, targets, vault};
+use crate::infra::providers::{images, parameters, records, runs, state, targets, vault};
 use crate::local::LocalSecrets;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 
@@ -96,7 +96,7 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         locks: state.locks,
         events: records::events(choice)?,
         event_store: records::store(choice)?,
-        runs: records::runs(choice)?,
+        runs: runs::open(choice)?,
         ledger: records::ledger(choice, state.ledger)?,
     })
 }

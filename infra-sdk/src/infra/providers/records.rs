@@ -7,8 +7,7 @@ use crate::events::{EventBus, EventStore};
 use crate::infra::providers::ports::Choice;
 use crate::infra::unready::Unready;
 use crate::ledger::Ledger;
-use crate::local::{LocalEvents, LocalRuns};
-use crate::runs::RunStore;
+use crate::local::LocalEvents;
 
 /// The events of an environment. What is wrong with the settings of NATS is told when they are used: not everything that is
 /// done in an environment needs it.
@@ -33,11 +32,6 @@ pub(super) fn ledger(choice: &Choice<'_>, with_state: Arc<dyn Ledger>) -> Result
         return Ok(with_state);
     }
     Ok(nats::ledger(choice).unwrap_or_else(|error| Arc::new(Unready::new(&error))))
-}
-
-/// The deploys over many repos.
-pub(super) fn runs(choice: &Choice<'_>) -> Result<Arc<dyn RunStore>> {
-    Ok(Arc::new(LocalRuns::new(choice.home.runs())))
 }
 
 fn unnamed(choice: &Choice<'_>) -> Error {

@@ -1,0 +1,246 @@
+//! Several messages of a stream in one request: the last of each subject, or those after a place.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use async_nats::{HeaderMap, Message};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::nats::assets::RUNS_STREAM;
+use crate::nats::runs::bucket::Entry;
+use crate::nats::runs::keys::PREFIX;
+use crate::nats::runs::link::Link;
+
+/// How many subjects one request names; the server answers for at most 1,024.
+const SUBJECTS: usize = 500;
+/// How many messages one request asks for.
+const BATCH: usize = 256;
+/// How long one attempt waits for the next message.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a server may be away, or a follower behind, before that is an error.
+const PATIENCE: Duration = Duration::from_secs(6);
+/// How long between two attempts.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What stands at several keys.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listing {
+    /// Those where something stands, in the order of their revisions.
+    pub(super) entries: Vec<Entry>,
+    /// Every change up to this revision is in it.
+    pub(super) revision: u64,
+}
+
+/// One message of a stream.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) subject: String,
+    pub(super) sequence: u64,
+    pub(super) payload: Bytes,
+}
+
+/// An answer of several messages.
+struct Batch {
+    messages: Vec<Stored>,
+    /// How many more there are.
+    more: u64,
+    /// The last message that the answering server knew of, where it says so.
+    known: Option<u64>,
+}
+
+impl Link {
+    /// What stands at the keys that `filter` names. Whatever was written before this was asked is in it, also in a cluster:
+    /// the leader says which keys there are and how far the stream is, and an answer from behind that is asked for again.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Denied`.
+    pub(super) async fn list(&self, what: &str, filter: &str) -> Result<Listing> {
+        let (filter, begun) = (format!("{PREFIX}{filter}"), Instant::now());
+        loop {
+            let (subjects, last) = self.subjects(what, &filter).await?;
+            if let Some(mut entries) = self.last_of(what, &subjects, last).await? {
+                entries.sort_by_key(|entry| entry.revision);
+                entries.retain(Entry::is_there);
+                return Ok(Listing { entries, revision: last });
+            }
+            if begun.elapsed() >= PATIENCE {
+                return Err(Error::new(ErrorKind::Unavailable, what)
+                    .because("the server that answers is behind the leader of its cluster")
+                    .hint("run `cargo xtask infra:nats:health` to see which server is behind")
+                    .retryable());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// How many keys there are that `filter` names, with those that are marks only.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Denied`.
+    pub(super) async fn count(&self, what: &str, filter: &str) -> Result<usize> {
+        Ok(self.subjects(what, &format!("{PREFIX}{filter}")).await?.0.len())
+    }
+
+    /// The subjects that have messages, and the last message of the stream, as the leader knows them.
+    async fn subjects(&self, what: &str, filter: &str) -> Result<(Vec<String>, u64)> {
+        #[derive(Deserialize)]
+        struct Info {
+            state: State,
+            #[serde(default)]
+            total: usize,
+        }
+        #[derive(Deserialize)]
+        struct State {
+            last_seq: u64,
+            #[serde(default)]
+            subjects: Option<BTreeMap<String, u64>>,
+        }
+        let (mut found, mut last) = (Vec::new(), None);
+        loop {
+            let body = json!({ "subjects_filter": filter, "offset": found.len() });
+            let told = self.api::<Info>(what, &format!("STREAM.INFO.{RUNS_STREAM}"), &body).await?;
+            let info = told.map_err(|refusal| self.refused(what, &refusal))?;
+            // Of several pages the first one's: nothing that came later is missed by who goes on from there.
+            let last = *last.get_or_insert(info.state.last_seq);
+            let page = info.state.subjects.unwrap_or_default();
+            let is_last = page.is_empty() || found.len() + page.len() >= info.total;
+            found.extend(page.into_keys());
+            if is_last {
+                return Ok((found, last));
+            }
+        }
+    }
+
+    /// The last message of each subject; `None` when the server that answered does not know all that the leader does.
+    async fn last_of(&self, what: &str, subjects: &[String], last: u64) -> Result<Option<Vec<Entry>>> {
+        let mut entries = Vec::with_capacity(subjects.len());
+        for subjects in subjects.chunks(SUBJECTS) {
+            let mut wanted = subjects.to_vec();
+            loop {
+                let batch = self.batch(what, RUNS_STREAM, &json!({ "multi_last": wanted })).await?;
+                // Without any message it says nothing of itself: the keys may have ended, or it may not have them yet.
+                if batch.known.is_none_or(|known| known < last) {
+                    return Ok(None);
+                }
+                let got: HashSet<&str> = batch.messages.iter().map(|message| message.subject.as_str()).collect();
+                wanted.retain(|subject| !got.contains(subject.as_str()));
+                let is_whole = batch.more == 0 || got.is_empty() || wanted.is_empty();
+                entries.extend(batch.messages.into_iter().map(entry));
+                if is_whole {
+                    break;
+                }
+            }
+        }
+        Ok(Some(entries))
+    }
+
+    /// What was written at the keys that `filter` names after a revision, in its order, each as often as it is kept.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Denied`.
+    pub(super) async fn since(&self, what: &str, filter: &str, revision: u64) -> Result<Vec<Entry>> {
+        let (filter, mut all, mut after) = (format!("{PREFIX}{filter}"), Vec::new(), revision);
+        loop {
+            let (messages, more) = self.next(what, RUNS_STREAM, &filter, after, BATCH).await?;
+            let Some(last) = messages.last() else { return Ok(all) };
+            after = last.sequence;
+            all.extend(messages.into_iter().map(entry));
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// At most `most` messages of the stream `stream` after a place, and whether there may be more.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Denied`.
+    pub(super) async fn next(
+        &self,
+        what: &str,
+        stream: &str,
+        filter: &str,
+        after: u64,
+        most: usize,
+    ) -> Result<(Vec<Stored>, bool)> {
+        let body = json!({ "seq": after.saturating_add(1), "next_by_subj": filter, "batch": most });
+        let batch = self.batch(what, stream, &body).await?;
+        Ok((batch.messages, batch.more > 0))
+    }
+
+    /// One request that is answered by several messages
+    /// (<https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-31.md>).
+    async fn batch(&self, what: &str, stream: &str, body: &Value) -> Result<Batch> {
+        let begun = Instant::now();
+        loop {
+            match self.attempt(what, stream, body).await? {
+                Some(batch) => return Ok(batch),
+                None if begun.elapsed() >= PATIENCE || self.is_denied(begun) => {
+                    return Err(self.silent(what, begun));
+                }
+                None => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// `None` when the answer did not come, or not to its end.
+    async fn attempt(&self, what: &str, stream: &str, body: &Value) -> Result<Option<Batch>> {
+        let inbox = self.client.new_inbox();
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            Error::new(ErrorKind::Unavailable, what).because(error.to_string()).retryable()
+        };
+        let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;
+        let subject = self.api_subject(&format!("DIRECT.GET.{stream}"));
+        let asked = self.client.publish_with_reply(subject, inbox, body.to_string().into()).await;
+        asked.map_err(|error| failed(&error))?;
+        let mut messages = Vec::new();
+        loop {
+            let message = tokio::select! {
+                answer = tokio::time::timeout(ATTEMPT, answers.next()) => match answer {
+                    Ok(Some(message)) => message,
+                    Ok(None) | Err(_) => return Ok(None),
+                },
+                () = self.reconnected() => return Ok(None),
+            };
+            let Some(status) = message.status else {
+                messages.extend(stored(&message));
+                continue;
+            };
+            return match status.as_u16() {
+                204 => {
+                    let number = |name| header(&message, name);
+                    let known = number("Nats-UpTo-Sequence").or_else(|| number("Nats-Last-Sequence"));
+                    Ok(Some(Batch { messages, more: number("Nats-Num-Pending").unwrap_or(0), known }))
+                }
+                404 => Ok(Some(Batch { messages, more: 0, known: None })),
+                503 => Err(self.unheard(what, stream).await),
+                _ => Err(Error::new(ErrorKind::Unavailable, what)
+                    .because(message.description.unwrap_or_else(|| format!("status {status}")))
+                    .hint("run `cargo xtask infra:nats:health` to see what works")),
+            };
+        }
+    }
+}
+
+fn entry(message: Stored) -> Entry {
+    let key = message.subject.strip_prefix(PREFIX).unwrap_or(&message.subject).to_owned();
+    Entry { key, revision: message.sequence, value: message.payload }
+}
+
+/// A message as it is kept; `None` for what tells no place.
+fn stored(message: &Message) -> Option<Stored> {
+    let headers = message.headers.as_ref()?;
+    let subject = headers.get("Nats-Subject")?.as_str().to_owned();
+    let sequence = header(message, "Nats-Sequence")?;
+    Some(Stored { subject, sequence, payload: message.payload.clone() })
+}
+
+fn header(message: &Message, name: &str) -> Option<u64> {
+    let headers: &HeaderMap = message.headers.as_ref()?;
+    headers.get(name)?.as_str().parse().ok()
+}

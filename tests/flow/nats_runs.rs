@@ -1,0 +1,129 @@
+//! One deploy over many repos with a NATS server between real processes, and the server dies like everybody else.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use support::NatsServer;
+
+use crate::fleet::{Fleet, Process};
+use crate::world::until;
+
+/// api, then web and worker, then mail.
+const SHOP: [(&str, &[&str]); 4] =
+    [("api", &[]), ("web", &["api"]), ("worker", &["api"]), ("mail", &["web", "worker"])];
+
+/// The repos, with NATS at that address.
+fn fleet(name: &str, server: &NatsServer) -> Fleet {
+    let fleet = Fleet::new(name, &SHOP);
+    let declared: String = SHOP
+        .iter()
+        .map(|(repo, after)| {
+            let after: Vec<String> = after.iter().map(|name| format!("\"{name}\"")).collect();
+            format!("[repos.{repo}]\nafter = [{}]\n", after.join(", "))
+        })
+        .collect();
+    for (repo, _) in SHOP {
+        fleet.repo(repo, &format!("[env.local]\nnats = {{ url = \"{}\" }}\n{declared}", server.url()));
+    }
+    fleet
+}
+
+#[test]
+fn repos_that_meet_in_nats_are_deployed_once_and_in_order() {
+    let server = NatsServer::start();
+    let fleet = fleet("nats-runs", &server);
+    // Before anything was made there, the way out is named.
+    fleet.run("api", &["infra:deploy:all"], 6).says(&["NATS lacks", "infra:nats:bootstrap"]);
+    drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
+    let agents: Vec<Process> =
+        SHOP.iter().map(|(repo, _)| fleet.start(repo, &["infra:deploy:agent"])).collect();
+    agents.iter().for_each(|agent| agent.says("serving"));
+    let done = fleet.run("web", &["infra:deploy:all"], 0);
+    assert!(done.stdout.contains("is done: 4 done"), "{}", done.stdout);
+    assert_eq!(fleet.log().len(), 8, "{:?}", fleet.log());
+    fleet.check_log(&fleet.log(), &SHOP);
+    assert_eq!(fleet.status("last")["outcome"], json!("done"));
+    // Nothing of it lies on this machine.
+    assert!(!fleet.scratch.join("home/acme/runs/index.json").exists());
+    let busy = fleet.all(&[]);
+    let run = busy.run();
+    assert_eq!(busy.end().0, Some(0));
+    assert!(fleet.states(&run).iter().all(|repo| repo.ends_with(" done")));
+    for agent in agents {
+        agent.signal("TERM");
+        assert_eq!(agent.end().0, Some(130));
+    }
+}
+
+#[test]
+fn a_queue_that_is_deleted_meanwhile_is_told_and_made_again() {
+    let server = NatsServer::start();
+    let fleet = fleet("nats-runs-queue", &server);
+    drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
+    fleet.behaves("api", "takes 1500");
+    let agent = fleet.agent(&[]);
+    agent.says("serving");
+    let all = fleet.all(&[]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let client = async_nats::connect(server.url()).await.expect("the server is there");
+        drop(async_nats::jetstream::new(client).delete_stream("INFRA_WORK").await.expect("deleted"));
+    });
+    all.says("NATS lacks");
+    drop(fleet.run("web", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    fleet.check_log(&fleet.log(), &SHOP);
+    assert_eq!(fleet.log().len(), 8, "{:?}", fleet.log());
+}
+
+/// A source of numbers that gives the same ones in every run of the tests.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % limit
+    }
+}
+
+#[test]
+fn whatever_is_killed_also_the_server_every_repo_is_done_once_in_order() {
+    let mut server = NatsServer::start();
+    let fleet = fleet("nats-runs-killed", &server);
+    drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
+    SHOP.iter().for_each(|(repo, _)| fleet.behaves(repo, "takes 250"));
+    let (mut dice, mut kills, begun) = (Dice(20_261_129), 0, Instant::now());
+    let mut agents = [fleet.agent(&["--slots", "2"]), fleet.agent(&["--slots", "2"])];
+    while kills < 12 {
+        let before = fleet.log().len();
+        let mut coordinator = fleet.all(&[]);
+        let run = coordinator.run();
+        while !coordinator.has_ended() {
+            std::thread::sleep(Duration::from_millis(50 + dice.below(500)));
+            assert!(begun.elapsed() < Duration::from_secs(120), "{}", fleet.status(&run));
+            match dice.below(5) {
+                0 => server.restart(),
+                1 => {
+                    let next = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
+                    std::mem::replace(&mut coordinator, next).kill();
+                }
+                n => {
+                    let which = n as usize % 2;
+                    std::mem::replace(&mut agents[which], fleet.agent(&["--slots", "2"])).kill();
+                }
+            }
+            kills += 1;
+        }
+        let (code, said) = coordinator.end();
+        assert_eq!(code, Some(0), "{said}");
+        assert!(fleet.states(&run).iter().all(|repo| repo.ends_with(" done")), "{:?}", fleet.states(&run));
+        until("what lost its agent has ended", || {
+            let log = fleet.log();
+            let count = |what: &str| log[before..].iter().filter(|line| line.contains(what)).count();
+            count(" start ") == count(" end ") + count(" stopped ")
+        });
+        fleet.check_log(&fleet.log()[before..], &SHOP);
+    }
+}
