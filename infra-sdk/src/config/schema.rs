@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::costs::Costs;
 use crate::config::deploy::Deploy;
+use crate::config::dev::Dev;
 use crate::config::extends::Extends;
 use crate::config::images::{Ecr, Image};
 use crate::config::nats::Nats;
@@ -56,6 +57,9 @@ pub struct Settings {
     /// How the project is rolled out.
     #[serde(default)]
     pub deploy: Deploy,
+    /// What runs while somebody works on it.
+    #[serde(default)]
+    pub dev: Dev,
     /// The programs this repo needs, by name.
     #[serde(default)]
     pub tools: BTreeMap<Label, Tool>,
