@@ -8,6 +8,8 @@ pub mod ecs_fake;
 pub mod github;
 mod moto;
 mod nacl;
+mod nats_account;
+mod nats_server;
 mod prism;
 mod pullable;
 mod recorder;
@@ -24,6 +26,10 @@ pub use checkout::{files, repo, sources};
 pub use docker_registry::{DockerRegistry, PASSWORD, USER};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};
+pub use nats_account::NatsAccount;
+pub use nats_server::{
+    DEBIAN_NATS_SERVER, LEAST_NATS_SERVER, NATS_SERVER, NatsServer, OLD_NATS_SERVER,
+};
 pub use prism::Prism;
 pub use pullable::Pullable;
 pub use recorder::{Answer, Recorder, Request};

