@@ -64,6 +64,7 @@ pub mod deploy;
 pub mod events;
 pub mod health;
 pub mod ledger;
+pub mod manifests;
 
 // Who does it.
 pub mod local;

@@ -10,6 +10,7 @@ use crate::config::dev::Dev;
 use crate::config::extends::Extends;
 use crate::config::images::{Ecr, Image};
 use crate::config::nats::Nats;
+use crate::config::nats_server::NatsServer;
 use crate::config::policy::Policy;
 use crate::config::stores::{SecretSpec, Store, Vault};
 use crate::config::values;
@@ -60,6 +61,9 @@ pub struct Settings {
     /// What runs while somebody works on it.
     #[serde(default)]
     pub dev: Dev,
+    /// The NATS server that the organisation runs itself.
+    #[serde(default, rename = "nats-server")]
+    pub nats_server: NatsServer,
     /// The programs this repo needs, by name.
     #[serde(default)]
     pub tools: BTreeMap<Label, Tool>,

@@ -21,6 +21,7 @@ mod image_scan;
 mod images;
 mod keys;
 mod locks;
+mod nats_manifests;
 mod open;
 mod policy;
 mod programs;

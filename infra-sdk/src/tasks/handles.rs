@@ -4,7 +4,7 @@ use crate::app::{App, TaskRef};
 use crate::tasks::{
     ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, PlanTasks,
     PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ecr,
-    images, ledger, plans, policy, refs, secrets, state, tools,
+    images, ledger, nats_deploy, plans, policy, refs, secrets, state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
@@ -41,6 +41,8 @@ pub struct InfraTasks {
     pub deploy: DeployTasks,
     /// `infra:dev:*`
     pub dev: DevTasks,
+    /// `infra:nats:deploy`: the files of a NATS server of one's own.
+    pub nats_deploy: TaskRef<()>,
     /// `infra:ledger:*`
     pub ledger: LedgerTasks,
 }
@@ -62,6 +64,7 @@ impl InfraTasks {
             let image = images::register(pack);
             let deploy = deploy::register(pack);
             let dev = dev::register(pack, &tools, &secrets);
+            let nats_deploy = nats_deploy::register(pack);
             let ledger = ledger::register(pack);
             InfraTasks {
                 config,
@@ -79,6 +82,7 @@ impl InfraTasks {
                 image,
                 deploy,
                 dev,
+                nats_deploy,
                 ledger,
             }
         })

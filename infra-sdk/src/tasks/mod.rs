@@ -11,6 +11,7 @@ mod entry;
 mod handles;
 mod images;
 mod ledger;
+mod nats_deploy;
 mod plans;
 mod policy;
 mod refs;
