@@ -2,8 +2,14 @@
 
 mod counts;
 mod deploy;
+#[cfg(unix)]
+mod dev;
+#[cfg(all(target_os = "linux", feature = "remote"))]
+mod dev_nats;
 mod examples;
 mod interrupted;
+#[cfg(feature = "remote")]
+mod nats_manifests;
 mod organisation;
 mod pinned;
 #[cfg(unix)]
