@@ -57,7 +57,9 @@ fn every_inherited_task_of_this_version_is_there() {
         "deploy:rollback",
         "deploy:logs",
         "deploy:stop",
+        "dev",
         "dev:setup",
+        "nats:deploy",
         "ledger:show",
         "ledger:verify",
     ] {

