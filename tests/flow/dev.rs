@@ -128,7 +128,8 @@ fn the_app_has_its_references_and_secrets_and_its_lines_its_name() {
     assert_eq!(get(&url, "/env?PEPPER").len(), 43);
     assert_eq!(get(&url, "/env?INFRA_AGE_KEY"), "");
     let said = dev.said();
-    for line in ["app  │ SESSION_KEY is ***", "app  │ NETWORK_VPC_NAME is vpc-main", "app  │ listening on"] {
+    for line in ["app  │ SESSION_KEY is ***", "app  │ NETWORK_VPC_NAME is vpc-main", "app  │ listening on"]
+    {
         assert!(said.contains(line), "{said}");
     }
     dev.interrupt();
@@ -142,7 +143,8 @@ fn the_app_has_its_references_and_secrets_and_its_lines_its_name() {
 
 #[test]
 fn a_value_of_env_is_there_at_once() {
-    let world = world("dev-dotenv", "[dev]\nrun = [\"sh\", \"-c\", \"test $SESSION_KEY = other-value-of-mine\"]\n");
+    let world =
+        world("dev-dotenv", "[dev]\nrun = [\"sh\", \"-c\", \"test $SESSION_KEY = other-value-of-mine\"]\n");
     world.scratch.write("shop-api/.env", "SESSION_KEY=other-value-of-mine\n");
     let ended = world.shop(&["infra:dev"], 0);
     assert!(ended.stdout.contains("app ended"), "{}", ended.stdout);

@@ -67,7 +67,8 @@ fn an_environment_on_this_machine_that_names_no_server_has_one_of_its_own() {
     let path = path(NATS_SERVER);
     let own = world.run(world.command("shop-api", &["infra:dev"]).env("PATH", &path), 0);
     assert!(own.stdout.contains("url nats://127.0.0.1:"), "{}", own.stdout);
-    let elsewhere = world.command("shop-api", &["infra:dev"]).env("PATH", &path).env("NATS_URL", "nats://x:1");
+    let elsewhere =
+        world.command("shop-api", &["infra:dev"]).env("PATH", &path).env("NATS_URL", "nats://x:1");
     let elsewhere = world.run(elsewhere, 0);
     assert!(elsewhere.stdout.contains("url nats://x:1 end"), "{}", elsewhere.stdout);
     world.configure(&more.replace("{}", "{ url = \"nats://named:4222\" }"));

@@ -64,7 +64,8 @@ impl Repo {
     /// What nats-server says of a configuration.
     fn check(&self, path: &str) {
         let server = tool(&format!("nats-server-{NATS_SERVER}/bin/nats-server"));
-        let checked = Run::new(server, &self.scratch.join("repo/infra/nats")).args(["-t", "-c", path]).finish();
+        let checked =
+            Run::new(server, &self.scratch.join("repo/infra/nats")).args(["-t", "-c", path]).finish();
         let checked = checked.expect(0);
         assert!(format!("{}{}", checked.stdout, checked.stderr).contains("is valid"), "{}", checked.stderr);
     }
@@ -119,10 +120,16 @@ fn a_server_takes_the_files_for_cloudflare_and_their_limits_are_told() {
     repo.check("cloudflare/nats.conf");
     assert!(!repo.file("cloudflare/nats.conf").contains("jetstream {"));
     assert!(repo.file("cloudflare/Dockerfile").contains("FROM nats:2.15.1-alpine\n"));
-    let json: String =
-        repo.file("cloudflare/wrangler.jsonc").lines().filter(|line| !line.trim().starts_with("//")).collect();
+    let json: String = repo
+        .file("cloudflare/wrangler.jsonc")
+        .lines()
+        .filter(|line| !line.trim().starts_with("//"))
+        .collect();
     let wrangler: serde_json::Value = serde_json::from_str(&json).expect("JSON with comments");
-    assert_eq!(wrangler["containers"][0]["class_name"], wrangler["durable_objects"]["bindings"][0]["class_name"]);
+    assert_eq!(
+        wrangler["containers"][0]["class_name"],
+        wrangler["durable_objects"]["bindings"][0]["class_name"]
+    );
     let readme = repo.file("cloudflare/README.md");
     for told in ["No plain NATS", "No JetStream"] {
         assert!(readme.contains(told), "{readme}");
@@ -164,7 +171,10 @@ fn a_key_and_whatever_is_not_of_this_server_is_refused() {
     repo.deploy(&["--target", "ecs"], 4).says(&["about `operator`, not about an account"]);
     repo.jwt("shop", &good);
     let set = |settings: &str| {
-        repo.scratch.write("repo/infra.toml", INFRA_TOML.replace("[nats-server]\n", &format!("[nats-server]\n{settings}\n")));
+        repo.scratch.write(
+            "repo/infra.toml",
+            INFRA_TOML.replace("[nats-server]\n", &format!("[nats-server]\n{settings}\n")),
+        );
     };
     set("image = \"nats:latest\"");
     repo.deploy(&["--target", "ecs"], 4).says(&["nats:latest", "exact version"]);

@@ -171,7 +171,8 @@ impl NatsServer {
         };
         let scratch = Scratch::new("nats");
         let (port, http) = (free_port(), free_port());
-        let config = config.replace("{store}", &scratch.join("store").display().to_string().replace('\\', "/"));
+        let config =
+            config.replace("{store}", &scratch.join("store").display().to_string().replace('\\', "/"));
         scratch.write(
             "nats.conf",
             format!("listen: \"127.0.0.1:{port}\"\nhttp: \"127.0.0.1:{http}\"\n{config}\n"),

@@ -8,7 +8,8 @@ use crate::tree::{Node, Value};
 
 /// The sections in the order in which a person reads a file.
 const SECTIONS: [&str; 12] = [
-    "extends", "project", "env", "secrets", "refs", "exports", "stack", "policy", "image", "deploy", "dev", "tools",
+    "extends", "project", "env", "secrets", "refs", "exports", "stack", "policy", "image", "deploy", "dev",
+    "tools",
 ];
 
 /// Every value of the settings with its origin; no setting is secret.

@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use crate::config::{Commands, Kind};
 use crate::env::{
-    NATS_CA, NATS_CERT, NATS_CONTEXT, NATS_CREDS, NATS_KEY, NATS_NKEY, NATS_PASSWORD, NATS_TOKEN, NATS_URL, NATS_USER,
+    NATS_CA, NATS_CERT, NATS_CONTEXT, NATS_CREDS, NATS_KEY, NATS_NKEY, NATS_PASSWORD, NATS_TOKEN, NATS_URL,
+    NATS_USER,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access};
@@ -84,8 +85,9 @@ impl Infra {
         let programs = self.settings().dev.run.0.clone();
         let nats = self.dev_server().await?;
         if programs.is_empty() && nats.is_none() {
-            return Err(Error::not_found("infra.toml does not say what `infra:dev` runs")
-                .hint("add `[dev]` with `run = [\"cargo\", \"run\"]`, or with `nats = true` for a server alone"));
+            return Err(Error::not_found("infra.toml does not say what `infra:dev` runs").hint(
+                "add `[dev]` with `run = [\"cargo\", \"run\"]`, or with `nats = true` for a server alone",
+            ));
         }
         self.tell_missing_references().await?;
         let references = refs::variables(&*self.ports().params, &self.settings().refs).await?;
@@ -127,7 +129,8 @@ impl Infra {
         if left > 0 {
             host.tell(&format!("ended {left} programs that an earlier run left"));
         }
-        let (port, nats_port) = session.ports(Ports { app: plan.port, nats: self.settings().dev.nats_port })?;
+        let (port, nats_port) =
+            session.ports(Ports { app: plan.port, nats: self.settings().dev.nats_port })?;
         session.start_guard(self.env())?;
         // The apps, then the server, then what they left behind.
         host.needs_grace(GRACE * 3 + Duration::from_secs(2));
@@ -148,7 +151,8 @@ impl Infra {
         (port, nats_port): (u16, u16),
     ) -> Result<String> {
         let host = self.host();
-        let width = plan.programs.keys().map(|name| name.as_str().len()).chain([SERVER.len()]).max().unwrap_or(0);
+        let width =
+            plan.programs.keys().map(|name| name.as_str().len()).chain([SERVER.len()]).max().unwrap_or(0);
         let named = |name: &str, cmd: Cmd| {
             let sink = Named { prefix: format!("{name:<width$} │"), lines: host.lines.clone() };
             session.mark(cmd.dir(self.config().root())).sink(std::sync::Arc::new(sink))

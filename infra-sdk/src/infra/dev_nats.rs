@@ -73,7 +73,11 @@ impl Infra {
                 found.path.display()
             ));
         }
-        Ok(Some(DevServer { program: found.path, version: found.version, store: self.home().dev().join("nats") }))
+        Ok(Some(DevServer {
+            program: found.path,
+            version: found.version,
+            store: self.home().dev().join("nats"),
+        }))
     }
 
     /// `nats` of `[dev]` decides; else an environment on this machine that names no server has one of its own.

@@ -124,11 +124,9 @@ impl<'a> Running<'a> {
 fn server_ended(ended: Option<std::result::Result<Result<()>, tokio::task::JoinError>>) -> Error {
     let error = Error::new(ErrorKind::Unavailable, "the NATS server ended");
     match ended {
-        Some(Ok(Err(cause))) => cause
-            .hints()
-            .iter()
-            .fold(error, |error, hint| error.hint(hint))
-            .because(cause),
+        Some(Ok(Err(cause))) => {
+            cause.hints().iter().fold(error, |error, hint| error.hint(hint)).because(cause)
+        }
         _ => error.hint("read what it says above, and run the same command again"),
     }
 }

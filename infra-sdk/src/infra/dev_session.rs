@@ -140,8 +140,10 @@ impl Session {
                 None => other_than(app)?,
             },
         };
-        let kept =
-            Ports { app: wanted.app.map_or(Some(app), |_| kept.app), nats: wanted.nats.map_or(Some(nats), |_| kept.nats) };
+        let kept = Ports {
+            app: wanted.app.map_or(Some(app), |_| kept.app),
+            nats: wanted.nats.map_or(Some(nats), |_| kept.nats),
+        };
         file::write_json(&path, &kept, Access::Private)?;
         Ok((app, nats))
     }

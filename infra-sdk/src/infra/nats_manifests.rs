@@ -38,7 +38,12 @@ impl Infra {
             image: self.nats_image()?,
             store: settings.store.clone(),
             region: self.config().section()?.region.clone(),
-            dir: folder.strip_prefix(self.config().root()).unwrap_or(&folder).display().to_string().replace('\\', "/"),
+            dir: folder
+                .strip_prefix(self.config().root())
+                .unwrap_or(&folder)
+                .display()
+                .to_string()
+                .replace('\\', "/"),
             operator: self.public_jwt(operator, Subject::Operator)?,
             system_account: self.public_jwt(system, Subject::Account)?,
             accounts: accounts.collect::<Result<_>>()?,
@@ -77,8 +82,10 @@ impl Infra {
         let plain = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
         let name: String = name.to_ascii_lowercase().chars().map(plain).collect();
         if name.len() > LONGEST_NAME {
-            return Err(Error::invalid(format!("the name of the NATS server is longer than {LONGEST_NAME}: {name}"))
-                .hint("give it a shorter one: `name` in `[nats-server]`"));
+            return Err(Error::invalid(format!(
+                "the name of the NATS server is longer than {LONGEST_NAME}: {name}"
+            ))
+            .hint("give it a shorter one: `name` in `[nats-server]`"));
         }
         Ok(name)
     }

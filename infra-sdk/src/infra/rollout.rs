@@ -53,8 +53,7 @@ impl Infra {
     /// has done so, and ends with this code. A program that deploys to this machine asks first thing;
     /// [`main`](crate::main) does.
     pub fn supervise_if_asked() -> Option<std::process::ExitCode> {
-        crate::local::supervise_if_asked(std::env::args_os())
-            .or_else(|| guard_if_asked(std::env::args_os()))
+        crate::local::supervise_if_asked(std::env::args_os()).or_else(|| guard_if_asked(std::env::args_os()))
     }
 
     /// The last `lines` lines of a release, masked; `None`: of the one that runs, or ran last.

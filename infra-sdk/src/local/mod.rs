@@ -8,8 +8,8 @@ mod registry;
 mod secrets;
 mod state;
 
-pub(crate) use deploy::{check_free, choose_port, probe};
 pub use deploy::{LocalDeploy, supervise_if_asked};
+pub(crate) use deploy::{check_free, choose_port, probe};
 pub use events::LocalEvents;
 pub use ledger::LocalLedger;
 pub use params::LocalParameters;

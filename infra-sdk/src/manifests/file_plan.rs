@@ -111,11 +111,14 @@ impl FilePlan {
         let changed = || self.files.iter().filter(|step| step.standing == Standing::ByHand);
         if by_hand == ByHand::Refuse && changed().next().is_some() {
             let names: Vec<String> = changed().map(|step| step.path.display().to_string()).collect();
-            return Err(Error::new(ErrorKind::Conflict, "files were changed by hand, so nothing was written")
-                .with("files", names.join(", "))
-                .with("folder", self.folder.display())
-                .hint("keep them and write the others with `--changed keep`")
-                .hint("or replace them with `--changed overwrite`; git has what they were"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "files were changed by hand, so nothing was written",
+            )
+            .with("files", names.join(", "))
+            .with("folder", self.folder.display())
+            .hint("keep them and write the others with `--changed keep`")
+            .hint("or replace them with `--changed overwrite`; git has what they were"));
         }
         let mut done = Written { folder: self.folder.clone(), written: Vec::new(), kept: Vec::new() };
         for step in &self.files {
@@ -187,7 +190,8 @@ mod tests {
 
     #[test]
     fn what_somebody_changed_is_not_touched_without_a_word() {
-        let folder = std::env::temp_dir().join(format!("infra-sdk-manifests-{}", crate::id::short().unwrap()));
+        let folder =
+            std::env::temp_dir().join(format!("infra-sdk-manifests-{}", crate::id::short().unwrap()));
         assert_eq!(standings(&folder, "a\n"), [Standing::New, Standing::New]);
         let done = FilePlan::of(&folder, files("a\n")).unwrap().apply(ByHand::Refuse).unwrap();
         assert_eq!((done.written.len(), done.kept.len()), (2, 0));
@@ -201,7 +205,10 @@ mod tests {
         let plan = FilePlan::of(&folder, files("b\n")).unwrap();
         let error = plan.apply(ByHand::Refuse).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
-        assert!(error.to_string().contains("nats.conf") && !error.to_string().contains("index.js"), "{error}");
+        assert!(
+            error.to_string().contains("nats.conf") && !error.to_string().contains("index.js"),
+            "{error}"
+        );
         assert_eq!(standings(&folder, "b\n"), [Standing::ByHand, Standing::Outdated]);
         let done = plan.apply(ByHand::Keep).unwrap();
         assert_eq!((done.written.len(), done.kept.len()), (1, 1));

@@ -55,7 +55,8 @@ impl PublicJwt {
         };
         let hint = format!("write it with `{export} --output-file {name}`");
         let refuse = |why: &str| Error::invalid(format!("{} {why}", quoted(name))).hint(&hint);
-        if text.lines().any(|line| line.contains("SEED") || line.contains("PRIVATE") || is_seed(line.trim())) {
+        if text.lines().any(|line| line.contains("SEED") || line.contains("PRIVATE") || is_seed(line.trim()))
+        {
             return Err(refuse("holds a key, which is secret")
                 .hint("take the file out of the repo and its history, and make a new key"));
         }
@@ -79,10 +80,17 @@ impl PublicJwt {
             return Err(refuse(&format!("names no public key of an {what}")));
         }
         // A signing key is its text, or a scope that holds it.
-        let signing_keys = claims.nats.signing_keys.iter().filter_map(|key| {
-            key.as_str().or_else(|| key.get("key")?.as_str()).map(str::to_owned)
-        });
-        Ok(PublicJwt { signing_keys: signing_keys.collect(), text: jwt, subject: claims.sub, issuer: claims.iss })
+        let signing_keys = claims
+            .nats
+            .signing_keys
+            .iter()
+            .filter_map(|key| key.as_str().or_else(|| key.get("key")?.as_str()).map(str::to_owned));
+        Ok(PublicJwt {
+            signing_keys: signing_keys.collect(),
+            text: jwt,
+            subject: claims.sub,
+            issuer: claims.iss,
+        })
     }
 
     /// Whether `operator` signed it; a server checks the signature itself.
@@ -109,7 +117,8 @@ mod tests {
     fn an_account_is_told_from_others_and_from_keys() {
         let account = jwt(r#"{"sub":"AABC","iss":"OXYZ","nats":{"type":"account","signing_keys":["AAA"]}}"#);
         let read = |text: &str| PublicJwt::parse("acme.jwt", text, Subject::Account);
-        let good = read(&format!("-----BEGIN NATS ACCOUNT JWT-----\n{account}\n------END NATS ACCOUNT JWT------\n"));
+        let good =
+            read(&format!("-----BEGIN NATS ACCOUNT JWT-----\n{account}\n------END NATS ACCOUNT JWT------\n"));
         assert_eq!(good.unwrap(), read(&account).unwrap());
         let user = jwt(r#"{"sub":"UABC","iss":"AABC","nats":{"type":"user"}}"#);
         let seed = format!("SA{}", "Q".repeat(56));
@@ -133,9 +142,8 @@ mod tests {
         let claims = |iss: &str| format!(r#"{{"sub":"AABC","iss":"{iss}","nats":{{"type":"account"}}}}"#);
         let operator = r#"{"sub":"OAB","iss":"OAB","nats":{"type":"operator","signing_keys":["OSIGN"]}}"#;
         let operator = PublicJwt::parse("o", &jwt(operator), Subject::Operator).unwrap();
-        let of = |iss: &str| {
-            PublicJwt::parse("a", &jwt(&claims(iss)), Subject::Account).unwrap().is_of(&operator)
-        };
+        let of =
+            |iss: &str| PublicJwt::parse("a", &jwt(&claims(iss)), Subject::Account).unwrap().is_of(&operator);
         assert!(of("OAB") && of("OSIGN") && !of("OTHER"));
     }
 }

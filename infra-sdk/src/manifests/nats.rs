@@ -106,19 +106,27 @@ fn check_image(image: &str) -> Result<()> {
         Some((named, digest)) => (named, Some(digest)),
         None => (image, None),
     };
-    let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let hex = |text: &str| {
+        text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
     if digest.is_some_and(|digest| !digest.strip_prefix("sha256:").is_some_and(hex)) {
         return refuse("has a digest that is none");
     }
     // A colon before the last `/` belongs to the port of the registry.
     let tag = named.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
     let Some(tag) = tag else {
-        return if digest.is_some() { Ok(()) } else { refuse("has no version, so that it may change under its name") };
+        return if digest.is_some() {
+            Ok(())
+        } else {
+            refuse("has no version, so that it may change under its name")
+        };
     };
     let numbers: Vec<u64> =
         tag.split('-').next().unwrap_or_default().split('.').map_while(|part| part.parse().ok()).collect();
     match numbers.as_slice() {
-        [major, minor, ..] if (*major, *minor) < (2, 11) => refuse("is older than 2.11, which events and runs need"),
+        [major, minor, ..] if (*major, *minor) < (2, 11) => {
+            refuse("is older than 2.11, which events and runs need")
+        }
         [_, _, _] => Ok(()),
         _ if digest.is_some() => Ok(()),
         _ => refuse("has no exact version, so that it may change under its name"),

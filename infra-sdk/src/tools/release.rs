@@ -61,7 +61,10 @@ impl Release {
         if !INSTALLABLE.contains(&tool) {
             let known = nearest(tool, INSTALLABLE).unwrap_or("terraform");
             return Err(Error::invalid(format!("{} cannot be installed by this task", quoted(tool))).hint(
-                format!("install it by hand; only {} are fetched (did you mean `{known}`?)", INSTALLABLE.join(", ")),
+                format!(
+                    "install it by hand; only {} are fetched (did you mean `{known}`?)",
+                    INSTALLABLE.join(", ")
+                ),
             ));
         }
         checked_version(tool, version)?;
