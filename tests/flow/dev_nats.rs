@@ -26,8 +26,9 @@ fn info(url: &str) -> serde_json::Value {
     serde_json::from_str(line.trim_start_matches("INFO ")).expect("its greeting is JSON")
 }
 
-#[tokio::test]
-async fn the_server_is_there_before_the_app_and_its_streams_stay() {
+#[test]
+fn the_server_is_there_before_the_app_and_its_streams_stay() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let world = world("dev-nats", &format!("[dev]\nrun = [{SERVICE:?}]\nnats = true\n"));
     let path = path(NATS_SERVER);
     let set = [("PATH", path.as_str()), ("SAY", "NATS_URL,NATS_CREDS"), ("NATS_CREDS", "/elsewhere.creds")];
@@ -40,22 +41,29 @@ async fn the_server_is_there_before_the_app_and_its_streams_stay() {
     assert_eq!((&greeting["jetstream"], &greeting["version"]), (&true.into(), &NATS_SERVER.into()));
     assert!(greeting["host"] == "127.0.0.1", "{greeting}");
 
-    let jetstream = async_nats::jetstream::new(async_nats::connect(&url).await.expect("it takes clients"));
-    let stream = async_nats::jetstream::stream::Config {
-        name: "orders".into(),
-        subjects: vec!["orders.>".into()],
-        ..Default::default()
-    };
-    jetstream.create_stream(stream).await.expect("it keeps streams");
-    jetstream.publish("orders.1", "one".into()).await.expect("sent").await.expect("kept");
+    runtime.block_on(async {
+        let client = async_nats::connect(&url).await.expect("it takes clients");
+        let jetstream = async_nats::jetstream::new(client);
+        let stream = async_nats::jetstream::stream::Config {
+            name: "orders".into(),
+            subjects: vec!["orders.>".into()],
+            ..Default::default()
+        };
+        jetstream.create_stream(stream).await.expect("it keeps streams");
+        jetstream.publish("orders.1", "one".into()).await.expect("sent").await.expect("kept");
+    });
     dev.interrupt();
     nothing_is_left(&world);
 
     let again = Dev::start(&world, &set);
     assert_eq!(again.says("NATS_URL="), url);
-    let jetstream = async_nats::jetstream::new(async_nats::connect(&url).await.expect("it takes clients"));
-    let mut stream = jetstream.get_stream("orders").await.expect("it is still there");
-    assert_eq!(stream.info().await.expect("it tells").state.messages, 1);
+    let kept = runtime.block_on(async {
+        let client = async_nats::connect(&url).await.expect("it takes clients");
+        let jetstream = async_nats::jetstream::new(client);
+        let mut stream = jetstream.get_stream("orders").await.expect("it is still there");
+        stream.info().await.expect("it tells").state.messages
+    });
+    assert_eq!(kept, 1);
     again.interrupt();
     nothing_is_left(&world);
 }
