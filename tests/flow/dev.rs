@@ -266,7 +266,7 @@ fn what_is_left_when_its_guard_is_killed_too_is_ended_by_the_next_one() {
     dev.code();
     assert_eq!(processes(&world).1, started);
     let again = Dev::start(&world, &[]);
-    again.says("ended 1 programs that an earlier run left");
+    again.says("ended what an earlier run left running: ");
     again.says("ready: ");
     assert!(!processes(&world).1.contains(&started[0]));
     again.interrupt();

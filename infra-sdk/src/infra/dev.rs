@@ -127,7 +127,7 @@ impl Infra {
         file::make_dir(&folder, Access::Private)?;
         let (session, left) = Session::begin(&folder).await?;
         if left > 0 {
-            host.tell(&format!("ended {left} programs that an earlier run left"));
+            host.tell(&format!("ended what an earlier run left running: {left}"));
         }
         let (port, nats_port) =
             session.ports(Ports { app: plan.port, nats: self.settings().dev.nats_port })?;

@@ -200,7 +200,11 @@ fn guard(folder: Option<OsString>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(Error::from)?;
     let ended = runtime.block_on(end_marked(&folder))?;
     if ended > 0 {
-        eprintln!("{} guard {}: ended {ended} programs", Timestamp::now(), std::process::id());
+        eprintln!(
+            "{} guard {}: ended what its run left running: {ended}",
+            Timestamp::now(),
+            std::process::id()
+        );
     }
     Ok(())
 }
