@@ -38,6 +38,8 @@ pub const GITHUB_ACTIONS: &str = "GITHUB_ACTIONS";
 pub const GITHUB_ENV: &str = "GITHUB_ENV";
 /// The file GitHub Actions shows on the run's page.
 pub const GITHUB_STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
+/// Set in everything that `infra:dev` started, to know it by; not meant for people.
+pub const INFRA_DEV: &str = "INFRA_DEV";
 /// The token for GitHub's API, as `gh` reads it; before `GITHUB_TOKEN`.
 pub const GH_TOKEN: &str = "GH_TOKEN";
 /// The token for GitHub's API. The one that a workflow gets by itself cannot write secrets.

@@ -65,6 +65,7 @@ pub mod events;
 pub mod runs;
 pub mod health;
 pub mod ledger;
+pub mod manifests;
 
 // Who does it.
 pub mod local;

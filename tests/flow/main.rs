@@ -3,12 +3,18 @@
 mod counts;
 mod deploy;
 mod events;
+#[cfg(unix)]
+mod dev;
+#[cfg(all(target_os = "linux", feature = "remote"))]
+mod dev_nats;
 mod examples;
 #[cfg(unix)]
 mod fleet;
 mod interrupted;
 #[cfg(all(unix, feature = "remote"))]
 mod nats_runs;
+#[cfg(feature = "remote")]
+mod nats_manifests;
 mod organisation;
 mod pinned;
 #[cfg(unix)]

@@ -24,8 +24,8 @@ key = "file"
 "#;
 
 /// The top-level tables that `[env.NAME]` may hold as well, for that environment only.
-pub(crate) const OVERRIDES: [&str; 9] =
-    ["costs", "deploy", "ecr", "image", "refs", "secrets", "stack", "store", "tools"];
+pub(crate) const OVERRIDES: [&str; 11] =
+    ["costs", "deploy", "dev", "ecr", "image", "nats-server", "refs", "secrets", "stack", "store", "tools"];
 
 /// The layers of one repo.
 #[derive(Clone, Debug)]

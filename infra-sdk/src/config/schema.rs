@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::costs::Costs;
 use crate::config::deploy::Deploy;
+use crate::config::dev::Dev;
 use crate::config::extends::Extends;
 use crate::config::images::{Ecr, Image};
 use crate::config::nats::Nats;
+use crate::config::nats_server::NatsServer;
 use crate::config::policy::Policy;
 use crate::config::repos::Repo;
 use crate::config::stores::{SecretSpec, Store, Vault};
@@ -57,6 +59,12 @@ pub struct Settings {
     /// How the project is rolled out.
     #[serde(default)]
     pub deploy: Deploy,
+    /// What runs while somebody works on it.
+    #[serde(default)]
+    pub dev: Dev,
+    /// The NATS server that the organisation runs itself.
+    #[serde(default, rename = "nats-server")]
+    pub nats_server: NatsServer,
     /// The programs this repo needs, by name.
     #[serde(default)]
     pub tools: BTreeMap<Label, Tool>,

@@ -7,8 +7,9 @@ use serde::Serialize;
 use crate::tree::{Node, Value};
 
 /// The sections in the order in which a person reads a file.
-const SECTIONS: [&str; 11] = [
-    "extends", "project", "env", "secrets", "refs", "exports", "stack", "policy", "image", "deploy", "tools",
+const SECTIONS: [&str; 12] = [
+    "extends", "project", "env", "secrets", "refs", "exports", "stack", "policy", "image", "deploy", "dev",
+    "tools",
 ];
 
 /// Every value of the settings with its origin; no setting is secret.

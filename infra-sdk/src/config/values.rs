@@ -92,6 +92,13 @@ pub(crate) fn maybe_inside_repo<'de, D: Deserializer<'de>>(
     Ok(text)
 }
 
+/// The same for several.
+pub(crate) fn all_inside_repo<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().try_for_each(|text| relative(text)).map_err(serde::de::Error::custom)?;
+    Ok(texts)
+}
+
 /// Reads a region or bucket: it becomes part of host names and of Terraform's settings.
 pub(crate) fn plain_word<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;

@@ -22,6 +22,7 @@ use crate::names::{EnvName, Label, OrgName, RepoName};
 ///   ORG/ENV/terraform/PROJECT/      working copies of stacks
 ///   ORG/ENV/plans/PROJECT/          saved plans, encrypted
 ///   ORG/ENV/deploy/PROJECT/         releases
+///   ORG/ENV/dev/PROJECT/            what infra:dev runs: the store of its NATS server
 /// ```
 #[derive(Clone, Debug)]
 pub struct Home {
@@ -103,6 +104,11 @@ impl Home {
     /// This project's releases in this environment.
     pub fn deploy(&self) -> PathBuf {
         self.environment().join("deploy").join(self.project.as_str())
+    }
+
+    /// What runs while somebody works on this project.
+    pub fn dev(&self) -> PathBuf {
+        self.environment().join("dev").join(self.project.as_str())
     }
 
     fn org(&self) -> PathBuf {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::config::{LockReach, StateKind, Target};
 use crate::deploy::{self, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport};
 use crate::error::{Error, Result};
+use crate::infra::dev_session::guard_if_asked;
 use crate::infra::open::Infra;
 use crate::infra::rollout_notes::{Trace, back_again, details_of};
 use crate::ledger;
@@ -46,10 +47,11 @@ impl fmt::Display for Log {
 }
 
 impl Infra {
-    /// Whether this program was started to supervise a service; then it has done so, and ends with this code. A
-    /// program that deploys to this machine asks first thing; [`main`](crate::main) does.
+    /// Whether this program was started to supervise a service, or to guard what [`run_dev`](Infra::run_dev) runs; then it
+    /// has done so, and ends with this code. A program that deploys to this machine asks first thing;
+    /// [`main`](crate::main) does.
     pub fn supervise_if_asked() -> Option<std::process::ExitCode> {
-        crate::local::supervise_if_asked(std::env::args_os())
+        crate::local::supervise_if_asked(std::env::args_os()).or_else(|| guard_if_asked(std::env::args_os()))
     }
 
     /// The last `lines` lines of a release, masked; `None`: of the one that runs, or ran last.

@@ -13,6 +13,7 @@ mod secrets;
 mod state;
 
 pub use deploy::{LocalDeploy, supervise_if_asked};
+pub(crate) use deploy::{check_free, choose_port, probe};
 pub use events::LocalEvents;
 pub use health::LocalHealth;
 pub use ledger::LocalLedger;

@@ -24,6 +24,12 @@ pub struct Detached {
 }
 
 impl Detached {
+    /// This process, as another one may remember it.
+    pub(crate) fn this() -> Self {
+        let pid = std::process::id();
+        Detached { pid, started: group::started(pid).unwrap_or_default() }
+    }
+
     /// Whether it still runs. One that ended but was not reaped counts as gone.
     pub fn is_alive(&self) -> bool {
         group::started(self.pid) == Some(self.started)

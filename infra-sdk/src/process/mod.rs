@@ -7,6 +7,7 @@ mod detached;
 mod failure;
 mod group;
 mod lines;
+pub(crate) mod marked;
 mod output;
 mod run;
 mod signals;

@@ -14,6 +14,7 @@ mod health;
 mod images;
 mod ledger;
 mod nats;
+mod nats_deploy;
 mod nats_health;
 mod plans;
 mod policy;

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::events::{MOST_BYTES, Query, Source, Start};
 use crate::infra::Infra;
 use crate::names::{EnvName, quoted};
-use crate::tasks::nats_health;
+use crate::tasks::{nats_deploy, nats_health};
 use crate::time::Timestamp;
 
 /// The handles of `infra:nats:*`.
@@ -27,6 +27,8 @@ pub struct NatsTasks {
     pub publish: TaskRef<()>,
     /// Shows what repos tell each other.
     pub watch: TaskRef<()>,
+    /// Writes the files of a NATS server of one's own.
+    pub deploy: TaskRef<()>,
 }
 
 pub(super) fn register(pack: &mut Pack<'_>) -> NatsTasks {
@@ -56,6 +58,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> NatsTasks {
             .args::<WatchFlags>()
             .read_only()
             .run(watch),
+        deploy: nats_deploy::register(pack),
     }
 }
 

@@ -133,8 +133,11 @@ fn too_large(place: &Place, limit: u64) -> Error {
 fn by_hand(url: &str) -> String {
     let file = url.rsplit('/').next().unwrap_or_default();
     let mut parts = file.splitn(3, '_');
-    let (tool, version) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let folder = match (parts.next(), parts.next()) {
+        (Some(tool), Some(version)) => format!("{tool}/{version}"),
+        _ => "TOOL/VERSION".into(),
+    };
     format!(
-        "or get {url} on another machine, put it and the SHA256SUMS file beside it into DIR/{tool}/{version}/, and set INFRA_TOOLS_MIRROR=DIR"
+        "or get {url} on another machine, put it and the SHA256SUMS file beside it into DIR/{folder}/, and set INFRA_TOOLS_MIRROR=DIR"
     )
 }

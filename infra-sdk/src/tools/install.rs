@@ -155,7 +155,7 @@ impl InstallStep {
             .filter_map(|line| {
                 let (hex, file) = line.split_once(char::is_whitespace)?;
                 let platform = self.release.platform_of(file.trim_start().trim_start_matches('*'))?;
-                Some((platform.to_owned(), format!("sha256:{hex}").parse().ok()?))
+                Some((platform, format!("sha256:{hex}").parse().ok()?))
             })
             .collect();
         match digests.get(&self.platform) {

@@ -8,7 +8,10 @@ use crate::error::{Error, Result};
 use crate::names::{nearest, quoted};
 
 /// The tools that [`plan`](super::plan) can install.
-pub(super) const INSTALLABLE: [&str; 2] = ["terraform", "tofu"];
+pub(super) const INSTALLABLE: [&str; 3] = ["terraform", "tofu", NATS_SERVER];
+
+/// Its publisher names files in a way of its own: `nats-server-v2.15.1-linux-amd64.zip`, with a folder of that name in it.
+const NATS_SERVER: &str = "nats-server";
 
 /// This machine's platform as publishers name it: `linux_amd64`, `darwin_arm64`, `windows_amd64`.
 ///
@@ -58,7 +61,10 @@ impl Release {
         if !INSTALLABLE.contains(&tool) {
             let known = nearest(tool, INSTALLABLE).unwrap_or("terraform");
             return Err(Error::invalid(format!("{} cannot be installed by this task", quoted(tool))).hint(
-                format!("install it by hand; only terraform and tofu are fetched (did you mean `{known}`?)"),
+                format!(
+                    "install it by hand; only {} are fetched (did you mean `{known}`?)",
+                    INSTALLABLE.join(", ")
+                ),
             ));
         }
         checked_version(tool, version)?;
@@ -71,22 +77,39 @@ impl Release {
     }
 
     fn archive_for(&self, platform: &str) -> String {
-        format!("{}_{}_{platform}.zip", self.tool, self.version)
+        match self.tool.as_str() {
+            NATS_SERVER => format!("{}.zip", self.folder_for(platform)),
+            tool => format!("{tool}_{}_{platform}.zip", self.version),
+        }
+    }
+
+    /// The folder in an archive of nats-server.
+    fn folder_for(&self, platform: &str) -> String {
+        format!("{NATS_SERVER}-v{}-{}", self.version, platform.replace('_', "-"))
     }
 
     /// The checksum list's file name, such as `terraform_1.11.4_SHA256SUMS`.
     pub(super) fn sums(&self) -> String {
-        format!("{}_{}_SHA256SUMS", self.tool, self.version)
+        match self.tool.as_str() {
+            NATS_SERVER => "SHA256SUMS".into(),
+            tool => format!("{tool}_{}_SHA256SUMS", self.version),
+        }
     }
 
     /// The platform an archive of this release is for, by its file name.
-    pub(super) fn platform_of<'a>(&self, file: &'a str) -> Option<&'a str> {
-        file.strip_prefix(&format!("{}_{}_", self.tool, self.version))?.strip_suffix(".zip")
+    pub(super) fn platform_of(&self, file: &str) -> Option<String> {
+        let begin = self.archive_for("");
+        let platform = file.strip_prefix(begin.strip_suffix(".zip")?)?.strip_suffix(".zip")?;
+        Some(platform.replacen('-', "_", usize::from(self.tool == NATS_SERVER)))
     }
 
     /// The program's name inside the archive.
     pub(super) fn program(&self) -> String {
-        format!("{}{}", self.tool, std::env::consts::EXE_SUFFIX)
+        let name = format!("{}{}", self.tool, std::env::consts::EXE_SUFFIX);
+        match self.tool.as_str() {
+            NATS_SERVER => format!("{}/{name}", self.folder_for(&self.platform)),
+            _ => name,
+        }
     }
 }
 
@@ -143,6 +166,9 @@ impl Origin {
             Origin::Publisher if tool == "tofu" => Place::Url(format!(
                 "https://github.com/opentofu/opentofu/releases/download/v{version}/{file}"
             )),
+            Origin::Publisher if tool == NATS_SERVER => Place::Url(format!(
+                "https://github.com/nats-io/nats-server/releases/download/v{version}/{file}"
+            )),
             Origin::Publisher => {
                 Place::Url(format!("https://releases.hashicorp.com/{tool}/{version}/{file}"))
             }
@@ -182,6 +208,29 @@ mod tests {
             place("tofu"),
             "https://github.com/opentofu/opentofu/releases/download/v1.2.3/tofu_1.2.3_linux_arm64.zip"
         );
+        assert_eq!(
+            place("nats-server"),
+            "https://github.com/nats-io/nats-server/releases/download/v1.2.3/nats-server-v1.2.3-linux-arm64.zip"
+        );
+    }
+
+    #[test]
+    fn archives_are_told_apart_by_platform_whatever_their_publisher_calls_them() {
+        for (tool, file, program) in [
+            ("terraform", "terraform_1.2.3_linux_arm64.zip", "terraform"),
+            (
+                "nats-server",
+                "nats-server-v1.2.3-linux-arm64.zip",
+                "nats-server-v1.2.3-linux-arm64/nats-server",
+            ),
+        ] {
+            let release =
+                Release { tool: tool.into(), version: "1.2.3".into(), platform: "linux_arm64".into() };
+            assert_eq!(release.archive(), file);
+            assert_eq!(release.platform_of(file).as_deref(), Some("linux_arm64"));
+            assert_eq!(release.platform_of(&file.replace("1.2.3", "1.2.4")), None);
+            assert_eq!(release.program(), format!("{program}{}", std::env::consts::EXE_SUFFIX));
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(1);
 const LONGEST: usize = 1024;
 
 /// Whether `GET path` on this machine answers 2xx; else what it did, for a person.
-pub(super) fn probe(port: u16, path: &str) -> Result<(), String> {
+pub(crate) fn probe(port: u16, path: &str) -> Result<(), String> {
     let until = Instant::now() + DEADLINE;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut line = Vec::new();

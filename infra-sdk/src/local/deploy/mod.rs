@@ -16,5 +16,7 @@ mod supervise;
 mod supervisor;
 mod target;
 
+pub(crate) use health::probe;
+pub(crate) use port::{check_free, choose as choose_port};
 pub use supervise::supervise_if_asked;
 pub use target::LocalDeploy;

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 const CHOSEN: std::ops::Range<u16> = 20_000..32_000;
 
 /// Checks that nobody listens on `port`.
-pub(super) fn check_free(port: u16) -> Result<()> {
+pub(crate) fn check_free(port: u16) -> Result<()> {
     let error = match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
         Ok(_) => return Ok(()),
         Err(error) => error,
@@ -31,7 +31,7 @@ pub(super) fn check_free(port: u16) -> Result<()> {
 }
 
 /// Chooses a port that nobody listens on.
-pub(super) fn choose() -> Result<u16> {
+pub(crate) fn choose() -> Result<u16> {
     for _ in 0..64 {
         let port = CHOSEN.start + u16::from_ne_bytes(crate::id::random()?) % CHOSEN.len() as u16;
         if check_free(port).is_ok() {
