@@ -9,6 +9,7 @@ mod drift;
 mod ecr;
 mod entry;
 mod handles;
+mod health;
 mod images;
 mod ledger;
 mod plans;
