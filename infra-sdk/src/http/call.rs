@@ -18,6 +18,8 @@ const LONGEST: usize = 16 << 20;
 pub(crate) enum Method {
     /// Read it.
     Get,
+    /// Make something below it.
+    Post,
     /// Make or replace it.
     Put,
     /// Change parts of it.
@@ -30,6 +32,7 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Method::Get => "GET",
+            Method::Post => "POST",
             Method::Put => "PUT",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
@@ -41,6 +44,7 @@ impl Method {
     fn wire(self) -> reqwest::Method {
         match self {
             Method::Get => reqwest::Method::GET,
+            Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,

@@ -2,9 +2,9 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, PlanTasks,
-    PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev, drift, ecr,
-    images, ledger, plans, policy, refs, secrets, state, tools,
+    CloudflareTasks, ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks,
+    LedgerTasks, PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, cloudflare, config,
+    costs, deploy, dev, drift, ecr, images, ledger, plans, policy, refs, secrets, state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
@@ -43,6 +43,8 @@ pub struct InfraTasks {
     pub dev: DevTasks,
     /// `infra:ledger:*`
     pub ledger: LedgerTasks,
+    /// `infra:cloudflare:*`
+    pub cloudflare: CloudflareTasks,
 }
 
 impl InfraTasks {
@@ -63,6 +65,7 @@ impl InfraTasks {
             let deploy = deploy::register(pack);
             let dev = dev::register(pack, &tools, &secrets);
             let ledger = ledger::register(pack);
+            let cloudflare = cloudflare::register(pack);
             InfraTasks {
                 config,
                 tools,
@@ -80,6 +83,7 @@ impl InfraTasks {
                 deploy,
                 dev,
                 ledger,
+                cloudflare,
             }
         })
     }
