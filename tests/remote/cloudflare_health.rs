@@ -103,7 +103,10 @@ async fn a_token_of_an_account_is_told_from_one_of_a_person() {
     assert!(api.take()[0].path.contains("/accounts/"));
     // Without an account nobody can say that it is an account's.
     let health = check_as(&api, CloudflareApi::TOKEN, None, CloudflareNeeds::default()).await;
-    assert!(probe(&health, "token").hints.iter().any(|hint| hint.contains("CLOUDFLARE_ACCOUNT_ID")), "{health}");
+    assert!(
+        probe(&health, "token").hints.iter().any(|hint| hint.contains("CLOUDFLARE_ACCOUNT_ID")),
+        "{health}"
+    );
 }
 
 #[tokio::test]
@@ -115,7 +118,11 @@ async fn a_token_that_is_not_good_for_the_whole_run_is_found_out_before_it_begin
     };
     for (verified, says, state) in [
         (json!({"status": "disabled"}), "disabled", State::Failed),
-        (json!({"status": "expired", "expires_on": "2020-01-01T00:00:00Z"}), "expired at 2020-01-01", State::Failed),
+        (
+            json!({"status": "expired", "expires_on": "2020-01-01T00:00:00Z"}),
+            "expired at 2020-01-01",
+            State::Failed,
+        ),
         (json!({"status": "active", "not_before": soon(60)}), "not valid before", State::Failed),
         (json!({"status": "active", "expires_on": soon(20)}), "before a run of 30 min 0 s", State::Failed),
         (json!({"status": "active", "expires_on": soon(120)}), "active, it ends in 1 h", State::Degraded),
@@ -146,14 +153,26 @@ async fn each_way_not_to_answer_is_told_from_the_others() {
     let wait = ("retry-after", "90".to_owned());
     for (answer, says, state) in [
         (CloudflareApi::refusal(401, 1000, "Invalid API Token"), "does not accept this token", State::Failed),
-        (CloudflareApi::refusal(400, 6003, "Invalid request headers"), "does not accept this token", State::Failed),
+        (
+            CloudflareApi::refusal(400, 6003, "Invalid request headers"),
+            "does not accept this token",
+            State::Failed,
+        ),
         (Answer::Whole(429, vec![wait], String::new()), "asks for fewer requests", State::Failed),
         (CloudflareApi::refusal(503, 10013, "later"), "status: 503", State::Failed),
         (html(200), "something that is not JSON", State::Failed),
         (html(502), "text/html", State::Failed),
         (Answer::Half(200, "{\"success\": true}".into()), "ended the connection", State::Failed),
-        (Answer::json(200, &json!({"success": true, "result": {"id": "../x", "status": "active"}})), "an id", State::Failed),
-        (Answer::json(200, &json!({"success": true, "result": {"status": "brand new"}})), "shape", State::Failed),
+        (
+            Answer::json(200, &json!({"success": true, "result": {"id": "../x", "status": "active"}})),
+            "an id",
+            State::Failed,
+        ),
+        (
+            Answer::json(200, &json!({"success": true, "result": {"status": "brand new"}})),
+            "shape",
+            State::Failed,
+        ),
     ] {
         // Another token for each: the wait that one is asked for holds all who have it.
         let api = ready();
@@ -208,7 +227,9 @@ async fn every_missing_permission_is_named_as_the_dashboard_does_with_what_needs
     assert_eq!(health.state(), State::NotPermitted);
 
     // What others are needed for is no obstacle.
-    let health = check(&api, CloudflareNeeds { workers: vec![worker("shop-api")], ..CloudflareNeeds::default() }).await;
+    let health =
+        check(&api, CloudflareNeeds { workers: vec![worker("shop-api")], ..CloudflareNeeds::default() })
+            .await;
     assert_eq!(health.state(), State::Ok, "{health}");
 }
 
@@ -223,7 +244,10 @@ async fn a_token_for_another_account_says_for_which() {
     let health = check_as(&api, CloudflareApi::TOKEN, None, everything()).await;
     let account = probe(&health, "account");
     assert!(account.saw.contains("several accounts") && account.saw.contains(OTHER), "{health}");
-    assert!(account.hints[0].contains("CLOUDFLARE_ACCOUNT_ID") && !account.saw.contains('\u{1b}'), "{health}");
+    assert!(
+        account.hints[0].contains("CLOUDFLARE_ACCOUNT_ID") && !account.saw.contains('\u{1b}'),
+        "{health}"
+    );
     assert!(probe(&health, "workers").saw.contains("no account is named"), "{health}");
     // Both named: each is looked at.
     let both = CloudflareNeeds {
@@ -248,13 +272,19 @@ async fn what_is_not_there_or_somewhere_else_is_told() {
     assert!(probe(&health, "zones").saw.contains("acme.example is pending"), "{health}");
     assert!(probe(&health, "workers").saw.contains("not deployed yet"), "{health}");
     let r2 = probe(&health, "r2");
-    assert!(r2.saw.contains("acme-state is not there") && r2.hints[0].contains("infra:cloudflare:setup"), "{health}");
+    assert!(
+        r2.saw.contains("acme-state is not there") && r2.hints[0].contains("infra:cloudflare:setup"),
+        "{health}"
+    );
     assert_eq!(health.state(), State::Failed);
 
     api.set(|world| world.buckets.push(("acme-state".into(), "eu".into(), "WEUR".into())));
     let health = check(&api, everything()).await;
     let r2 = probe(&health, "r2");
-    assert!(r2.saw.contains("another jurisdiction") && r2.hints[0].contains("jurisdiction = \"eu\""), "{health}");
+    assert!(
+        r2.saw.contains("another jurisdiction") && r2.hints[0].contains("jurisdiction = \"eu\""),
+        "{health}"
+    );
     let eu = CloudflareNeeds { buckets: vec![bucket(Some(Jurisdiction::Eu))], ..CloudflareNeeds::default() };
     assert_eq!(check(&api, eu).await.state(), State::Ok);
 
@@ -273,7 +303,8 @@ async fn all_clients_of_a_token_keep_back_when_one_was_told_to() {
     let api = ready();
     let (one, other) = (client(&api, CloudflareApi::TOKEN, None), client(&api, CloudflareApi::TOKEN, None));
     let left = ("ratelimit", "\"default\";r=0;t=40".to_owned());
-    let body = json!({"success": true, "result": [{"id": CloudflareApi::ACCOUNT, "name": "Acme"}]}).to_string();
+    let body =
+        json!({"success": true, "result": [{"id": CloudflareApi::ACCOUNT, "name": "Acme"}]}).to_string();
     api.set(|world| world.next = [Some(Answer::Whole(200, vec![left], body))].into());
     one.accounts().await.unwrap();
     let error = other.verify_token(None).await.unwrap_err();
@@ -284,5 +315,7 @@ async fn all_clients_of_a_token_keep_back_when_one_was_told_to() {
     let begin = Instant::now();
     let health = check(&api, everything()).await;
     assert!(health.state() == State::Failed && begin.elapsed() < Duration::from_secs(1), "{health}");
-    assert!(client(&api, "canary-other-token", None).verify_token(None).await.unwrap_err().throttle().is_none());
+    assert!(
+        client(&api, "canary-other-token", None).verify_token(None).await.unwrap_err().throttle().is_none()
+    );
 }

@@ -101,7 +101,8 @@ impl CloudflareWorld {
         let parts: Vec<&str> = path.split('/').collect();
         let verify = parts.ends_with(&["tokens", "verify"]);
         if request.header("authorization") != Some(&format!("Bearer {}", CloudflareApi::TOKEN)) {
-            let (code, what) = if verify { (1000, "Invalid API Token") } else { (10000, "Authentication error") };
+            let (code, what) =
+                if verify { (1000, "Invalid API Token") } else { (10000, "Authentication error") };
             return Ok(CloudflareApi::refusal(401, code, what));
         }
         if let ["accounts", account, _, ..] = parts[..]
@@ -169,14 +170,18 @@ impl CloudflareWorld {
     fn zones(&self, request: &Request) -> Result<Answer, String> {
         let name = query(request, "name").ok_or("a zone is asked for by name")?;
         let found = self.zones.iter().filter(|(known, _)| *known == name);
-        let found = found.map(|(name, status)| json!({"id": "z1", "name": name, "status": status, "paused": false}));
+        let found =
+            found.map(|(name, status)| json!({"id": "z1", "name": name, "status": status, "paused": false}));
         Ok(done(&found.collect()))
     }
 
     fn buckets(&self, request: &Request) -> Result<Answer, String> {
         let within = request.header("cf-r2-jurisdiction").unwrap_or("default");
         let part = query(request, "name_contains").unwrap_or_default();
-        let all = self.buckets.iter().filter(|(name, jurisdiction, _)| jurisdiction == within && name.contains(part));
+        let all = self
+            .buckets
+            .iter()
+            .filter(|(name, jurisdiction, _)| jurisdiction == within && name.contains(part));
         let all: Vec<Value> = all
             .map(|(name, jurisdiction, location)| {
                 json!({"name": name, "jurisdiction": jurisdiction, "location": location, "storage_class": "Standard",
@@ -184,7 +189,8 @@ impl CloudflareWorld {
             })
             .collect();
         // Two a page, whatever was asked for, so that a list goes on.
-        let from: usize = query(request, "cursor").map_or(Ok(0), str::parse).map_err(|_| "a cursor of ours")?;
+        let from: usize =
+            query(request, "cursor").map_or(Ok(0), str::parse).map_err(|_| "a cursor of ours")?;
         let page: Vec<&Value> = all.iter().skip(from).take(2).collect();
         let mut body = json!({"success": true, "errors": [], "messages": [], "result": {"buckets": page},
                               "result_info": {"per_page": 2}});
@@ -202,7 +208,8 @@ impl CloudflareWorld {
         let name = body["name"].as_str().ok_or("a bucket has a name")?;
         let hint = body.get("locationHint").map(|hint| hint.as_str().ok_or("a hint is text")).transpose()?;
         let known = ["wnam", "enam", "weur", "eeur", "apac", "oc"];
-        if !["default", "eu", "fedramp"].contains(&within) || hint.is_some_and(|hint| !known.contains(&hint)) {
+        if !["default", "eu", "fedramp"].contains(&within) || hint.is_some_and(|hint| !known.contains(&hint))
+        {
             return Err(format!("{within} and {hint:?} are no place"));
         }
         if hint.is_some() && within != "default" {
@@ -222,7 +229,12 @@ fn account((id, name): &(String, String)) -> Value {
 }
 
 fn query<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request.query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, v)| v)
+    request
+        .query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(key, _)| *key == name)
+        .map(|(_, v)| v)
 }
 
 fn done(result: &Value) -> Answer {

@@ -1,6 +1,5 @@
 //! Cloudflare's API: where it is, who asks, and for which account.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -24,11 +23,12 @@ const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
 #[derive(Clone, Debug)]
 pub struct Cloudflare {
     api: Api,
-    token: SecretValue,
     /// The token, should an answer repeat it.
     masks: Masks,
     account: Option<String>,
-    budget: Arc<Budget>,
+    /// For programs of Cloudflare, which ask by themselves.
+    token: SecretValue,
+    base: Option<String>,
 }
 
 impl Cloudflare {
@@ -43,49 +43,17 @@ impl Cloudflare {
                  `Workers Scripts: Edit` (dashboard, Manage account, API tokens)",
             )
         })?;
-        let base = env.get(CLOUDFLARE_API_BASE_URL).unwrap_or(BASE_URL);
+        let base = env.get(CLOUDFLARE_API_BASE_URL).map(str::to_owned);
         let (token, masks) = (SecretValue::new(token), Masks::new());
         masks.add(&token);
-        let api = Api::new("Cloudflare", base, Auth::Bearer(token.clone()), &[])?;
-        let budget = Budget::of(base, &token);
-        Ok(Cloudflare {
-            api,
-            token,
-            masks,
-            account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned),
-            budget,
-        })
+        let address = base.as_deref().unwrap_or(BASE_URL);
+        let api = Api::new("Cloudflare", address, Auth::Bearer(token.clone()), &[])?;
+        Ok(Cloudflare { api, masks, account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned), token, base })
     }
 
-    /// Gives each request this long in all, instead of a minute.
-    #[must_use]
-    pub fn with_time_limit(mut self, limit: Duration) -> Self {
-        self.api = self.api.timeout(limit);
-        self
-    }
-
-    /// Host, and the port where it is not the usual one.
-    pub(super) fn authority(&self) -> String {
-        self.api.authority()
-    }
-
-    pub(super) fn token(&self) -> &SecretValue {
-        &self.token
-    }
-
-    /// The account of the environment, if it has one.
-    pub(super) fn own_account(&self) -> Option<&str> {
-        self.account.as_deref()
-    }
-
-    /// A request, not yet made.
-    pub(super) fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>> {
-        Ok(self.api.call(method, &Path::of(path)?))
-    }
-
-    /// The text without the token.
-    pub(super) fn masked(&self, text: &str) -> String {
-        self.masks.apply(text).into_owned()
+    /// The token, and the address of the API where it is another one than usual: for a program that asks by itself.
+    pub(super) fn credentials(&self) -> (&SecretValue, Option<&str>) {
+        (&self.token, self.base.as_deref())
     }
 
     /// The account that is named, or the one of the environment.
@@ -111,18 +79,46 @@ impl Cloudflare {
         self.result::<serde::de::IgnoredAny>(call, masks).await.map(drop)
     }
 
-    /// Makes the request, if it is its turn.
-    pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer> {
-        self.budget.turn().await?;
-        let answer = call.send().await.inspect_err(|error| self.budget.refused(error))?;
-        self.budget.heard(&answer);
-        Ok(answer)
-    }
-
     /// Makes the request and unwraps its answer.
     async fn result<T: DeserializeOwned>(&self, call: Call<'_>, masks: &Masks) -> Result<T> {
         let answer = self.answer(call).await.map_err(explained)?;
         let masked = |text: &str| masks.apply(&self.masks.apply(text)).into_owned();
         answer.json::<Envelope<T>>()?.opened(&answer, masked)
+    }
+
+    /// Makes the request, if it is its turn.
+    pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer> {
+        let budget = Budget::of(&self.authority(), &self.token);
+        budget.turn().await?;
+        let answer = call.send().await.inspect_err(|error| budget.refused(error))?;
+        budget.heard(&answer);
+        Ok(answer)
+    }
+
+    /// A request, not yet made.
+    pub(super) fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>> {
+        Ok(self.api.call(method, &Path::of(path)?))
+    }
+
+    /// Gives each request this long in all, instead of a minute.
+    #[must_use]
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.api = self.api.timeout(limit);
+        self
+    }
+
+    /// The account of the environment, if it names one.
+    pub(super) fn own_account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// Host, and the port where it is not the usual one.
+    pub(super) fn authority(&self) -> String {
+        self.api.authority()
+    }
+
+    /// The text without the token.
+    pub(super) fn masked(&self, text: &str) -> String {
+        self.masks.apply(text).into_owned()
     }
 }

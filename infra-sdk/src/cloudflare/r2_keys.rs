@@ -42,7 +42,7 @@ impl KeySource for R2Keys {
                     Error::new(ErrorKind::Denied, trouble).hint("set CLOUDFLARE_API_TOKEN to another one")
                 );
             }
-            Ok(derived(status.id, self.cloudflare.token()))
+            Ok(derived(status.id, self.cloudflare.credentials().0))
         };
         self.known.get_or_try_init(ask).await.cloned()
     }

@@ -68,7 +68,7 @@ impl Cloudflare {
     /// `Denied` for a token that is nobody's; `Invalid` for a key that is no token, and for an account that cannot be one;
     /// `Unavailable` or `TimedOut`.
     pub async fn verify_token(&self, account: Option<&str>) -> Result<TokenStatus> {
-        if self.token().expose().starts_with("cfk_") {
+        if self.credentials().0.expose().starts_with("cfk_") {
             return Err(Error::invalid("CLOUDFLARE_API_TOKEN has a Global API Key, which may do everything")
                 .hint("make an API token with the permissions that are needed, and set it instead"));
         }
@@ -79,7 +79,7 @@ impl Cloudflare {
         let user = (TokenOwner::User, None);
         let owned = account.map(|account| (TokenOwner::Account, Some(account)));
         let ways = match owned {
-            Some(owned) if self.token().expose().starts_with("cfat_") => [Some(owned), Some(user)],
+            Some(owned) if self.credentials().0.expose().starts_with("cfat_") => [Some(owned), Some(user)],
             owned => [Some(user), owned],
         };
         let mut refused = None;

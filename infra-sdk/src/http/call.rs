@@ -18,10 +18,10 @@ const LONGEST: usize = 16 << 20;
 pub(crate) enum Method {
     /// Read it.
     Get,
-    /// Make something below it.
-    Post,
     /// Make or replace it.
     Put,
+    /// Make one more below it.
+    Post,
     /// Change parts of it.
     Patch,
     /// Remove it.
@@ -32,8 +32,8 @@ impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Method::Get => "GET",
-            Method::Post => "POST",
             Method::Put => "PUT",
+            Method::Post => "POST",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         })
@@ -44,8 +44,8 @@ impl Method {
     fn wire(self) -> reqwest::Method {
         match self {
             Method::Get => reqwest::Method::GET,
-            Method::Post => reqwest::Method::POST,
             Method::Put => reqwest::Method::PUT,
+            Method::Post => reqwest::Method::POST,
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         }
