@@ -1,12 +1,12 @@
 //! What of Cloudflare an environment uses, where its feature is compiled in.
 
+use crate::env::{Env, R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY};
 use crate::error::Result;
 use crate::health::HealthCheck;
 use crate::infra::open::Infra;
 
 /// Whether a pair of keys for R2, or a half of one, stands in the environment.
-pub(in crate::infra) fn has_r2_keys(env: &crate::env::Env) -> bool {
-    use crate::env::{R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY};
+pub(in crate::infra) fn has_r2_keys(env: &Env) -> bool {
     [R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY].iter().any(|variable| env.get(variable).is_some())
 }
 
@@ -35,15 +35,14 @@ fn needs(infra: &Infra) -> Result<crate::cloudflare::CloudflareNeeds> {
     let section = infra.config().section()?;
     let mut needs = CloudflareNeeds { zones: section.zones.clone(), ..CloudflareNeeds::default() };
     if let Some(state) = section.state.as_ref().filter(|state| state.backend == StateKind::R2) {
-        needs.buckets.extend(state.account.clone().zip(state.bucket.clone()).map(|(account, name)| {
-            BucketNeed {
-                account,
-                name,
-                jurisdiction: state.jurisdiction,
-                location: state.location,
-                why: "Terraform state".into(),
-                by_token: !has_r2_keys(infra.env()),
-            }
+        let place = state.account.clone().zip(state.bucket.clone());
+        needs.buckets.extend(place.map(|(account, name)| BucketNeed {
+            account,
+            name,
+            jurisdiction: state.jurisdiction,
+            location: state.location,
+            why: "Terraform state".into(),
+            by_token: !has_r2_keys(infra.env()),
         }));
     }
     for label in infra.sync_targets()?.into_keys() {
@@ -61,57 +60,70 @@ fn needs(infra: &Infra) -> Result<crate::cloudflare::CloudflareNeeds> {
     Ok(needs)
 }
 
-/// The keys for R2 that the token has; `None` without a token.
-#[cfg(all(feature = "cloudflare", feature = "aws-s3"))]
-pub(super) fn r2_keys(
-    choice: &crate::infra::providers::ports::Choice<'_>,
-    account: &str,
-) -> Result<Option<std::sync::Arc<dyn crate::state::KeySource>>> {
-    if choice.env.get(crate::env::CLOUDFLARE_API_TOKEN).is_none() {
-        return Ok(None);
-    }
-    let keys = crate::cloudflare::Cloudflare::new(choice.env)?.r2_keys(account)?;
-    Ok(Some(std::sync::Arc::new(keys)))
-}
+#[cfg(feature = "aws-s3")]
+pub(super) use r2::{keys as r2_keys, store as r2_store};
 
-#[cfg(all(not(feature = "cloudflare"), feature = "aws-s3"))]
-pub(super) fn r2_keys(
-    _: &crate::infra::providers::ports::Choice<'_>,
-    _: &str,
-) -> Result<Option<std::sync::Arc<dyn crate::state::KeySource>>> {
-    Ok(None)
-}
-
-/// Whoever makes the bucket of state in R2; `None` for another store, and without a token.
 #[cfg(all(feature = "cloudflare", feature = "aws-s3"))]
-pub(super) fn r2_store(
-    choice: &crate::infra::providers::ports::Choice<'_>,
-    state: &crate::config::State,
-    objects: std::sync::Arc<dyn crate::state::StateStore>,
-) -> Option<std::sync::Arc<dyn crate::state::StateStore>> {
+mod r2 {
     use std::sync::Arc;
 
     use crate::cloudflare::Cloudflare;
-    use crate::config::StateKind;
+    use crate::config::{State, StateKind};
+    use crate::env::CLOUDFLARE_API_TOKEN;
+    use crate::error::Result;
+    use crate::infra::providers::ports::Choice;
+    use crate::infra::unready::Unready;
+    use crate::state::{KeySource, StateStore};
 
-    let token = choice.env.get(crate::env::CLOUDFLARE_API_TOKEN);
-    if state.backend != StateKind::R2 || token.is_none() {
-        return None;
+    /// The keys for R2 that the token has; `None` without a token.
+    pub(in crate::infra::providers) fn keys(
+        choice: &Choice<'_>,
+        account: &str,
+    ) -> Result<Option<Arc<dyn KeySource>>> {
+        if choice.env.get(CLOUDFLARE_API_TOKEN).is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Arc::new(Cloudflare::new(choice.env)?.r2_keys(account)?)))
     }
-    let (account, name) = (state.account.as_deref()?, state.bucket.as_deref()?);
-    let bucket = Cloudflare::new(choice.env)
-        .and_then(|cloudflare| cloudflare.r2_bucket(account, name, state.jurisdiction, state.location));
-    Some(match bucket {
-        Ok(bucket) => Arc::new(bucket.as_state_store(objects)),
-        Err(error) => Arc::new(crate::infra::unready::Unready::new(&error)),
-    })
+
+    /// Whoever makes the bucket of state in R2; `None` for another store, and without a token.
+    pub(in crate::infra::providers) fn store(
+        choice: &Choice<'_>,
+        state: &State,
+        objects: Arc<dyn StateStore>,
+    ) -> Option<Arc<dyn StateStore>> {
+        if state.backend != StateKind::R2 {
+            return None;
+        }
+        choice.env.get(CLOUDFLARE_API_TOKEN)?;
+        let (account, name) = (state.account.as_deref()?, state.bucket.as_deref()?);
+        let bucket = Cloudflare::new(choice.env)
+            .and_then(|cloudflare| cloudflare.r2_bucket(account, name, state.jurisdiction, state.location));
+        Some(match bucket {
+            Ok(bucket) => Arc::new(bucket.as_state_store(objects)),
+            Err(error) => Arc::new(Unready::new(&error)),
+        })
+    }
 }
 
 #[cfg(all(not(feature = "cloudflare"), feature = "aws-s3"))]
-pub(super) fn r2_store(
-    _: &crate::infra::providers::ports::Choice<'_>,
-    _: &crate::config::State,
-    _: std::sync::Arc<dyn crate::state::StateStore>,
-) -> Option<std::sync::Arc<dyn crate::state::StateStore>> {
-    None
+mod r2 {
+    use std::sync::Arc;
+
+    use crate::config::State;
+    use crate::error::Result;
+    use crate::infra::providers::ports::Choice;
+    use crate::state::{KeySource, StateStore};
+
+    pub(in crate::infra::providers) fn keys(_: &Choice<'_>, _: &str) -> Result<Option<Arc<dyn KeySource>>> {
+        Ok(None)
+    }
+
+    pub(in crate::infra::providers) fn store(
+        _: &Choice<'_>,
+        _: &State,
+        _: Arc<dyn StateStore>,
+    ) -> Option<Arc<dyn StateStore>> {
+        None
+    }
 }
