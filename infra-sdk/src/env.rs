@@ -88,6 +88,26 @@ pub const R2_SECRET_ACCESS_KEY: &str = "R2_SECRET_ACCESS_KEY";
 pub const R2_ENDPOINT_URL: &str = "R2_ENDPOINT_URL";
 /// Whether such addresses are ignored.
 pub const AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";
+/// The servers of NATS, separated by commas, as the `nats` command line reads it; before what `infra.toml` names.
+pub const NATS_URL: &str = "NATS_URL";
+/// The context of the `nats` command line to take what is not set otherwise from.
+pub const NATS_CONTEXT: &str = "NATS_CONTEXT";
+/// The credentials file of a user of NATS.
+pub const NATS_CREDS: &str = "NATS_CREDS";
+/// The file of an nkey's seed.
+pub const NATS_NKEY: &str = "NATS_NKEY";
+/// The user of NATS; without `NATS_PASSWORD` it is a token.
+pub const NATS_USER: &str = "NATS_USER";
+/// The password of `NATS_USER`.
+pub const NATS_PASSWORD: &str = "NATS_PASSWORD";
+/// A token for NATS.
+pub const NATS_TOKEN: &str = "NATS_TOKEN";
+/// The certificates that the server of NATS is checked against.
+pub const NATS_CA: &str = "NATS_CA";
+/// The client's certificate for NATS.
+pub const NATS_CERT: &str = "NATS_CERT";
+/// The private key of `NATS_CERT`.
+pub const NATS_KEY: &str = "NATS_KEY";
 
 /// A snapshot of the environment: variables, working folder, terminals, this program.
 ///

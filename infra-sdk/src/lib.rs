@@ -17,6 +17,7 @@
 //! | `aws-ecs` | releases on ECS |
 //! | `aws` | everything of AWS |
 //! | `registry` | images in any registry that speaks OCI's protocol |
+//! | `nats` | events, runs and the ledger in NATS JetStream, and its health |
 //! | `policy` | rules of your own about plans, in Rego |
 //! | `full` | all of them |
 
@@ -76,6 +77,8 @@ pub mod aws;
 pub mod github;
 #[cfg(feature = "cloudflare")]
 pub mod cloudflare;
+#[cfg(feature = "nats")]
+pub mod nats;
 #[cfg(feature = "policy")]
 pub mod rego;
 

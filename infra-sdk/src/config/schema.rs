@@ -8,6 +8,7 @@ use crate::config::costs::Costs;
 use crate::config::deploy::Deploy;
 use crate::config::extends::Extends;
 use crate::config::images::{Ecr, Image};
+use crate::config::nats::Nats;
 use crate::config::policy::Policy;
 use crate::config::r2::{Jurisdiction, Location};
 use crate::config::stores::{SecretSpec, Store, Vault};
@@ -131,6 +132,9 @@ pub struct Environment {
     /// The zones at Cloudflare that this repo depends on, such as `example.com`; `infra:cloudflare:test` looks for them.
     #[serde(default)]
     pub zones: Vec<String>,
+    /// The server that repos talk over; default: files on this machine.
+    #[serde(default)]
+    pub nats: Option<Nats>,
 }
 
 /// Who stands behind the ports of an environment.

@@ -75,7 +75,8 @@ impl Health {
             State::Failed => ErrorKind::Unavailable,
         };
         let worst = self.probes.iter().filter(|probe| probe.counted() == self.state());
-        let mut error = Error::new(kind, format!("{} cannot be used", self.service)).with("at", &self.address);
+        let mut error =
+            Error::new(kind, format!("{} cannot be used", self.service)).with("at", &self.address);
         let mut told = Vec::new();
         for probe in worst {
             told.push(format!("{}: {}", probe.name, probe.saw));
@@ -165,7 +166,7 @@ mod tests {
         let error = health.require().unwrap_err();
         assert_eq!((error.kind(), health.exit_code()), (ErrorKind::Unavailable, 2));
         assert_eq!(error.hints(), ["start a second server", "run infra:nats:bootstrap"]);
-        assert!(error.report().contains("canary: no quorum; assets: none"), "{}", error.report());
+        assert!(error.report().to_string().contains("canary: no quorum; assets: none"), "{}", error.report());
     }
 
     #[test]

@@ -5,6 +5,8 @@ mod clouds;
 mod cloudflare;
 mod guard;
 mod images;
+#[cfg(feature = "nats")]
+mod nats;
 mod parameters;
 mod ports;
 mod records;

@@ -9,6 +9,8 @@ use crate::infra::home::Home;
 use crate::infra::open::Ports;
 #[cfg(feature = "aws-base")]
 use crate::infra::providers::clouds::Clouds;
+#[cfg(feature = "nats")]
+use crate::infra::providers::nats::Wire;
 use crate::infra::providers::{images, parameters, records, state, targets, vault};
 use crate::local::LocalSecrets;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
@@ -31,6 +33,8 @@ pub(super) struct Choice<'a> {
         expect(dead_code, reason = "no port that is compiled in reaches AWS")
     )]
     pub(super) clouds: &'a Clouds,
+    #[cfg(feature = "nats")]
+    pub(super) wire: &'a Wire,
 }
 
 impl Choice<'_> {
@@ -49,12 +53,16 @@ impl Providers {
     pub(in crate::infra) fn choose(env: &Env, config: &Config, home: &Home) -> Result<Self> {
         #[cfg(feature = "aws-base")]
         let clouds = Clouds::default();
+        #[cfg(feature = "nats")]
+        let wire = Wire::default();
         let choice = Choice {
             env,
             config,
             home,
             #[cfg(feature = "aws-base")]
             clouds: &clouds,
+            #[cfg(feature = "nats")]
+            wire: &wire,
         };
         let ports = ports(&choice)?;
         Ok(Providers {

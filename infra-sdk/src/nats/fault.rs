@@ -1,0 +1,110 @@
+//! What went wrong between us and NATS, in words, and what to do about it.
+
+use std::error::Error as StdError;
+use std::time::Instant;
+
+use async_nats::{ConnectError, ConnectErrorKind};
+
+use crate::error::{Error, ErrorKind};
+use crate::nats::Nats;
+use crate::nats::target::Target;
+
+impl Nats {
+    /// What `error`, of a call that began at `since`, means. `what` says what was tried: `publish an event`.
+    ///
+    /// A subject that may not be used is told to the connection and not to the call, which waits in vain: so what was said
+    /// meanwhile goes before what the call itself ended with.
+    pub(super) fn fault(&self, what: &str, since: Instant, error: &(dyn StdError + 'static)) -> Error {
+        let told = chain(error);
+        let made = |kind| Error::new(kind, what).with("at", self.target().address());
+        if let Some(denied) = self.denials().denied_since(since).or_else(|| denied_in(&told)) {
+            return made(ErrorKind::Denied)
+                .because(format!("this user may not {denied}"))
+                .hint(format!("let who manages the account allow it: {denied}"))
+                .hint("`infra:nats:health` shows what is permitted and what is needed");
+        }
+        let said = self.denials().since(since).join("; ").to_ascii_lowercase();
+        if ["authorization violation", "authentication expired", "authentication revoked"]
+            .iter()
+            .any(|word| said.contains(word))
+        {
+            return made(ErrorKind::Denied)
+                .because(said)
+                .hint("the credentials ended or were taken back: fetch new ones from who made the user");
+        }
+        let lower = told.to_ascii_lowercase();
+        if lower.contains("no responders")
+            || lower.contains("jetstream not enabled")
+            || lower.contains("code: 10076")
+        {
+            return made(ErrorKind::Unavailable)
+                .because(told)
+                .hint("start nats-server with JetStream (`-js`), or enable it for the account");
+        }
+        if lower.contains("timed out") {
+            return made(ErrorKind::Unavailable)
+                .because(told)
+                .hint("run `infra:nats:health`: a cluster without a majority answers nothing")
+                .retryable();
+        }
+        if lower.contains("10077") || lower.contains("maximum") && lower.contains("exceeded") {
+            return made(ErrorKind::Unavailable)
+                .because(told)
+                .hint("a limit of the stream or the account is reached: `infra:nats:health` shows which");
+        }
+        made(ErrorKind::Unavailable)
+            .because(told)
+            .hint("run `infra:nats:health` to see what works")
+            .retryable()
+    }
+}
+
+/// Why no connection could be made; `said` is what the server told meanwhile.
+pub(super) fn unconnected(target: &Target, error: &ConnectError, said: &[String]) -> Error {
+    let told = chain(error);
+    let lower = format!("{told} {}", said.join(" ")).to_ascii_lowercase();
+    let made = |kind, what: &str| Error::new(kind, what).with("at", target.address()).because(told.clone());
+    match error.kind() {
+        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation => {
+            let identity = target.identity();
+            made(ErrorKind::Denied, "NATS refuses who asks")
+                .with("shown", format!("{} ({})", identity.value, identity.origin))
+                .hint("name valid credentials in `creds`, or fetch new ones: these are unknown, ended or taken back")
+        }
+        ConnectErrorKind::ServerParse => made(ErrorKind::Invalid, "an address of NATS cannot be read")
+            .hint("write it like `nats://host:4222` or `tls://host:4222`"),
+        ConnectErrorKind::Dns => made(ErrorKind::Unavailable, "the host of NATS is not known")
+            .hint("correct `url`, or check the network and its name servers"),
+        // A plain server greets in plain text, which is no TLS.
+        _ if lower.contains("invalidcontenttype") => {
+            made(ErrorKind::Invalid, "NATS does not speak TLS there").hint("write `nats://` instead of `tls://`, or the port that has TLS")
+        }
+        ConnectErrorKind::Tls => made(ErrorKind::Invalid, "TLS with NATS fails")
+            .hint("name the authority of the server's certificate in `ca`, and `cert` and `key` where it asks for them"),
+        ConnectErrorKind::TimedOut => made(ErrorKind::Unavailable, "NATS does not answer")
+            .hint("check that the address is that of a NATS server, and that nothing in between drops packets")
+            .retryable(),
+        _ => made(ErrorKind::Unavailable, "NATS cannot be reached")
+            .hint("start the server, or correct `url` of `nats` in infra.toml")
+            .retryable(),
+    }
+}
+
+/// The error with its causes, each said once.
+pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let more = next.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = next.source();
+    }
+    text
+}
+
+/// The subject of a denial that did reach the call.
+fn denied_in(told: &str) -> Option<String> {
+    told.to_ascii_lowercase().contains("permissions violation").then(|| "use the subject it needs".to_owned())
+}
