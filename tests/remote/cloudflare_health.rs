@@ -189,7 +189,7 @@ async fn a_service_that_hangs_does_not_hold_the_check_up() {
     api.set(|world| world.next = [Some(Answer::Silence)].into());
     let begin = Instant::now();
     let health = check(&api, everything()).await;
-    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
     assert!(probe(&health, "token").saw.contains("did not answer in time"), "{health}");
     // Nobody at all.
     let vars = [("CLOUDFLARE_API_TOKEN", "canary"), ("CLOUDFLARE_API_BASE_URL", "http://127.0.0.1:1/x")];

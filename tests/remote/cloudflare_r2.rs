@@ -63,9 +63,8 @@ async fn a_bucket_is_made_once_in_its_jurisdiction_or_near_its_location() {
         assert!(api.take().iter().all(|request| request.method == "GET"), "a plan changes nothing");
         let plan = store.plan_setup().await.unwrap();
         store.set_up(&plan).await.unwrap();
-        api.set(|world| {
-            assert_eq!(world.buckets, [("acme-state".into(), lies.0.into(), lies.1.into())]);
-        });
+        let made = vec![("acme-state".to_owned(), lies.0.to_owned(), lies.1.to_owned())];
+        api.set(|world| assert_eq!(world.buckets, made));
         assert_eq!(planned(&store).await, [""; 0], "the next plan is empty");
         // Carried out again, as after a crash.
         store.set_up(&plan).await.unwrap();
