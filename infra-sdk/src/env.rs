@@ -58,7 +58,8 @@ pub const USER: &str = "USER";
 pub const LOGNAME: &str = "LOGNAME";
 /// The person's name on Windows.
 pub const USERNAME: &str = "USERNAME";
-/// The token requests to Cloudflare are made with; it needs the permission `Workers Scripts: Edit`.
+/// The token requests to Cloudflare are made with, and from which the keys for R2 are derived; it needs the permission
+/// `Workers Scripts: Edit` for Workers, and `Workers R2 Storage: Edit` for R2.
 pub const CLOUDFLARE_API_TOKEN: &str = "CLOUDFLARE_API_TOKEN";
 /// The account whose Workers are meant where no other is named.
 pub const CLOUDFLARE_ACCOUNT_ID: &str = "CLOUDFLARE_ACCOUNT_ID";
@@ -87,12 +88,12 @@ pub const AWS_ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
 pub const AWS_REQUEST_CHECKSUM_CALCULATION: &str = "AWS_REQUEST_CHECKSUM_CALCULATION";
 /// Whether checksums are expected unasked; set for Terraform where the store is not S3.
 pub const AWS_RESPONSE_CHECKSUM_VALIDATION: &str = "AWS_RESPONSE_CHECKSUM_VALIDATION";
-/// With `R2_SECRET_ACCESS_KEY`: the keys of an R2 API token, for Terraform state in R2.
+/// With `R2_SECRET_ACCESS_KEY`: the keys of an R2 API token, for Terraform state in R2; before those that are derived from
+/// `CLOUDFLARE_API_TOKEN`.
 pub const R2_ACCESS_KEY_ID: &str = "R2_ACCESS_KEY_ID";
 /// The secret half of `R2_ACCESS_KEY_ID`.
 pub const R2_SECRET_ACCESS_KEY: &str = "R2_SECRET_ACCESS_KEY";
-/// An address that stands in for R2's own, `https://ACCOUNT.r2.cloudflarestorage.com`: that of a jurisdiction, for
-/// example.
+/// An address that stands in for R2's own, `https://ACCOUNT.r2.cloudflarestorage.com`, or that of a jurisdiction.
 pub const R2_ENDPOINT_URL: &str = "R2_ENDPOINT_URL";
 /// Whether such addresses are ignored.
 pub const AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: &str = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS";

@@ -9,7 +9,7 @@
 //! | `derive` | per-task flags from `#[derive(clap::Args)]` structs |
 //! | `vault` | secrets in the repo, encrypted with age, and encrypted backups |
 //! | `github` | GitHub's secrets of repositories, environments and organisations |
-//! | `cloudflare` | Cloudflare Worker secrets |
+//! | `cloudflare` | Cloudflare: Worker secrets, what a token may do, R2 buckets and their keys |
 //! | `aws-ssm` | references and secrets in Parameter Store |
 //! | `aws-secrets-manager` | secrets in Secrets Manager |
 //! | `aws-ecr` | images in ECR |

@@ -44,6 +44,10 @@ mod aws_state_requests;
 mod aws_state_setup;
 mod backup;
 mod cloudflare;
+mod cloudflare_crate;
+mod cloudflare_health;
+mod cloudflare_r2;
+mod cloudflare_tasks;
 #[cfg(unix)]
 mod dockerfiles;
 mod github;

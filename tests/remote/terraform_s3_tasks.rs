@@ -292,7 +292,7 @@ fn state_in_r2_is_applied_with_keys_that_lie_nowhere() {
 }
 
 /// The files below a folder that hold one of these texts.
-fn holding(folder: &std::path::Path, texts: &[&str]) -> Vec<std::path::PathBuf> {
+pub(crate) fn holding(folder: &std::path::Path, texts: &[&str]) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

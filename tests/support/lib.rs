@@ -2,6 +2,7 @@
 
 mod aws_fake;
 mod checkout;
+mod cloudflare_api;
 mod docker_registry;
 mod ecs_course;
 mod ecs_deployment;
@@ -26,6 +27,7 @@ mod worker_api;
 
 pub use aws_fake::{AwsFake, Step, base64};
 pub use checkout::{files, repo, sources};
+pub use cloudflare_api::{CloudflareApi, CloudflareWorld};
 pub use docker_registry::{DockerRegistry, PASSWORD, USER};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};

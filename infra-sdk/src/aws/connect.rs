@@ -22,7 +22,6 @@ use crate::env::{
 };
 use crate::error::{Error, Result};
 use crate::names::quoted;
-use crate::secret::SecretValue;
 
 /// How long it may take to reach AWS at all.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -72,11 +71,10 @@ struct Settings {
     elsewhere: Option<Elsewhere>,
 }
 
-/// A service of somebody else's that speaks AWS's protocol.
+/// A service of somebody else's that speaks AWS's protocol; its keys are brought by who asks it.
 #[derive(Clone)]
 struct Elsewhere {
     address: String,
-    keys: Credentials,
 }
 
 impl Aws {
@@ -103,25 +101,24 @@ impl Aws {
         }))
     }
 
-    /// Prepares to reach what speaks AWS's protocol at another address, such as R2, with these keys and none of AWS's;
-    /// makes no request.
+    /// Prepares to reach what speaks AWS's protocol at another address, such as R2, without keys of AWS's: what asks it
+    /// brings its own. Makes no request.
     ///
     /// # Errors
     /// `Invalid` for what cannot be a region, and for an address that nothing secret can be sent to.
-    pub fn elsewhere(env: &Env, address: &str, region: &str, id: &str, secret: &SecretValue) -> Result<Self> {
+    pub fn elsewhere(env: &Env, address: &str, region: &str) -> Result<Self> {
         if !endpoint::is_private(address) {
             return Err(Error::invalid("an address that stands in for AWS's is not one to send secrets to")
                 .with("address", if address.contains('@') { "[hidden]".into() } else { quoted(address) })
                 .hint("write it like `https://host:port`; plain `http` reaches this machine only"));
         }
-        let keys = Credentials::new(id, secret.expose(), None, None, "Environment");
         Ok(Self::with(Settings {
             region: checked(region)?,
             named: false,
             account: None,
             env: env.clone(),
             limit: REQUEST,
-            elsewhere: Some(Elsewhere { address: address.to_owned(), keys }),
+            elsewhere: Some(Elsewhere { address: address.to_owned() }),
         }))
     }
 
@@ -236,8 +233,11 @@ impl Aws {
         if let Ok(name) = AppName::new("infra-sdk") {
             loader = loader.app_name(name);
         }
-        // A profile is about AWS.
-        if let Some(profile) = env.get(AWS_PROFILE).filter(|_| elsewhere.is_none()) {
+        // A profile, and every other place of keys, is about AWS.
+        if elsewhere.is_some() {
+            return loader.no_credentials().load().await;
+        }
+        if let Some(profile) = env.get(AWS_PROFILE) {
             loader = loader.profile_name(profile);
         }
         if let Some(keys) = self.keys() {
@@ -248,9 +248,6 @@ impl Aws {
 
     /// The credentials that stand in the environment: the first place AWS's SDK looks at, too.
     fn keys(&self) -> Option<Credentials> {
-        if let Some(elsewhere) = &self.shared.settings.elsewhere {
-            return Some(elsewhere.keys.clone());
-        }
         let env = self.env();
         let (id, secret) = (env.get(AWS_ACCESS_KEY_ID)?, env.get(AWS_SECRET_ACCESS_KEY)?);
         let session = env.get(AWS_SESSION_TOKEN).map(str::to_owned);
@@ -318,12 +315,16 @@ mod tests {
         let keys = [(AWS_REGION, "r"), (AWS_ACCESS_KEY_ID, "canary"), (AWS_SECRET_ACCESS_KEY, "canary")];
         let aws = connect(&keys).unwrap();
         assert!(aws.keys().is_some() && !format!("{aws:?}").contains("canary"));
-        let aws =
-            Aws::elsewhere(aws.env(), "https://r2", "auto", "other", &SecretValue::new("canary")).unwrap();
-        assert_eq!(aws.keys().unwrap().access_key_id(), "other", "none of AWS's go elsewhere");
+        let aws = Aws::elsewhere(aws.env(), "https://r2", "auto").unwrap();
         assert!(aws.endpoint("S3").unwrap().is_some() && !format!("{aws:?}").contains("canary"));
-        let open =
-            Aws::elsewhere(aws.env(), "http://r2.example", "auto", "other", &SecretValue::new("canary"));
+        let open = Aws::elsewhere(aws.env(), "http://r2.example", "auto");
         assert!(!open.unwrap_err().hints().is_empty());
+    }
+
+    #[tokio::test]
+    async fn no_keys_of_aws_go_elsewhere() {
+        let keys = [(AWS_REGION, "r"), (AWS_ACCESS_KEY_ID, "canary"), (AWS_SECRET_ACCESS_KEY, "canary")];
+        let aws = Aws::elsewhere(&Env::of(keys, "/"), "https://r2", "auto").unwrap();
+        assert!(aws.load().await.credentials_provider().is_none());
     }
 }

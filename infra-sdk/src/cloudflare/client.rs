@@ -1,25 +1,34 @@
 //! Cloudflare's API: where it is, who asks, and for which account.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::cloudflare::account::check_account;
 use crate::cloudflare::answers::{Envelope, explained};
+use crate::cloudflare::limit::Budget;
 use crate::env::{CLOUDFLARE_ACCOUNT_ID, CLOUDFLARE_API_BASE_URL, CLOUDFLARE_API_TOKEN, Env};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::{Api, Auth, Call, Method, Path};
+use crate::http::{Answer, Api, Auth, Call, Method, Path};
 use crate::mask::Masks;
 use crate::secret::SecretValue;
 
 const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
 
 /// Cloudflare, as one token sees it. Clones share their connections.
+///
+/// All clients of a process that have the same token keep to its limit together: who asks too often gets an error that says
+/// [how long to wait](Error::throttle), and no request is made.
 #[derive(Clone, Debug)]
 pub struct Cloudflare {
     api: Api,
     /// The token, should an answer repeat it.
     masks: Masks,
     account: Option<String>,
+    /// For programs of Cloudflare, which ask by themselves.
+    token: SecretValue,
+    base: Option<String>,
 }
 
 impl Cloudflare {
@@ -30,15 +39,21 @@ impl Cloudflare {
     pub fn new(env: &Env) -> Result<Self> {
         let token = env.get(CLOUDFLARE_API_TOKEN).ok_or_else(|| {
             Error::new(ErrorKind::Denied, "there is no token for Cloudflare").hint(
-                "set CLOUDFLARE_API_TOKEN to an API token with the permission `Workers Scripts: Edit` \
-                 (dashboard, Manage account, API tokens)",
+                "set CLOUDFLARE_API_TOKEN to an API token with the permissions that are needed, such as \
+                 `Workers Scripts: Edit` (dashboard, Manage account, API tokens)",
             )
         })?;
-        let base = env.get(CLOUDFLARE_API_BASE_URL).unwrap_or(BASE_URL);
+        let base = env.get(CLOUDFLARE_API_BASE_URL).map(str::to_owned);
         let (token, masks) = (SecretValue::new(token), Masks::new());
         masks.add(&token);
-        let api = Api::new("Cloudflare", base, Auth::Bearer(token), &[])?;
-        Ok(Cloudflare { api, masks, account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned) })
+        let address = base.as_deref().unwrap_or(BASE_URL);
+        let api = Api::new("Cloudflare", address, Auth::Bearer(token.clone()), &[])?;
+        Ok(Cloudflare { api, masks, account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned), token, base })
+    }
+
+    /// The token, and the address of the API where it is another one than usual: for a program that asks by itself.
+    pub(super) fn credentials(&self) -> (&SecretValue, Option<&str>) {
+        (&self.token, self.base.as_deref())
     }
 
     /// The account that is named, or the one of the environment.
@@ -66,8 +81,44 @@ impl Cloudflare {
 
     /// Makes the request and unwraps its answer.
     async fn result<T: DeserializeOwned>(&self, call: Call<'_>, masks: &Masks) -> Result<T> {
-        let answer = call.send().await.map_err(explained)?;
+        let answer = self.answer(call).await.map_err(explained)?;
         let masked = |text: &str| masks.apply(&self.masks.apply(text)).into_owned();
         answer.json::<Envelope<T>>()?.opened(&answer, masked)
+    }
+
+    /// Makes the request, if it is its turn.
+    pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer> {
+        let budget = Budget::of(&self.authority(), &self.token);
+        budget.turn().await?;
+        let answer = call.send().await.inspect_err(|error| budget.refused(error))?;
+        budget.heard(&answer);
+        Ok(answer)
+    }
+
+    /// A request, not yet made.
+    pub(super) fn call(&self, method: Method, path: &[&str]) -> Result<Call<'_>> {
+        Ok(self.api.call(method, &Path::of(path)?))
+    }
+
+    /// Gives each request this long in all, instead of a minute.
+    #[must_use]
+    pub fn with_time_limit(mut self, limit: Duration) -> Self {
+        self.api = self.api.timeout(limit);
+        self
+    }
+
+    /// The account of the environment, if it names one.
+    pub(super) fn own_account(&self) -> Option<&str> {
+        self.account.as_deref()
+    }
+
+    /// Host, and the port where it is not the usual one.
+    pub(super) fn authority(&self) -> String {
+        self.api.authority()
+    }
+
+    /// The text without the token.
+    pub(super) fn masked(&self, text: &str) -> String {
+        self.masks.apply(text).into_owned()
     }
 }

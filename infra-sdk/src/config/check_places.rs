@@ -34,7 +34,22 @@ pub(super) fn environment(check: &mut Check<'_>, name: &str, environment: &Envir
         let message = format!("{} is not a registry; write it like `ghcr.io/acme`", quoted(registry));
         check.refuse(&["env", name, "registry"], message);
     }
+    for zone in environment.zones.iter().filter(|zone| !is_zone(zone)) {
+        let message = format!("{} is not a zone; write its name like `example.com`", quoted(zone));
+        check.refuse(&["env", name, "zones"], message);
+    }
     let Some(state) = &environment.state else { return };
+    for (key, is_set) in
+        [("jurisdiction", state.jurisdiction.is_some()), ("location", state.location.is_some())]
+    {
+        if is_set && state.backend != StateKind::R2 {
+            check.refuse(&["env", name, "state", key], "is for `backend = \"r2\"` only");
+        }
+    }
+    if state.jurisdiction.is_some() && state.location.is_some() {
+        let message = "cannot stand beside `jurisdiction`: a bucket is made with the one or the other";
+        check.refuse(&["env", name, "state", "location"], message);
+    }
     if state.backend != StateKind::Local && state.bucket.is_none() {
         check.problem(&["env", name, "state", "bucket"], ProblemKind::Missing);
     }
@@ -101,6 +116,18 @@ fn is_region(text: &str) -> bool {
     (1..=63).contains(&text.len()) && text.bytes().all(plain)
 }
 
+/// A name of the DNS with a dot in it, in lower case; one that is not ASCII as it is written there, `xn--…`.
+fn is_zone(text: &str) -> bool {
+    let label = |label: &str| {
+        let byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(byte)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.contains('.') && text.split('.').all(label)
+}
+
 /// `host[:port][/prefix]`, without a scheme: what is not this machine is spoken to in secret.
 fn is_registry(text: &str) -> bool {
     let (host, prefix) = text.split_once('/').map_or((text, None), |(host, prefix)| (host, Some(prefix)));
@@ -159,6 +186,16 @@ mod tests {
             ("registry = \"https://ghcr.io\"", "is not a registry"),
             ("registry = \"ghcr.io/../x\"", "is not a registry"),
             ("state = { backend = \"r2\", bucket = \"b\" }", "state.account"),
+            ("state = { backend = \"s3\", bucket = \"b\", location = \"weur\" }", "r2"),
+            (
+                "state = { backend = \"r2\", bucket = \"b\", account = \"0123456789abcdef0123456789abcdef\", \
+                 jurisdiction = \"eu\", location = \"weur\" }",
+                "the one or the other",
+            ),
+            ("state = { backend = \"r2\", bucket = \"b\", jurisdiction = \"mars\" }", "jurisdiction"),
+            ("zones = [\"https://example.com\"]", "is not a zone"),
+            ("zones = [\"example.com/../x\"]", "is not a zone"),
+            ("zones = [\"Example\"]", "is not a zone"),
             ("state = { backend = \"s3\", bucket = \"b\", key = \"{repo}/x\" }", "{env}"),
             ("state = { backend = \"s3\", bucket = \"b\", key = \"../{repo}/{env}\" }", "`..`"),
             ("state = { backend = \"s3\", bucket = \"b\", key = \"{repo}/{env}/{team}\" }", "between braces"),

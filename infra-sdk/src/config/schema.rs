@@ -12,6 +12,7 @@ use crate::config::images::{Ecr, Image};
 use crate::config::nats::Nats;
 use crate::config::nats_server::NatsServer;
 use crate::config::policy::Policy;
+use crate::config::r2::{Jurisdiction, Location};
 use crate::config::repos::Repo;
 use crate::config::stores::{SecretSpec, Store, Vault};
 use crate::config::values;
@@ -140,6 +141,9 @@ pub struct Environment {
     /// Where Terraform keeps its state; default: with the provider.
     #[serde(default)]
     pub state: Option<State>,
+    /// The zones at Cloudflare that this repo depends on, such as `example.com`; `infra:cloudflare:test` looks for them.
+    #[serde(default)]
+    pub zones: Vec<String>,
     /// The server that repos talk over; default: files on this machine.
     #[serde(default)]
     pub nats: Option<Nats>,
@@ -172,6 +176,12 @@ pub struct State {
     /// For `r2`: the account's id, 32 hexadecimal digits.
     #[serde(default)]
     pub account: Option<String>,
+    /// For `r2`: where its objects are guaranteed to stay; such a bucket has an address of its own, and is seen nowhere else.
+    #[serde(default)]
+    pub jurisdiction: Option<Jurisdiction>,
+    /// For `r2`: near where a bucket is made; Cloudflare takes it as a wish, and once.
+    #[serde(default)]
+    pub location: Option<Location>,
     /// How keys are made, to adopt what exists: a path with `{owner}`, `{repo}`, `{env}` and `{stack}`; default
     /// `{owner}/{repo}/{env}/{stack}/terraform.tfstate`.
     #[serde(default)]

@@ -20,6 +20,8 @@ pub(crate) enum Method {
     Get,
     /// Make or replace it.
     Put,
+    /// Make one more below it.
+    Post,
     /// Change parts of it.
     Patch,
     /// Remove it.
@@ -31,6 +33,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Method::Get => "GET",
             Method::Put => "PUT",
+            Method::Post => "POST",
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
         })
@@ -42,6 +45,7 @@ impl Method {
         match self {
             Method::Get => reqwest::Method::GET,
             Method::Put => reqwest::Method::PUT,
+            Method::Post => reqwest::Method::POST,
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         }

@@ -2,6 +2,8 @@
 
 mod absent;
 mod applies;
+mod cloudflare;
+mod cloudflare_wait;
 mod code;
 mod compared;
 mod dev;

@@ -1,6 +1,7 @@
 //! Making the place of Terraform state ready, once for an organisation.
 
 use crate::error::Result;
+use crate::infra::cloudflare_wait::patiently;
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 use crate::state::{SetupPlan, StateSetup};
@@ -12,7 +13,8 @@ impl Infra {
     /// `Conflict` when the bucket is somebody else's; `Invalid` when it is in another region or none is named;
     /// `Unavailable` or `Denied`.
     pub async fn plan_state_setup(&self) -> Result<SetupPlan> {
-        self.ports().state_store.plan_setup().await
+        let store = &self.ports().state_store;
+        patiently(self.host(), || store.plan_setup()).await
     }
 
     /// Does what the plan says, then finds out what the store does about two that write at once.
@@ -23,9 +25,9 @@ impl Infra {
         let store = &self.ports().state_store;
         if !plan.steps.is_empty() {
             self.before_change().await?;
-            store.set_up(&plan).await?;
+            patiently(self.host(), || store.set_up(&plan)).await?;
         }
-        let probe = store.probe().await?;
+        let probe = patiently(self.host(), || store.probe()).await?;
         // The ledger may lie in the same store, and needs what was probed.
         if !plan.steps.is_empty() && probe.creates_once {
             let steps: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();

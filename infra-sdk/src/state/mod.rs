@@ -1,5 +1,6 @@
 //! Terraform state: where it is kept, what is in it, copies of it, and the locks that let one change happen at a time.
 
+mod access;
 mod backend;
 mod diff;
 mod document;
@@ -12,6 +13,7 @@ mod store;
 mod template;
 mod tflock;
 
+pub use access::{KeySource, ObjectKeys};
 pub use backend::{BackendSettings, Setting, Snapshot, SnapshotId, StateBackend};
 pub use diff::StateDiff;
 pub use document::{ShownState, StateDocument};

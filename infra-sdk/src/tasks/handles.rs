@@ -2,8 +2,8 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, NatsTasks,
-    PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, config, costs, deploy, dev,
+    CloudflareTasks, ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, NatsTasks,
+    PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, cloudflare, config, costs, deploy, dev,
     drift, ecr, images, ledger, nats, plans, policy, refs, secrets, state, tools,
 };
 
@@ -45,6 +45,8 @@ pub struct InfraTasks {
     pub nats: NatsTasks,
     /// `infra:ledger:*`
     pub ledger: LedgerTasks,
+    /// `infra:cloudflare:*`
+    pub cloudflare: CloudflareTasks,
 }
 
 impl InfraTasks {
@@ -66,6 +68,7 @@ impl InfraTasks {
             let dev = dev::register(pack, &tools, &secrets);
             let nats = nats::register(pack);
             let ledger = ledger::register(pack);
+            let cloudflare = cloudflare::register(pack);
             InfraTasks {
                 config,
                 tools,
@@ -84,6 +87,7 @@ impl InfraTasks {
                 dev,
                 nats,
                 ledger,
+                cloudflare,
             }
         })
     }

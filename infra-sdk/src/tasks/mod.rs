@@ -1,5 +1,6 @@
 //! The `infra:*` tasks: thin, one file a namespace; they print what the flows return.
 
+mod cloudflare;
 mod config;
 mod context;
 mod costs;
@@ -26,6 +27,7 @@ mod services;
 mod state;
 mod tools;
 
+pub use cloudflare::CloudflareTasks;
 pub use config::ConfigTasks;
 pub use costs::CostsTasks;
 pub use deploy::DeployTasks;

@@ -1,8 +1,11 @@
 //! One bucket, in S3 or in R2, and the one way to ask it.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::RequestChecksumCalculation;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -12,11 +15,13 @@ use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault, Why};
 use crate::aws::s3::clock::Clock;
 use crate::cancel::CancelToken;
+use crate::config::Jurisdiction;
 use crate::env::{Env, R2_ACCESS_KEY_ID, R2_ENDPOINT_URL, R2_SECRET_ACCESS_KEY};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
 use crate::retry::Retry;
 use crate::secret::SecretValue;
+use crate::state::{KeySource, ObjectKeys};
 
 /// Below this prefix lies what is ours and no state: locks, the ledger, probes.
 pub(super) const OURS: &str = ".infra-sdk";
@@ -55,7 +60,7 @@ pub(super) enum Kind {
     /// Encrypts with this KMS key, or with the bucket's own.
     S3 { kms_key: Option<String> },
     /// Has no versions, no KMS, no policies; takes keys of its own, which Terraform gets by its environment.
-    R2 { id: String, secret: SecretValue },
+    R2 { keys: Arc<dyn KeySource> },
 }
 
 /// The client, and the clock it learns.
@@ -80,23 +85,48 @@ impl Bucket {
     /// # Errors
     /// `Denied` without keys; `Invalid` for an account, a name or an address in `R2_ENDPOINT_URL` that cannot be one.
     pub fn on_r2(env: &Env, account: &str, name: &str) -> Result<Self> {
+        Self::on_r2_with(env, account, name, None, Arc::new(Self::r2_keys(env)?))
+    }
+
+    /// The keys of `R2_ACCESS_KEY_ID` and `R2_SECRET_ACCESS_KEY`.
+    ///
+    /// # Errors
+    /// `Denied` when one is missing.
+    pub fn r2_keys(env: &Env) -> Result<ObjectKeys> {
         let missing = |variable: &str| {
-            Error::new(ErrorKind::Denied, "there are no keys for R2")
-                .with("missing", variable)
-                .hint(format!("set {R2_ACCESS_KEY_ID} and {R2_SECRET_ACCESS_KEY}: an API token with `Object Read & Write` has them, in R2 of Cloudflare's dashboard"))
+            Error::new(ErrorKind::Denied, "there are no keys for R2").with("missing", variable).hint(format!(
+                "set CLOUDFLARE_API_TOKEN, from which they are derived where infra-sdk has the feature `cloudflare`, or \
+                 {R2_ACCESS_KEY_ID} and {R2_SECRET_ACCESS_KEY}: an API token with `Object Read & Write` has them, in R2 \
+                 of Cloudflare's dashboard"
+            ))
         };
         let key = |variable| env.get(variable).ok_or_else(|| missing(variable));
-        let (id, secret) = (key(R2_ACCESS_KEY_ID)?, key(R2_SECRET_ACCESS_KEY)?);
+        let id = key(R2_ACCESS_KEY_ID)?.to_owned();
+        Ok(ObjectKeys { id, secret: SecretValue::new(key(R2_SECRET_ACCESS_KEY)?) })
+    }
+
+    /// The same with keys that are found when they are first needed, in a jurisdiction, which has an address of its own
+    /// (<https://developers.cloudflare.com/r2/reference/data-location/#using-jurisdictions-with-the-s3-api>).
+    /// Makes no request.
+    ///
+    /// # Errors
+    /// As [`on_r2`](Bucket::on_r2), but for the keys.
+    pub fn on_r2_with(
+        env: &Env,
+        account: &str,
+        name: &str,
+        jurisdiction: Option<Jurisdiction>,
+        keys: Arc<dyn KeySource>,
+    ) -> Result<Self> {
         if account.len() != 32 || !account.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Error::invalid(format!("{} is not an account of Cloudflare", quoted(account)))
                 .hint("write its 32 hexadecimal digits, as Cloudflare's dashboard shows them"));
         }
-        let own = format!("https://{account}.r2.cloudflarestorage.com");
-        let secret = SecretValue::new(secret);
-        let aws = Aws::elsewhere(env, env.get(R2_ENDPOINT_URL).unwrap_or(&own), "auto", id, &secret)
+        let within = jurisdiction.map(|jurisdiction| format!(".{}", jurisdiction.as_str()));
+        let own = format!("https://{account}{}.r2.cloudflarestorage.com", within.unwrap_or_default());
+        let aws = Aws::elsewhere(env, env.get(R2_ENDPOINT_URL).unwrap_or(&own), "auto")
             .map_err(|error| error.hint(format!("or unset {R2_ENDPOINT_URL}")))?;
-        let kind = Kind::R2 { id: id.to_owned(), secret };
-        Ok(Bucket { aws, name: checked(name)?, kind })
+        Ok(Bucket { aws, name: checked(name)?, kind: Kind::R2 { keys } })
     }
 
     /// The bucket's name.
@@ -110,8 +140,11 @@ impl Bucket {
     }
 
     pub(super) async fn link(&self) -> Result<Link> {
-        let r2 = matches!(self.kind, Kind::R2 { .. });
         self.aws.before_read().await?;
+        let keys = match &self.kind {
+            Kind::R2 { keys } => Some(keys.keys().await?),
+            Kind::S3 { .. } => None,
+        };
         self.aws
             .client("S3", |config, endpoint| {
                 let clock = Clock::default();
@@ -119,7 +152,9 @@ impl Bucket {
                 // What stands in for S3 seldom answers to a host for each bucket.
                 config.set_force_path_style(Some(endpoint.is_some()));
                 config.set_endpoint_url(endpoint);
-                if r2 {
+                if let Some(ObjectKeys { id, secret }) = keys {
+                    let keys = Credentials::new(id, secret.expose(), None, None, "R2");
+                    config.set_credentials_provider(Some(SharedCredentialsProvider::new(keys)));
                     // R2 refuses the checksums that newer SDKs send unasked.
                     config.set_request_checksum_calculation(Some(RequestChecksumCalculation::WhenRequired));
                 }
@@ -203,6 +238,11 @@ mod tests {
         let bucket = Bucket::on_r2(&env(&keys), ACCOUNT, "state").unwrap();
         assert!(!format!("{bucket:?}").contains("canary"));
         assert_eq!(bucket.to_string(), "r2://state");
+        let known = ObjectKeys { id: "id".into(), secret: SecretValue::new("canary") };
+        let eu = Some(Jurisdiction::Eu);
+        let bucket = Bucket::on_r2_with(&env(&[]), ACCOUNT, "state", eu, Arc::new(known)).unwrap();
+        let address = bucket.aws.endpoint("S3").unwrap().unwrap();
+        assert_eq!(address, format!("https://{ACCOUNT}.eu.r2.cloudflarestorage.com"));
         assert!(Bucket::on_r2(&env(&keys), "acme", "state").is_err());
         let plain = [keys[0], keys[1], (R2_ENDPOINT_URL, "http://r2.example")];
         let error = Bucket::on_r2(&env(&plain), ACCOUNT, "state").unwrap_err();

@@ -67,12 +67,17 @@ impl Bucket {
     async fn is_there_in_r2(&self) -> Result<()> {
         match self.list("", 1).await {
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                Err(Error::not_found("there is no such bucket in R2").with("bucket", self).hint(format!(
-                    "make it in Cloudflare's dashboard, or with `npx wrangler r2 bucket create {}`",
-                    self.name
-                )))
-            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(Error::not_found(
+                "there is no such bucket in R2",
+            )
+            .with("bucket", self)
+            .hint(format!(
+                "make it in Cloudflare's dashboard, or with `npx wrangler r2 bucket create {}`",
+                self.name
+            ))
+            .hint(
+                "or set CLOUDFLARE_API_TOKEN to a token with `Workers R2 Storage: Edit`, and it is made here",
+            )),
             Err(error) => Err(error),
         }
     }

@@ -14,7 +14,9 @@ use crate::env::{
 use crate::error::Result;
 use crate::names::OrgName;
 use crate::secret::SecretValue;
-use crate::state::{BackendSettings, KeyTemplate, Setting, Snapshot, SnapshotId, StateBackend, StateKey};
+use crate::state::{
+    BackendSettings, KeyTemplate, ObjectKeys, Setting, Snapshot, SnapshotId, StateBackend, StateKey,
+};
 use crate::time::Timestamp;
 
 /// What a copy's name ends in.
@@ -106,7 +108,7 @@ fn elsewhere(values: &mut BTreeMap<String, Setting>, address: String) {
 }
 
 /// The variables by which Terraform reaches R2, and nothing of AWS.
-fn of_r2(settings: &mut BackendSettings, id: &str, secret: &SecretValue) {
+fn of_r2(settings: &mut BackendSettings, keys: ObjectKeys) {
     // An empty variable counts as none.
     for (name, value) in [
         (AWS_PROFILE, ""),
@@ -117,8 +119,8 @@ fn of_r2(settings: &mut BackendSettings, id: &str, secret: &SecretValue) {
     ] {
         settings.env.insert(name.into(), value.into());
     }
-    settings.credentials.insert(AWS_ACCESS_KEY_ID.into(), SecretValue::new(id));
-    settings.credentials.insert(AWS_SECRET_ACCESS_KEY.into(), secret.clone());
+    settings.credentials.insert(AWS_ACCESS_KEY_ID.into(), SecretValue::new(keys.id));
+    settings.credentials.insert(AWS_SECRET_ACCESS_KEY.into(), keys.secret);
 }
 
 #[async_trait]
@@ -137,11 +139,11 @@ impl StateBackend for S3State {
                 self.for_s3(&mut values, kms_key.as_deref())?;
                 Ok(BackendSettings::new("s3", values))
             }
-            Kind::R2 { id, secret } => {
+            Kind::R2 { keys } => {
                 values.insert("region".into(), Setting::Text(self.bucket.aws.region().to_owned()));
                 elsewhere(&mut values, self.bucket.aws.endpoint("S3")?.unwrap_or_default());
                 let mut settings = BackendSettings::new("s3", values);
-                of_r2(&mut settings, id, secret);
+                of_r2(&mut settings, keys.keys().await?);
                 Ok(settings)
             }
         }

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "aws-base")]
 mod clouds;
+mod cloudflare;
 mod guard;
 mod health;
 mod images;
@@ -17,6 +18,7 @@ mod stores;
 mod targets;
 pub(super) mod vault;
 
+pub(super) use cloudflare::{has_r2_keys, health as cloudflare_health};
 pub(super) use guard::before_apply;
 pub(super) use images::{
     copies as image_copies, repositories as image_repositories, scanner as image_scanner,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crate::config::{State, StateKind};
 use crate::error::{Error, Result};
 use crate::infra::absent::Absent;
+#[cfg(feature = "aws-s3")]
+use crate::infra::providers::cloudflare;
 use crate::infra::providers::ports::Choice;
 use crate::infra::unready::Unready;
 use crate::ledger::Ledger;
@@ -91,7 +93,8 @@ fn in_bucket(choice: &Choice<'_>, state: &State) -> Result<States> {
     };
     let name = state.bucket.as_deref().ok_or_else(|| missing("bucket"))?;
     let bucket = if state.backend == StateKind::R2 {
-        Bucket::on_r2(choice.env, state.account.as_deref().ok_or_else(|| missing("account"))?, name)?
+        let account = state.account.as_deref().ok_or_else(|| missing("account"))?;
+        Bucket::on_r2_with(choice.env, account, name, state.jurisdiction, r2_keys(choice, account)?)?
     } else {
         Bucket::on_s3(bucket_region(choice, state)?, name, state.kms_key.clone())?
     };
@@ -103,7 +106,22 @@ fn in_bucket(choice: &Choice<'_>, state: &State) -> Result<States> {
         None => KeyTemplate::default(),
     };
     let states = Arc::new(S3State::new(bucket.clone(), keys));
-    Ok(of(states, S3Locks::new(bucket.clone()), S3Ledger::new(bucket, &project.org)))
+    let all = of(states.clone(), S3Locks::new(bucket.clone()), S3Ledger::new(bucket, &project.org));
+    match cloudflare::r2_store(choice, state, states) {
+        Some(store) => Ok(States { store, ..all }),
+        None => Ok(all),
+    }
+}
+
+/// Keys that were made for R2 go before those that every token has.
+#[cfg(feature = "aws-s3")]
+fn r2_keys(choice: &Choice<'_>, account: &str) -> Result<Arc<dyn crate::state::KeySource>> {
+    if !cloudflare::has_r2_keys(choice.env)
+        && let Some(keys) = cloudflare::r2_keys(choice, account)?
+    {
+        return Ok(keys);
+    }
+    Ok(Arc::new(crate::aws::Bucket::r2_keys(choice.env)?))
 }
 
 /// AWS in the region of the bucket, for the account of the environment.

@@ -1,0 +1,108 @@
+//! What a repo needs of Cloudflare, with what needs it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::cloudflare::permissions::Permission;
+use crate::config::{Jurisdiction, Location};
+
+/// What a repo needs of Cloudflare.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct CloudflareNeeds {
+    /// Zones, by name.
+    pub zones: Vec<String>,
+    /// Buckets of R2.
+    pub buckets: Vec<BucketNeed>,
+    /// Workers.
+    pub workers: Vec<WorkerNeed>,
+}
+
+/// A bucket that is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BucketNeed {
+    /// The account.
+    pub account: String,
+    /// The bucket.
+    pub name: String,
+    /// Its jurisdiction.
+    pub jurisdiction: Option<Jurisdiction>,
+    /// Where it is to lie.
+    pub location: Option<Location>,
+    /// What needs it, in words.
+    pub why: String,
+    /// Whether its objects are reached with keys of this token, and not with others.
+    pub by_token: bool,
+}
+
+/// A Worker that is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkerNeed {
+    /// The account; `None` for the one that is meant where none is named.
+    pub account: Option<String>,
+    /// Its name.
+    pub script: String,
+    /// What needs it, in words.
+    pub why: String,
+}
+
+/// A permission for an account, and all that needs it; without an account it is for zones.
+pub(super) type NeededPermissions = BTreeMap<(Permission, Option<String>), Vec<String>>;
+
+impl CloudflareNeeds {
+    /// The accounts that are named, each once.
+    pub(super) fn accounts(&self) -> Vec<&str> {
+        let named = self.workers.iter().filter_map(|worker| worker.account.as_deref());
+        let mut accounts: Vec<&str> =
+            self.buckets.iter().map(|bucket| bucket.account.as_str()).chain(named).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
+    }
+
+    /// Whether something is to be looked for in the account that nobody names, or nothing anywhere.
+    pub(super) fn wants_own_account(&self) -> bool {
+        self.workers.iter().any(|worker| worker.account.is_none()) || self.accounts().is_empty()
+    }
+
+    /// The permissions that all of it takes; `own` is the account where none is named.
+    pub(super) fn permissions(&self, own: Option<&str>) -> NeededPermissions {
+        let mut needed = NeededPermissions::new();
+        let mut need = |permission, account: Option<&str>, why: &str| {
+            needed.entry((permission, account.map(str::to_owned))).or_default().push(why.to_owned());
+        };
+        for bucket in self.buckets.iter().filter(|bucket| bucket.by_token) {
+            need(Permission::R2, Some(&bucket.account), &bucket.why);
+        }
+        for worker in &self.workers {
+            need(Permission::SCRIPTS, worker.account.as_deref().or(own), &worker.why);
+        }
+        for zone in &self.zones {
+            need(Permission::ZONE, None, &format!("the zone {zone}"));
+        }
+        needed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_permission_is_needed_once_with_all_that_needs_it() {
+        let worker = |account: Option<&str>, why: &str| WorkerNeed {
+            account: account.map(str::to_owned),
+            script: "shop".into(),
+            why: why.into(),
+        };
+        let needs = CloudflareNeeds {
+            workers: vec![worker(None, "the store `worker`"), worker(Some("a1"), "releases")],
+            ..CloudflareNeeds::default()
+        };
+        assert_eq!(needs.accounts(), ["a1"]);
+        assert!(needs.wants_own_account() && CloudflareNeeds::default().wants_own_account());
+        let permissions = needs.permissions(Some("a1"));
+        let whys = &permissions[&(Permission::SCRIPTS, Some("a1".into()))];
+        assert_eq!((permissions.len(), whys.join(", ").as_str()), (1, "the store `worker`, releases"));
+    }
+}

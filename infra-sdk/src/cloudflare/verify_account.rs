@@ -1,0 +1,62 @@
+//! The accounts a token can see.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cloudflare::client::Cloudflare;
+use crate::cloudflare::permissions::Permission;
+use crate::env::CLOUDFLARE_ACCOUNT_ID;
+use crate::error::{Error, Result};
+use crate::http::Method;
+
+/// An account at Cloudflare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id, 32 hexadecimal digits.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+}
+
+impl Cloudflare {
+    /// The first 50 accounts that the token can see.
+    ///
+    /// # Errors
+    /// `Denied`, `Unavailable` or `TimedOut`.
+    pub async fn accounts(&self) -> Result<Vec<Account>> {
+        let call = self.call(Method::Get, &["accounts"])?.query("per_page", 50);
+        Ok(self.permitted(call, Permission::ACCOUNT).await?.0)
+    }
+
+    /// The account `id`, if the token can see it.
+    ///
+    /// # Errors
+    /// `NotFound` for one that is not there; `Denied` for one that the token may not see; `Invalid` for what cannot be one.
+    pub async fn account_named(&self, id: &str) -> Result<Account> {
+        let call = self.call(Method::Get, &["accounts", self.account(Some(id))?])?;
+        Ok(self.permitted(call, Permission::ACCOUNT).await?.0)
+    }
+
+    /// The account that is meant where none is named: that of the environment, or the only one that the token can see.
+    ///
+    /// # Errors
+    /// `Invalid` naming the accounts when there are several; `NotFound` when there is none.
+    pub async fn only_account(&self) -> Result<Account> {
+        if let Some(id) = self.own_account() {
+            return self.account_named(id).await;
+        }
+        let mut accounts = self.accounts().await?;
+        match accounts.len() {
+            1 => Ok(accounts.remove(0)),
+            0 => Err(Error::not_found("the token sees no account of Cloudflare")
+                .hint(format!("set {CLOUDFLARE_ACCOUNT_ID}, or give the token `{}`", Permission::ACCOUNT))),
+            _ => {
+                let names = accounts
+                    .iter()
+                    .map(|account| format!("{} ({})", account.id, account.name.escape_debug()));
+                Err(Error::invalid("the token sees several accounts, and none is named")
+                    .with("accounts", names.collect::<Vec<_>>().join(", "))
+                    .hint(format!("set {CLOUDFLARE_ACCOUNT_ID} to the one that is meant")))
+            }
+        }
+    }
+}
