@@ -20,6 +20,9 @@ pub struct Cloudflare {
     /// The token, should an answer repeat it.
     masks: Masks,
     account: Option<String>,
+    /// For programs of Cloudflare, which ask by themselves.
+    token: SecretValue,
+    base: Option<String>,
 }
 
 impl Cloudflare {
@@ -34,11 +37,17 @@ impl Cloudflare {
                  (dashboard, Manage account, API tokens)",
             )
         })?;
-        let base = env.get(CLOUDFLARE_API_BASE_URL).unwrap_or(BASE_URL);
+        let base = env.get(CLOUDFLARE_API_BASE_URL).map(str::to_owned);
         let (token, masks) = (SecretValue::new(token), Masks::new());
         masks.add(&token);
-        let api = Api::new("Cloudflare", base, Auth::Bearer(token), &[])?;
-        Ok(Cloudflare { api, masks, account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned) })
+        let address = base.as_deref().unwrap_or(BASE_URL);
+        let api = Api::new("Cloudflare", address, Auth::Bearer(token.clone()), &[])?;
+        Ok(Cloudflare { api, masks, account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned), token, base })
+    }
+
+    /// The token, and the address of the API where it is another one than usual: for a program that asks by itself.
+    pub(super) fn credentials(&self) -> (&SecretValue, Option<&str>) {
+        (&self.token, self.base.as_deref())
     }
 
     /// The account that is named, or the one of the environment.
@@ -55,6 +64,28 @@ impl Cloudflare {
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T> {
         let call = self.api.call(Method::Get, &Path::of(path)?);
         self.result(call, &Masks::new()).await
+    }
+
+    /// What is at `path`, asked for with a query.
+    pub(super) async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        (name, value): (&str, &str),
+    ) -> Result<T> {
+        let call = self.api.call(Method::Get, &Path::of(path)?).query(name, value);
+        self.result(call, &Masks::new()).await
+    }
+
+    /// Makes one more of what is at `path`.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let call = self.api.call(Method::Post, &Path::of(path)?);
+        let call = query.iter().fold(call, |call, (name, value)| call.query(name, value));
+        self.result(call.json(body), &Masks::new()).await
     }
 
     /// Changes what is at `path` by a JSON merge patch (RFC 7396); `masks` has the values that stand in it.
