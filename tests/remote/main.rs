@@ -38,6 +38,10 @@ mod aws_state_refusals;
 mod aws_state_setup;
 mod backup;
 mod cloudflare;
+mod cloudflare_worker;
+mod cloudflare_worker_containers;
+mod cloudflare_worker_failures;
+mod cloudflare_worker_real;
 #[cfg(unix)]
 mod dockerfiles;
 mod github;

@@ -1,6 +1,6 @@
 //! What is asked of Cloudflare about one Worker: its versions, its deployments, where it answers.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cancel::CancelToken;
 use crate::cloudflare::client::Cloudflare;
@@ -28,7 +28,7 @@ pub(super) struct Calls {
 pub(super) struct Deployment {
     pub(super) id: String,
     pub(super) versions: Vec<Part>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) annotations: Annotations,
 }
 
@@ -46,9 +46,9 @@ pub(super) struct Version {
     pub(super) id: String,
     #[serde(default)]
     pub(super) number: u64,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) metadata: Metadata,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_nothing")]
     pub(super) annotations: Annotations,
 }
 
@@ -210,6 +210,11 @@ impl Version {
     pub(super) fn note(&self) -> Option<Note> {
         Note::read(self.annotations.message.as_deref()?)
     }
+}
+
+/// What may be `null`.
+fn or_nothing<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 /// All requests for one version.

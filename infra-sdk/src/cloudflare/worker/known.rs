@@ -111,16 +111,14 @@ impl Owner {
             // One of ours that is newer than all that are good was not judged yet, or failed.
             let candidate = is_ours(version) && newest.is_none_or(|newest| version.number > newest);
             if accepted.time(&id).is_some() || is_active || candidate {
-                releases.push(self.release(version, accepted.time(&id))?);
+                // Whoever gave the requests to a version by another way knows why: it is good.
+                let good = version.metadata.created_on.filter(|_| is_active && !set_here);
+                releases.push(self.release(version, accepted.time(&id).or(good))?);
             }
         }
         let kept = |id: ReleaseId| releases.iter().any(|release| release.id == id).then_some(id);
         let current = match active {
-            // Whoever gave the requests to a version by another way knows why, as long as it was not ours to begin with.
-            Some(active) if !set_here && !(is_ours(active) && accepted.time(&active.release_id()?).is_none()) => {
-                Some(active.release_id()?)
-            }
-            Some(active) if !is_ours(active) => Some(active.release_id()?),
+            Some(active) if !set_here || !is_ours(active) => Some(active.release_id()?),
             _ => last.and_then(kept),
         };
         let active = active.map(Version::release_id).transpose()?;
