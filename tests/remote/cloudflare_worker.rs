@@ -102,8 +102,10 @@ impl World {
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
         };
         assert_eq!(names(self.repo.join("work")), [""; 0]);
-        let left: Vec<String> =
-            names(self.repo.path().to_owned()).into_iter().filter(|name| name.contains("wrangler-")).collect();
+        let left: Vec<String> = names(self.repo.path().to_owned())
+            .into_iter()
+            .filter(|name| name.contains("wrangler-"))
+            .collect();
         assert_eq!(left, [""; 0]);
     }
 }
@@ -155,8 +157,14 @@ async fn a_release_is_a_version_with_its_variables_and_secrets_and_says_what_it_
     let id = report.release.id.to_string();
     let bound = world.fake.bindings(&id);
     let text = |name: &str| bound[name]["text"].as_str().unwrap().to_owned();
-    assert_eq!((text("REGION"), text("VERSION"), text("TOKEN")), ("eu".into(), "1.4.0".into(), SECRET.into()));
-    assert_eq!((&bound["VERSION"]["type"], &bound["TOKEN"]["type"]), (&json!("plain_text"), &json!("secret_text")));
+    assert_eq!(
+        (text("REGION"), text("VERSION"), text("TOKEN")),
+        ("eu".into(), "1.4.0".into(), SECRET.into())
+    );
+    assert_eq!(
+        (&bound["VERSION"]["type"], &bound["TOKEN"]["type"]),
+        (&json!("plain_text"), &json!("secret_text"))
+    );
     let versions = world.fake.versions();
     let version = versions.iter().find(|version| version["id"] == id.as_str()).unwrap();
     assert_eq!(version["annotations"]["workers/tag"], "1.4.0");
@@ -196,12 +204,14 @@ async fn the_same_code_with_the_same_settings_is_not_uploaded_again_and_everythi
     assert_eq!((again.outcome, &again.release.id), (Outcome::Unchanged, &first.release.id));
     assert!(world.fake.take().iter().all(|request| request.method == "GET"));
 
-    let outcome = async |spec: &ReleaseSpec| {
-        rollout(&target, spec, &options(&target), &|_| {}).await.unwrap().outcome
-    };
+    let outcome =
+        async |spec: &ReleaseSpec| rollout(&target, spec, &options(&target), &|_| {}).await.unwrap().outcome;
     world.repo.write("src/index.js", "export default { fetch() { return new Response('ho'); } };\n");
     assert_eq!(outcome(&spec("1")).await, Outcome::RolledOut);
-    world.repo.write("wrangler.jsonc", "{\"name\": \"x\", \"main\": \"src/index.js\", \"vars\": {\"REGION\": \"us\"}}");
+    world.repo.write(
+        "wrangler.jsonc",
+        "{\"name\": \"x\", \"main\": \"src/index.js\", \"vars\": {\"REGION\": \"us\"}}",
+    );
     assert_eq!(outcome(&spec("1")).await, Outcome::RolledOut);
     let mut rotated = spec("1");
     rotated.secrets.insert("TOKEN".parse().unwrap(), SecretValue::new("canary-rotated"));
@@ -223,7 +233,9 @@ async fn going_back_gives_the_requests_to_a_version_with_the_secrets_it_had() {
     assert_eq!(world.fake.bindings(first.id.as_str())["TOKEN"]["text"], SECRET);
     assert_eq!(world.fake.versions().len(), uploads, "nothing is uploaded to go back");
     let forced = world.fake.take().into_iter().filter(|request| request.method == "POST");
-    assert!(forced.filter(|request| request.path.ends_with("/deployments")).all(|one| one.query == "force=true"));
+    assert!(
+        forced.filter(|request| request.path.ends_with("/deployments")).all(|one| one.query == "force=true")
+    );
 }
 
 #[tokio::test]
@@ -231,7 +243,8 @@ async fn a_release_gets_the_requests_in_steps_and_is_asked_itself_at_each() {
     let world = World::new("worker-steps");
     let target = world.target();
     let first = deploy_to(&target, "1").await.unwrap().release.id.to_string();
-    let steps = RolloutOptions { steps: vec![10, 50, 100], step_wait: Duration::from_millis(20), ..options(&target) };
+    let steps =
+        RolloutOptions { steps: vec![10, 50, 100], step_wait: Duration::from_millis(20), ..options(&target) };
     let before = world.fake.deployments().len();
     world.fake.slow(2);
     let told = Mutex::new(Vec::new());
@@ -247,7 +260,10 @@ async fn a_release_gets_the_requests_in_steps_and_is_asked_itself_at_each() {
     let asked = world.fake.take().into_iter().filter(|request| request.path.starts_with("/site"));
     let header = "cloudflare-workers-version-overrides";
     let asked: Vec<String> = asked.filter_map(|request| request.header(header).map(str::to_owned)).collect();
-    assert!(asked.iter().filter(|one| **one == format!("shop-staging=\"{second}\"")).count() > 3, "{asked:?}");
+    assert!(
+        asked.iter().filter(|one| **one == format!("shop-staging=\"{second}\"")).count() > 3,
+        "{asked:?}"
+    );
 }
 
 #[tokio::test]
@@ -255,13 +271,15 @@ async fn a_release_that_fails_at_its_first_step_never_gets_more() {
     let world = World::new("worker-step-fails");
     let target = world.target();
     let first = deploy_to(&target, "1").await.unwrap().release;
-    let steps = RolloutOptions { steps: vec![10, 100], step_wait: Duration::from_millis(20), ..options(&target) };
+    let steps =
+        RolloutOptions { steps: vec![10, 100], step_wait: Duration::from_millis(20), ..options(&target) };
     let error = rollout(&target, &spec("2").env("BROKEN", "yes"), &steps, &|_| {}).await.unwrap_err();
     let report = error.report().to_string();
     assert!(report.contains("/healthz answered 500: cannot reach the database"), "{report}");
     assert!(report.contains(&format!("serving again: 1 ({})", first.id)), "{report}");
     let failed = world.fake.versions().last().unwrap()["id"].as_str().unwrap().to_owned();
-    let most = world.fake.deployments().concat().into_iter().filter(|(id, _)| *id == failed).map(|(_, part)| part);
+    let most =
+        world.fake.deployments().concat().into_iter().filter(|(id, _)| *id == failed).map(|(_, part)| part);
     assert_eq!(most.max(), Some(10));
     assert_eq!(world.fake.serving(), [(first.id.to_string(), 100)]);
 }
@@ -276,7 +294,8 @@ async fn a_rollout_in_steps_that_was_killed_is_taken_over_and_takes_its_steps_ag
     let target = world.target();
     let seen = target.status().await.unwrap();
     assert_eq!((seen.current.as_ref(), seen.candidate()), (Some(&first), Some(&made.id)));
-    let steps = RolloutOptions { steps: vec![50, 100], step_wait: Duration::from_millis(5), ..options(&target) };
+    let steps =
+        RolloutOptions { steps: vec![50, 100], step_wait: Duration::from_millis(5), ..options(&target) };
     let before = world.fake.deployments().len();
     let report = rollout(&target, &spec("2"), &steps, &|_| {}).await.unwrap();
     assert_eq!(report.release.id, made.id);
@@ -364,7 +383,10 @@ async fn logs_say_where_the_lines_are_and_an_unknown_release_is_refused_by_name(
     let target = world.target();
     let release = deploy_to(&target, "1").await.unwrap().release;
     let lines = target.logs(None, 5).await.unwrap();
-    assert!(lines[0].contains(&format!("wrangler tail shop-staging --version-id {}", release.id)), "{lines:?}");
+    assert!(
+        lines[0].contains(&format!("wrangler tail shop-staging --version-id {}", release.id)),
+        "{lines:?}"
+    );
     for unknown in ["web:1", "ebda32e6-5daf-4f6f-868e-00000000ffff"] {
         let unknown = unknown.parse().unwrap();
         assert_eq!(target.logs(Some(&unknown), 5).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -65,8 +65,12 @@ async fn a_rollout_that_is_taken_back_takes_the_version_back_and_says_why() {
     let error = rollout(&target, &of("2", OTHER), &options, &|_| {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
     let report = error.report().to_string();
-    let says = "the rollout of the container Box was taken back; ImagePullError: the image cannot be pulled: 401";
-    assert!(report.contains(says) && report.contains(&format!("serving again: 1 ({})", first.id)), "{report}");
+    let says =
+        "the rollout of the container Box was taken back; ImagePullError: the image cannot be pulled: 401";
+    assert!(
+        report.contains(says) && report.contains(&format!("serving again: 1 ({})", first.id)),
+        "{report}"
+    );
     assert_eq!(world.fake.serving(), [(first.id.to_string(), 100)]);
 
     world.fake.next(Course::Stalls);
@@ -81,11 +85,17 @@ async fn an_image_that_nobody_pushed_or_that_nobody_can_pull_is_not_rolled_out()
     let world = world("worker-containers-image");
     let target = world.target();
     let error = rollout(&target, &of("1", OTHER), &options(&target), &|_| {}).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::NotFound && error.hints()[0].contains("infra:image:push"), "{error:?}");
+    assert!(
+        error.kind() == ErrorKind::NotFound && error.hints()[0].contains("infra:image:push"),
+        "{error:?}"
+    );
     let deploy = Deploy { container: Some("Bix".into()), ..world.deploy() };
     let target = world.target_with(&deploy, &[]);
     let error = rollout(&target, &of("1", MANIFEST), &options(&target), &|_| {}).await.unwrap_err();
-    assert!(error.to_string().contains("no container `Bix`") && error.to_string().contains("Box"), "{error:?}");
+    assert!(
+        error.to_string().contains("no container `Bix`") && error.to_string().contains("Box"),
+        "{error:?}"
+    );
     assert!(world.fake.versions().is_empty());
 }
 

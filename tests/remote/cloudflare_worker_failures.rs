@@ -37,7 +37,11 @@ async fn a_wrangler_that_does_not_do_what_it_should_is_told_by_what_it_did() {
     let world = served("worker-misbehaving").await;
     for (how, kind, says) in [
         ("other", ErrorKind::Conflict, "wanted: 4.164.0, found: `4.86.0`"),
-        ("ran-other", ErrorKind::Conflict, "ran in another version than it said (command: wrangler deploy, said: 4.164.0, ran: `4.86.0`"),
+        (
+            "ran-other",
+            ErrorKind::Conflict,
+            "ran in another version than it said (command: wrangler deploy, said: 4.164.0, ran: `4.86.0`",
+        ),
         ("mute", ErrorKind::Failed, "does not say its version"),
         ("no-code", ErrorKind::Failed, "bundled no code"),
         ("garbage", ErrorKind::Invalid, "no record"),
@@ -65,7 +69,10 @@ async fn a_wrangler_that_hangs_is_ended_at_its_deadline_and_leaves_nothing() {
     let begun = Instant::now();
     let error = deploy_to(&target, "2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    assert!(told(&error).contains("versions upload") && begun.elapsed() < Duration::from_secs(60), "{error:?}");
+    assert!(
+        told(&error).contains("versions upload") && begun.elapsed() < Duration::from_secs(60),
+        "{error:?}"
+    );
     still_serves(&world).await;
 }
 
@@ -110,10 +117,15 @@ async fn a_wrangler_that_is_missing_or_not_pinned_says_how_to_get_it() {
 async fn a_version_that_answers_badly_is_taken_back_with_what_it_said() {
     let world = served("worker-broken").await;
     let target = world.target();
-    let error = rollout(&target, &spec("2").env("BROKEN", "yes"), &options(&target), &|_| {}).await.unwrap_err();
+    let error =
+        rollout(&target, &spec("2").env("BROKEN", "yes"), &options(&target), &|_| {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Failed);
     let report = told(&error);
-    for part in ["did not become healthy: /healthz answered 500: cannot reach the database", "serving again: 1 (", "wrangler tail"] {
+    for part in [
+        "did not become healthy: /healthz answered 500: cannot reach the database",
+        "serving again: 1 (",
+        "wrangler tail",
+    ] {
         assert!(report.contains(part), "{part:?} is not in\n{report}");
     }
     still_serves(&world).await;
@@ -123,7 +135,8 @@ async fn a_version_that_answers_badly_is_taken_back_with_what_it_said() {
 async fn a_first_release_that_fails_leaves_a_worker_that_answers_nobody() {
     let world = World::new("worker-first-fails");
     let target = world.target();
-    let error = rollout(&target, &spec("1").env("BROKEN", "yes"), &options(&target), &|_| {}).await.unwrap_err();
+    let error =
+        rollout(&target, &spec("1").env("BROKEN", "yes"), &options(&target), &|_| {}).await.unwrap_err();
     assert!(told(&error).contains("serving: nothing"), "{error:?}");
     let serving = world.fake.serving();
     let parked = world.fake.versions()[0]["id"].as_str().unwrap().to_owned();
@@ -175,7 +188,9 @@ async fn somebody_elses_deployment_in_the_middle_is_left_as_it_is() {
 async fn what_cloudflare_refuses_names_the_permission_and_what_still_serves() {
     let world = served("worker-denied").await;
     let target = world.target();
-    world.fake.fault("POST deployments", WorkerFake::refusal(403, 10000, &format!("no: {}", WorkerFake::TOKEN)));
+    world
+        .fake
+        .fault("POST deployments", WorkerFake::refusal(403, 10000, &format!("no: {}", WorkerFake::TOKEN)));
     let error = deploy_to(&target, "2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied);
     let report = told(&error);
@@ -185,7 +200,10 @@ async fn what_cloudflare_refuses_names_the_permission_and_what_still_serves() {
     still_serves(&world).await;
     world.fake.fault("GET deployments", WorkerFake::refusal(404, 7003, "Could not route to the account."));
     let error = target.status().await.unwrap_err();
-    assert!(error.kind() == ErrorKind::NotFound && told(&error).contains("CLOUDFLARE_ACCOUNT_ID"), "{error:?}");
+    assert!(
+        error.kind() == ErrorKind::NotFound && told(&error).contains("CLOUDFLARE_ACCOUNT_ID"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -208,7 +226,10 @@ async fn a_version_that_is_gone_cannot_be_gone_back_to() {
     let options = options(&target);
     let error = infra_sdk::deploy::rollback(&target, Some(&first), &options, &|_| {}).await.unwrap_err();
     assert!(told(&error).contains("Version does not exist."), "{error:?}");
-    assert_eq!(target.observe(&target.status().await.unwrap().current.unwrap()).await.unwrap(), Observation::Healthy);
+    assert_eq!(
+        target.observe(&target.status().await.unwrap().current.unwrap()).await.unwrap(),
+        Observation::Healthy
+    );
 }
 
 #[tokio::test]

@@ -44,7 +44,9 @@ async fn wrangler_makes_the_worker_uploads_versions_and_is_never_needed_to_go_ba
     assert_eq!(uploads.len(), 1);
     let body = String::from_utf8_lossy(&uploads[0].body).into_owned();
     assert!(body.contains("hello ${name}") && !body.contains("infra-wrangler-"), "{body}");
-    let theirs = sent.iter().filter(|one| one.header("user-agent").is_some_and(|agent| agent.starts_with("wrangler/")));
+    let theirs = sent
+        .iter()
+        .filter(|one| one.header("user-agent").is_some_and(|agent| agent.starts_with("wrangler/")));
     let theirs: Vec<&str> = theirs.filter_map(|one| one.header("authorization")).collect();
     assert!(!theirs.is_empty() && theirs.iter().all(|one| *one == format!("Bearer {}", WorkerFake::TOKEN)));
     assert!(sent.iter().all(|one| !one.path.contains("canary")), "the account of `.env` was asked");
@@ -57,7 +59,8 @@ async fn wrangler_makes_the_worker_uploads_versions_and_is_never_needed_to_go_ba
     world.fake.take();
     rollback(&target, None, &options(&target), &|_| {}).await.unwrap();
     stop(&target, "ada").await.unwrap();
-    let agents = |one: &support::Request| one.header("user-agent").unwrap_or_default().starts_with("wrangler/");
+    let agents =
+        |one: &support::Request| one.header("user-agent").unwrap_or_default().starts_with("wrangler/");
     assert!(!world.fake.take().iter().any(agents));
     assert_eq!(deploy_to(&target, "1.0.0-rc.1").await.unwrap().outcome, Outcome::RolledOut);
     world.is_tidy();
@@ -127,7 +130,10 @@ async fn a_version_that_could_be_taken_for_a_flag_is_none() {
     let release = target.prepare(&spec("--dry-run"), "--message=x", false).await.unwrap();
     let versions = world.fake.versions();
     let made = versions.last().unwrap();
-    assert_eq!((&made["id"], &made["annotations"]["workers/tag"]), (&json!(release.id.to_string()), &json!("--dry-run")));
+    assert_eq!(
+        (&made["id"], &made["annotations"]["workers/tag"]),
+        (&json!(release.id.to_string()), &json!("--dry-run"))
+    );
     assert_eq!(release.by, "--message=x");
     rollout(&target, &spec("--dry-run"), &options(&target), &|_| {}).await.unwrap();
 }

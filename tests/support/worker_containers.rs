@@ -82,7 +82,9 @@ impl Containers {
 
     /// One look of somebody who waits: the rollout goes on by a step.
     fn look(&mut self) {
-        let Some(rollout) = self.rollouts.last_mut().filter(|one| one["status"] == "progressing") else { return };
+        let Some(rollout) = self.rollouts.last_mut().filter(|one| one["status"] == "progressing") else {
+            return;
+        };
         self.looks += 1;
         rollout["progress"]["updated_instances"] = self.looks.min(3).into();
         match self.course.clone().unwrap_or(Course::Completes(2)) {

@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-pub use crate::worker_containers::Course;
 use crate::recorder::{Answer, Recorder, Request, locked};
 use crate::worker_containers::Containers;
+pub use crate::worker_containers::Course;
 
 /// One account with at most one Worker.
 pub struct WorkerFake {
@@ -161,7 +161,8 @@ fn part(part: &Value) -> (String, u64) {
 
 pub(crate) fn done(result: &Value) -> Answer {
     let info = json!({ "page": 1, "per_page": 100, "count": 1, "total_count": 1, "total_pages": 1 });
-    let body = json!({ "success": true, "errors": [], "messages": [], "result": result, "result_info": info });
+    let body =
+        json!({ "success": true, "errors": [], "messages": [], "result": result, "result_info": info });
     Answer::json(200, &body)
 }
 
@@ -318,7 +319,8 @@ impl Model {
             }
         }
         // Secrets of the version before stay, unless they are given again.
-        let kept = metadata["keep_bindings"].as_array().into_iter().flatten().any(|kind| kind == "secret_text");
+        let kept =
+            metadata["keep_bindings"].as_array().into_iter().flatten().any(|kind| kind == "secret_text");
         let before = self.versions.last().map(|version| version["resources"]["bindings"].clone());
         for old in before.iter().filter(|_| kept).filter_map(Value::as_array).flatten() {
             let again = bindings.iter().any(|new| new["name"] == old["name"]);

@@ -12,8 +12,14 @@ use crate::error::{Error, ErrorKind, Result};
 impl Engine<'_> {
     /// Starts a release, or lets it have its first part of the requests; the parts that are to follow. Going back takes no
     /// steps, and neither does a release that has nothing beside it.
-    pub(super) async fn begin(&self, before: &Status, release: &Release, outcome: Outcome) -> Result<Vec<u8>> {
-        let beside = before.current.as_ref().filter(|current| **current != release.id && before.active.is_some());
+    pub(super) async fn begin(
+        &self,
+        before: &Status,
+        release: &Release,
+        outcome: Outcome,
+    ) -> Result<Vec<u8>> {
+        let beside =
+            before.current.as_ref().filter(|current| **current != release.id && before.active.is_some());
         let shares = outcome == Outcome::RolledOut && beside.is_some();
         let mut parts = self.options.steps.iter().copied().filter(|part| *part < 100 && shares);
         let Some(first) = parts.next() else {

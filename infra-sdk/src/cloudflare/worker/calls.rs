@@ -105,7 +105,10 @@ impl Calls {
     }
 
     fn path<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
-        ["accounts", &self.account, "workers", "scripts", &self.script].into_iter().chain(more.iter().copied()).collect()
+        ["accounts", &self.account, "workers", "scripts", &self.script]
+            .into_iter()
+            .chain(more.iter().copied())
+            .collect()
     }
 
     /// Does what may go wrong for a moment; its errors say which Worker it was.

@@ -17,7 +17,8 @@ const BESIDE: [&str; 2] = ["README.md", ".map"];
 pub(super) fn digest(bundle: Option<&Path>, served: &[PathBuf]) -> Result<Digest> {
     let mut hasher = Hasher::new();
     let code = bundle.into_iter().map(|folder| (folder, true));
-    for (number, (folder, is_code)) in code.chain(served.iter().map(|folder| (&**folder, false))).enumerate() {
+    for (number, (folder, is_code)) in code.chain(served.iter().map(|folder| (&**folder, false))).enumerate()
+    {
         let mut files = Vec::new();
         walk(folder, &mut files)?;
         files.sort();
@@ -72,7 +73,9 @@ mod tests {
         put("code/index.js.map", "{}");
         assert_eq!(now(), first);
         let mut seen = vec![first];
-        for (path, text) in [("code/index.js", "2"), ("public/a/b.txt", "x"), ("public/a/b.txt", "y"), ("code/x.wasm", "")] {
+        for (path, text) in
+            [("code/index.js", "2"), ("public/a/b.txt", "x"), ("public/a/b.txt", "y"), ("code/x.wasm", "")]
+        {
             put(path, text);
             assert!(!seen.contains(&now()), "{path}");
             seen.push(now());

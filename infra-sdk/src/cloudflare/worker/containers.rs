@@ -86,9 +86,10 @@ struct NewRollout<'a> {
 pub(super) fn chosen<'a>(place: &WorkerPlace, containers: &'a [Container]) -> Result<Option<&'a Container>> {
     let names = || containers.iter().map(|container| container.class.as_str()).collect::<Vec<_>>().join(", ");
     let refuse = |why: String| {
-        Error::invalid(why).with("on", place).with("classes", names()).hint(
-            "set `container` under `[deploy]` to the class of the one that gets the image",
-        )
+        Error::invalid(why)
+            .with("on", place)
+            .with("classes", names())
+            .hint("set `container` under `[deploy]` to the class of the one that gets the image")
     };
     match (&place.container, containers) {
         (None, []) => Ok(None),
@@ -172,12 +173,16 @@ impl Rollout {
 }
 
 fn path<'a>(calls: &'a Calls, more: &[&'a str]) -> Vec<&'a str> {
-    ["accounts", &calls.account, "containers", "applications"].into_iter().chain(more.iter().copied()).collect()
+    ["accounts", &calls.account, "containers", "applications"]
+        .into_iter()
+        .chain(more.iter().copied())
+        .collect()
 }
 
 async fn application(calls: &Calls, container: &Container) -> Result<Application> {
     let path = path(calls, &[]);
-    let listed: Vec<Application> = calls.again(async || calls.cloudflare.get(&path).await).await.map_err(permission)?;
+    let listed: Vec<Application> =
+        calls.again(async || calls.cloudflare.get(&path).await).await.map_err(permission)?;
     listed.into_iter().find(|application| application.name == container.name).ok_or_else(|| {
         Error::not_found("Cloudflare has no such container")
             .with("container", &container.name)
@@ -189,7 +194,8 @@ async fn application(calls: &Calls, container: &Container) -> Result<Application
 /// The newest rollout of an application.
 async fn newest(calls: &Calls, application: &Application) -> Result<Option<Rollout>> {
     let path = path(calls, &[&application.id, "rollouts"]);
-    let listed: Vec<Rollout> = calls.again(async || calls.cloudflare.get(&path).await).await.map_err(permission)?;
+    let listed: Vec<Rollout> =
+        calls.again(async || calls.cloudflare.get(&path).await).await.map_err(permission)?;
     // No order is promised.
     Ok(listed.into_iter().max_by(|a, b| a.created_at.cmp(&b.created_at)))
 }

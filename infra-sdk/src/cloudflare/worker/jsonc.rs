@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn comments_and_last_commas_go_and_texts_stay() {
-        let text = "{ // é\n \"a\": \"// no, \\\" /* no */ ,}\", /* two\n lines */ \"b\": [1, 2, /* x */ ], \n}//";
+        let text =
+            "{ // é\n \"a\": \"// no, \\\" /* no */ ,}\", /* two\n lines */ \"b\": [1, 2, /* x */ ], \n}//";
         assert_eq!(value(text), serde_json::json!({"a": "// no, \" /* no */ ,}", "b": [1, 2]}));
         assert_eq!(plain(text).len(), text.len());
         assert_eq!(value("{\"u\": \"https://x/,]\"}")["u"], "https://x/,]");

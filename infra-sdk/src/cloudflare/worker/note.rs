@@ -136,7 +136,12 @@ mod tests {
     use super::*;
 
     fn spec() -> ReleaseSpec {
-        ReleaseSpec::new("shop".parse().unwrap(), "shop/app".parse().unwrap(), Digest::of(b""), "1.4.0\n\"é\"")
+        ReleaseSpec::new(
+            "shop".parse().unwrap(),
+            "shop/app".parse().unwrap(),
+            Digest::of(b""),
+            "1.4.0\n\"é\"",
+        )
     }
 
     #[test]
@@ -145,7 +150,8 @@ mod tests {
         let message = note.message().unwrap();
         assert_eq!(Note::read(&message).as_ref(), Some(&note));
         assert!(!message.contains('\n') && note.tag() == "1.4.0 \"é\"");
-        for other in ["", "infra-sdk", "infra-sdk {}", "x infra-sdk {\"project\":\"shop\"}", &message[..300]] {
+        for other in ["", "infra-sdk", "infra-sdk {}", "x infra-sdk {\"project\":\"shop\"}", &message[..300]]
+        {
             assert_eq!(Note::read(other), None, "{other}");
         }
     }

@@ -72,14 +72,16 @@ pub(super) fn judge(
     let failed = |what: &str| told(Error::new(ErrorKind::Failed, what));
     let records = written.lines().filter(|line| !line.trim().is_empty()).map(serde_json::from_str::<Record>);
     let records: Vec<Record> = records.collect::<Result<_, _>>().map_err(|error| {
-        let error = told(Error::invalid("wrangler wrote something that is no record").because(error.to_string()));
+        let error =
+            told(Error::invalid("wrangler wrote something that is no record").because(error.to_string()));
         error.hint("look at what `wrangler --version` is; a newer one may need a newer infra-sdk")
     })?;
     let mut made = None;
     for record in records {
         match record {
             Record::WranglerSession { wrangler_version } if wrangler_version != asked.wrangler => {
-                let error = told(Error::new(ErrorKind::Conflict, "wrangler ran in another version than it said"));
+                let error =
+                    told(Error::new(ErrorKind::Conflict, "wrangler ran in another version than it said"));
                 let error = error.with("said", asked.wrangler).with("ran", quoted(&wrangler_version));
                 return Err(error.hint("look at what stands at its path; `npm ci` installs it anew"));
             }
@@ -103,8 +105,9 @@ pub(super) fn judge(
     }
     let Some(Made { worker_name: Some(worker), version_id: Some(version) }) = made else {
         let error = failed("wrangler ended well, and no version came of it");
-        return Err(last_lines(error, &ended.stderr, masks)
-            .hint("nothing was rolled out; look at the Worker's versions in the dashboard, and run it again"));
+        return Err(last_lines(error, &ended.stderr, masks).hint(
+            "nothing was rolled out; look at the Worker's versions in the dashboard, and run it again",
+        ));
     };
     if worker != asked.script {
         return Err(failed("wrangler uploaded another Worker than the one that was asked for")
@@ -139,16 +142,21 @@ fn refusal(
 ) -> Error {
     let shown: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE).collect();
     if message.contains("Durable Object migration") {
-        return told(Error::new(ErrorKind::Conflict, "the Worker has a migration of Durable Objects to go through"))
-            .with("message", shown)
-            .hint("apply it once with `wrangler deploy`, which makes it live at once; then roll out again")
-            .hint("migrations cannot be rolled out in steps or taken back");
+        return told(Error::new(
+            ErrorKind::Conflict,
+            "the Worker has a migration of Durable Objects to go through",
+        ))
+        .with("message", shown)
+        .hint("apply it once with `wrangler deploy`, which makes it live at once; then roll out again")
+        .hint("migrations cannot be rolled out in steps or taken back");
     }
     let error = told(Error::new(ErrorKind::Failed, "wrangler refused or failed")).with("message", shown);
     match code.as_u64() {
         // The lines say which request it was.
-        Some(code) => explained(last_lines(error.with("code", code), printed, masks)
-            .hint("correct what it names, and roll out again")),
+        Some(code) => explained(
+            last_lines(error.with("code", code), printed, masks)
+                .hint("correct what it names, and roll out again"),
+        ),
         None => error.hint("correct what it names, and roll out again"),
     }
 }
@@ -160,7 +168,12 @@ mod tests {
     const SESSION: &str = r#"{"type":"wrangler-session","version":1,"wrangler_version":"4.164.0"}"#;
 
     fn ended(code: i32) -> Finished {
-        Finished { code: Some(code), signal: None, stdout: String::new(), stderr: "canary: it is bad\n".into() }
+        Finished {
+            code: Some(code),
+            signal: None,
+            stdout: String::new(),
+            stderr: "canary: it is bad\n".into(),
+        }
     }
 
     fn judged(code: i32, lines: &[&str], uploads: bool) -> Result<Option<ReleaseId>> {
@@ -176,7 +189,8 @@ mod tests {
         let upload = |worker: &str, id: &str| {
             format!(r#"{{"type":"version-upload","version":1,"worker_name":"{worker}","version_id":{id}}}"#)
         };
-        let good = judged(0, &[SESSION, &upload("shop", &format!("\"{id}\"")), r#"{"type":"new-one"}"#], true);
+        let good =
+            judged(0, &[SESSION, &upload("shop", &format!("\"{id}\"")), r#"{"type":"new-one"}"#], true);
         assert_eq!(good.unwrap().unwrap().as_str(), id);
         assert_eq!(judged(0, &[SESSION], false).unwrap(), None);
         for (lines, says) in [
@@ -190,7 +204,10 @@ mod tests {
         ] {
             let error = judged(0, &lines, true).unwrap_err();
             let report = error.report().to_string();
-            assert!(report.contains(says) && !error.hints().is_empty() && !report.contains("canary"), "{report}");
+            assert!(
+                report.contains(says) && !error.hints().is_empty() && !report.contains("canary"),
+                "{report}"
+            );
         }
     }
 
@@ -198,7 +215,9 @@ mod tests {
     fn a_failure_is_told_by_its_record_or_by_the_last_lines() {
         let error = judged(1, &[SESSION], true).unwrap_err();
         let report = error.report().to_string();
-        assert!(report.contains("exit code: 1") && report.contains(": it is bad") && !report.contains("canary"));
+        assert!(
+            report.contains("exit code: 1") && report.contains(": it is bad") && !report.contains("canary")
+        );
         let failed = |code: &str, message: &str| {
             format!(r#"{{"type":"command-failed","version":1,"code":{code},"message":"{message}"}}"#)
         };
@@ -208,7 +227,11 @@ mod tests {
         let error = judged(1, &[&failed("\"ENOENT\"", "canary\\nnot there")], true).unwrap_err();
         assert!(error.to_string().contains("not there") && !error.to_string().contains('\n'), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");
-        let error = judged(1, &[&failed("null", "a pending Durable Object migration, which")], true).unwrap_err();
-        assert!(error.kind() == ErrorKind::Conflict && error.hints()[0].contains("wrangler deploy"), "{error:?}");
+        let error =
+            judged(1, &[&failed("null", "a pending Durable Object migration, which")], true).unwrap_err();
+        assert!(
+            error.kind() == ErrorKind::Conflict && error.hints()[0].contains("wrangler deploy"),
+            "{error:?}"
+        );
     }
 }

@@ -58,7 +58,9 @@ mod tests {
     fn classes_that_others_rely_on_stay_and_no_name_is_a_program() {
         let classes = Classes { objects: vec!["Box".into(), "B2".into()], workflows: vec!["Flow".into()] };
         let text = program(&classes).unwrap();
-        for part in ["export class B2 extends DurableObject {}", "class Flow extends WorkflowEntrypoint", "503"] {
+        for part in
+            ["export class B2 extends DurableObject {}", "class Flow extends WorkflowEntrypoint", "503"]
+        {
             assert!(text.contains(part), "{text}");
         }
         assert!(!program(&Classes::default()).unwrap().contains("import"));

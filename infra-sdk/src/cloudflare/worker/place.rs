@@ -38,12 +38,7 @@ impl WorkerPlace {
     /// assert_eq!(place.to_string(), "the Worker shop-staging");
     /// # Ok::<(), infra_sdk::Error>(())
     /// ```
-    pub fn of(
-        deploy: &Deploy,
-        project: &RepoName,
-        environment: &EnvName,
-        root: impl AsRef<Path>,
-    ) -> Self {
+    pub fn of(deploy: &Deploy, project: &RepoName, environment: &EnvName, root: impl AsRef<Path>) -> Self {
         WorkerPlace {
             account: deploy.account.clone(),
             script: deploy.service.clone().unwrap_or_else(|| project.to_string()),

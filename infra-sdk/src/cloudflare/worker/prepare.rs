@@ -32,10 +32,9 @@ impl WorkerTarget {
         let repo = Settings::load(place)?;
         let containers = repo.containers(&place.script)?;
         let image = self.image(spec, containers::chosen(place, &containers)?).await?;
-        let settings = repo.named(&place.script, &self.calls.account)?.containing(
-            &containers,
-            image.as_ref().map(|(name, image)| (name.as_str(), image.as_str())),
-        );
+        let settings = repo
+            .named(&place.script, &self.calls.account)?
+            .containing(&containers, image.as_ref().map(|(name, image)| (name.as_str(), image.as_str())));
         let settings = settings.variables(&spec.env, spec.secrets.keys().map(|name| name.as_str()))?;
         let wrangler = self.program(&settings).await?;
         let upload = self.upload(&wrangler);
@@ -136,14 +135,17 @@ impl WorkerTarget {
             .with("worker", &self.owner.place.script)
             .with("project", note.project)
             .with("environment", note.environment)
-            .hint("give this environment a Worker of its own: `service` in `[env.NAME.deploy]` of infra.toml"))
+            .hint(
+                "give this environment a Worker of its own: `service` in `[env.NAME.deploy]` of infra.toml",
+            ))
     }
 
     /// What tells a release from another one, for who has the key of fingerprints.
     async fn made_of(&self, spec: &ReleaseSpec, settings: &Settings, code: &Digest) -> Result<String> {
         let text = settings.text();
         let (image, digest) = (spec.image.as_str(), spec.digest.as_str());
-        let mut parts: Vec<&[u8]> = [&*text, code.as_str(), &spec.health, image, digest].map(str::as_bytes).to_vec();
+        let mut parts: Vec<&[u8]> =
+            [&*text, code.as_str(), &spec.health, image, digest].map(str::as_bytes).to_vec();
         for (name, value) in &spec.secrets {
             parts.extend([name.as_str().as_bytes(), value.expose().as_bytes()]);
         }
@@ -159,10 +161,13 @@ impl WorkerTarget {
             }
             tokio::time::sleep(self.calls.retry.first * look).await;
         }
-        Err(Error::new(ErrorKind::Failed, "wrangler says that it uploaded a version, and Cloudflare does not know it")
-            .with("version", id)
-            .with("worker", &self.owner.place.script)
-            .hint("look at the Worker's versions in the dashboard, and at CLOUDFLARE_API_BASE_URL"))
+        Err(Error::new(
+            ErrorKind::Failed,
+            "wrangler says that it uploaded a version, and Cloudflare does not know it",
+        )
+        .with("version", id)
+        .with("worker", &self.owner.place.script)
+        .hint("look at the Worker's versions in the dashboard, and at CLOUDFLARE_API_BASE_URL"))
     }
 }
 

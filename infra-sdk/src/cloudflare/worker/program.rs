@@ -51,7 +51,9 @@ impl Wrangler {
                 .with("wanted", &version)
                 .with("found", quoted(&found))
                 .with("path", path.display())
-                .hint("run `npm ci`, or pin the other one: `version` under `[tools.wrangler]` in infra.toml"));
+                .hint(
+                    "run `npm ci`, or pin the other one: `version` under `[tools.wrangler]` in infra.toml",
+                ));
         }
         Ok(Wrangler { path, version })
     }
@@ -65,7 +67,9 @@ fn folders<'a>(root: &'a Path, settings: &'a Path) -> impl Iterator<Item = &'a P
 
 /// The one that npm put into the repo.
 fn installed(root: &Path, settings: &Path) -> Option<PathBuf> {
-    folders(root, settings).map(|folder| folder.join("node_modules/.bin").join(NAME)).find(|path| path.is_file())
+    folders(root, settings)
+        .map(|folder| folder.join("node_modules/.bin").join(NAME))
+        .find(|path| path.is_file())
 }
 
 /// The version that `package-lock.json` pins.
@@ -78,7 +82,8 @@ fn locked(root: &Path, settings: &Path) -> Result<String> {
                 .because(error)
                 .hint("write it anew with `npm install`")
         })?;
-        let version = lock.get("packages").and_then(|packages| packages.get("node_modules/wrangler")?.get("version"));
+        let version =
+            lock.get("packages").and_then(|packages| packages.get("node_modules/wrangler")?.get("version"));
         if let Some(version) = version.and_then(Value::as_str) {
             return Ok(version.to_owned());
         }
@@ -96,14 +101,16 @@ async fn says(path: &Path, env: &Env, root: &Path) -> Result<String> {
     if asked.success() && version.starts_with(|c: char| c.is_ascii_digit()) && version.len() <= 40 {
         return Ok(version.to_owned());
     }
-    let error = Error::new(ErrorKind::Failed, "wrangler does not say its version").with("path", path.display());
+    let error =
+        Error::new(ErrorKind::Failed, "wrangler does not say its version").with("path", path.display());
     Err(last_lines(error, &asked.stderr, &Masks::new())
         .hint("run it by hand with `--version`; wrangler 4 needs Node 22 or newer"))
 }
 
 /// The environment that wrangler runs in: this one without what would choose an account, a section or a log of its own.
 pub(super) fn environment(cmd: Cmd, env: &Env) -> Cmd {
-    let chooses = |name: &str| ["CLOUDFLARE_", "CF_", "WRANGLER_"].iter().any(|start| name.starts_with(start));
+    let chooses =
+        |name: &str| ["CLOUDFLARE_", "CF_", "WRANGLER_"].iter().any(|start| name.starts_with(start));
     let kept = env.vars().filter(|(name, _)| {
         let name = name.to_string_lossy();
         !chooses(&name) && name != INFRA_AGE_KEY
@@ -136,7 +143,9 @@ mod tests {
         let root = std::env::temp_dir().join(format!("infra-sdk-pins-{}", crate::id::short().unwrap()));
         let settings = root.join("web/wrangler.jsonc");
         assert!(!locked(&root, &settings).unwrap_err().hints().is_empty());
-        let lock = |version: &str| format!("{{\"packages\":{{\"node_modules/wrangler\":{{\"version\":\"{version}\"}}}}}}");
+        let lock = |version: &str| {
+            format!("{{\"packages\":{{\"node_modules/wrangler\":{{\"version\":\"{version}\"}}}}}}")
+        };
         file::write(&root.join(LOCK), lock("4.1.0").as_bytes(), file::Access::Shared).unwrap();
         assert_eq!(locked(&root, &settings).unwrap(), "4.1.0");
         file::write(&root.join("web").join(LOCK), lock("4.2.0").as_bytes(), file::Access::Shared).unwrap();

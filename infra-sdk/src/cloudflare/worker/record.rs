@@ -83,7 +83,8 @@ impl Accepted {
 fn entry(text: &str) -> Option<(ReleaseId, Timestamp)> {
     let (hex, time) = text.split_once('@')?;
     let part = |from: usize, to: usize| hex.get(from..to);
-    let id = format!("{}-{}-{}-{}-{}", part(0, 8)?, part(8, 12)?, part(12, 16)?, part(16, 20)?, part(20, 32)?);
+    let id =
+        format!("{}-{}-{}-{}-{}", part(0, 8)?, part(8, 12)?, part(12, 16)?, part(16, 20)?, part(20, 32)?);
     let time = u64::from_str_radix(time, 16).ok()?;
     let time = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(time))?;
     Some((Some(id).filter(|id| hex.len() == 32 && is_version(id))?.parse().ok()?, time.into()))

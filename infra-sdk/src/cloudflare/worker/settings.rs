@@ -147,13 +147,15 @@ impl Settings {
             own.filter_map(|entry| entry.get(key)?.as_str().map(str::to_owned)).collect()
         };
         classes.workflows = names(self.get("workflows"), "class_name");
-        classes.objects = names(self.get("durable_objects").and_then(|all| all.get("bindings")), "class_name");
+        classes.objects =
+            names(self.get("durable_objects").and_then(|all| all.get("bindings")), "class_name");
         classes.objects.extend(names(self.get("containers"), "class_name"));
         for step in self.get("migrations").and_then(Value::as_array).into_iter().flatten() {
             let list = |key: &str| step.get(key).and_then(Value::as_array).into_iter().flatten();
             let plain = list("new_classes").chain(list("new_sqlite_classes"));
             let moved = list("renamed_classes").chain(list("transferred_classes"));
-            let gone = list("deleted_classes").chain(list("renamed_classes").filter_map(|class| class.get("from")));
+            let gone =
+                list("deleted_classes").chain(list("renamed_classes").filter_map(|class| class.get("from")));
             let gone: Vec<&str> = gone.filter_map(Value::as_str).collect();
             classes.objects.retain(|class| !gone.contains(&class.as_str()));
             let new = plain.chain(moved.filter_map(|class| class.get("to")));
@@ -186,9 +188,9 @@ impl Settings {
         let table = self.table().ok_or_else(|| no_table(&path))?;
         let vars = table.entry("vars").or_insert_with(|| json!({}));
         let vars = vars.as_object_mut().ok_or_else(|| {
-            Error::invalid("`vars` in wrangler's settings is no table").with("path", path.display()).hint(
-                "write it as names with their values",
-            )
+            Error::invalid("`vars` in wrangler's settings is no table")
+                .with("path", path.display())
+                .hint("write it as names with their values")
         })?;
         for (name, value) in plain {
             vars.insert(name.clone(), value.as_str().into());
@@ -302,7 +304,8 @@ mod tests {
 
     #[test]
     fn containers_are_called_as_wrangler_calls_them_and_one_gets_the_image() {
-        let box_of = json!([{ "class_name": "Box", "image": "./Dockerfile" }, { "class_name": "B", "name": "own" }]);
+        let box_of =
+            json!([{ "class_name": "Box", "image": "./Dockerfile" }, { "class_name": "B", "name": "own" }]);
         let here = settings(json!({ "containers": box_of }), "staging");
         let containers = here.containers("Shop-API").unwrap();
         let names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
@@ -336,7 +339,10 @@ mod tests {
             "staging",
         );
         let classes = here.classes();
-        assert_eq!((classes.objects, classes.workflows), (vec!["A".into(), "New".into()], vec!["Flow".into()]));
+        assert_eq!(
+            (classes.objects, classes.workflows),
+            (vec!["A".into(), "New".into()], vec!["Flow".into()])
+        );
     }
 
     #[test]

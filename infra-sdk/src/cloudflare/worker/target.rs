@@ -196,7 +196,8 @@ impl WorkerTarget {
     /// # Errors
     /// As [`prepare`](DeployTarget::prepare), as far as wrangler and its settings go.
     pub async fn code(&self) -> Result<crate::digest::Digest> {
-        let settings = Settings::load(&self.owner.place)?.named(&self.owner.place.script, &self.calls.account)?;
+        let settings =
+            Settings::load(&self.owner.place)?.named(&self.owner.place.script, &self.calls.account)?;
         let wrangler = self.program(&settings).await?;
         self.upload(&wrangler).digest(&settings).await
     }
@@ -265,7 +266,8 @@ impl WorkerTarget {
             seen.failing = None;
             return Ok(Observation::Healthy);
         };
-        let looks = seen.failing.as_ref().filter(|(other, ..)| other == id).map_or(0, |(_, looks, _)| *looks) + 1;
+        let looks =
+            seen.failing.as_ref().filter(|(other, ..)| other == id).map_or(0, |(_, looks, _)| *looks) + 1;
         seen.failing = Some((id.clone(), looks, why.clone()));
         Ok(if looks > PATIENCE { Observation::Unhealthy { why } } else { Observation::Starting { why } })
     }
