@@ -45,7 +45,7 @@ impl World {
 
     pub(crate) fn env(&self, more: &[(&str, &str)]) -> Env {
         let url = self.fake.url();
-        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = Env::of_process().unwrap().path("PATH").unwrap_or_default();
         let vars = [
             ("PATH", path.to_str().unwrap()),
             ("HOME", self.repo.path().to_str().unwrap()),

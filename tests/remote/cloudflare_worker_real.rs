@@ -1,10 +1,11 @@
 //! The same with the real wrangler: what it bundles, sends and writes is what the target counts on.
 
 use infra_sdk::deploy::{DeployTarget, Outcome, rollback, rollout, stop};
-use infra_sdk::{Digest, ErrorKind};
+use infra_sdk::infra::Host;
+use infra_sdk::{Config, Digest, ErrorKind, Infra};
 use serde_json::json;
 use support::worker_fake::WorkerFake;
-use support::wrangler::real_wrangler;
+use support::wrangler::{WRANGLER, real_wrangler};
 
 use crate::cloudflare_worker::{SECRET, World, deploy_to, options, spec};
 
@@ -136,4 +137,40 @@ async fn a_version_that_could_be_taken_for_a_flag_is_none() {
     );
     assert_eq!(release.by, "--message=x");
     rollout(&target, &spec("--dry-run"), &options(&target), &|_| {}).await.unwrap();
+}
+
+/// From infra.toml to a Worker, as a task does it.
+#[tokio::test]
+async fn a_repo_releases_its_worker_with_two_calls_and_goes_back_with_one() {
+    let world = world("wrangler-repo");
+    let text = format!(
+        "[project]\nname = \"shop\"\nkind = \"webapp\"\norg = \"acme\"\n[env.staging]\nprovider = \"cloudflare\"\n\
+         [env.staging.state]\nbackend = \"local\"\n[tools.wrangler]\nversion = \"{WRANGLER}\"\n\
+         [env.staging.deploy]\ntarget = \"worker\"\nservice = \"{}\"\nurl = \"{}\"\nsteps = [50, 100]\nstep-wait = \"1ms\"\n",
+        WorkerFake::SCRIPT,
+        world.fake.site(),
+    );
+    let infra = |text: &str| {
+        let home = world.repo.join("home");
+        let env = world.env(&[("INFRA_HOME", home.to_str().unwrap())]);
+        let config = Config::of_text(text, world.repo.path(), "staging").unwrap();
+        Infra::open(&env, config, Host::silent()).unwrap()
+    };
+    let staging = infra(&text);
+    let spec = staging.bundle().await.unwrap();
+    assert_eq!(spec.image.as_str(), "shop/worker");
+    let first = staging.rollout(spec).await.unwrap();
+    assert_eq!(first.url, Some(world.fake.site()));
+    world.repo.write("src/greet.ts", "export const greet = (name: string): string => `good day ${name}`;\n");
+    let second = staging.rollout(staging.bundle().await.unwrap()).await.unwrap();
+    assert_ne!(second.release.digest, first.release.digest);
+    let back = staging.rollback(None).await.unwrap();
+    assert_eq!(back.release.id, first.release.id);
+
+    // Where nothing is a Worker there is nothing to bundle, and steps are refused where nothing can share.
+    let local = text.replace("target = \"worker\"", "target = \"local\"");
+    let error = infra(&local).bundle().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Invalid && !error.hints().is_empty(), "{error:?}");
+    let error = infra(&local).rollout(spec("1")).await.unwrap_err();
+    assert!(error.hints().iter().any(|hint| hint.contains("`steps`")), "{error:?}");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
@@ -13,11 +13,12 @@ use crate::cloudflare::worker::calls::{Calls, Part, Version, whole};
 use crate::cloudflare::worker::known::{Look, Owner};
 use crate::cloudflare::worker::output::is_version;
 use crate::cloudflare::worker::place::WorkerPlace;
-use crate::cloudflare::worker::settings::Settings;
-use crate::cloudflare::worker::{containers, work};
+use crate::cloudflare::worker::settings::{Container, Settings};
+use crate::cloudflare::worker::{containers, probe, work};
 use crate::deploy::{
     Claim, DeployTarget, Habits, Observation, Release, ReleaseId, ReleaseSpec, Status, Takes,
 };
+use crate::digest::Digest;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::images::ImageRegistry;
@@ -195,7 +196,7 @@ impl WorkerTarget {
     ///
     /// # Errors
     /// As [`prepare`](DeployTarget::prepare), as far as wrangler and its settings go.
-    pub async fn code(&self) -> Result<crate::digest::Digest> {
+    pub async fn code(&self) -> Result<Digest> {
         let settings =
             Settings::load(&self.owner.place)?.named(&self.owner.place.script, &self.calls.account)?;
         let wrangler = self.program(&settings).await?;
@@ -219,7 +220,7 @@ impl WorkerTarget {
     }
 
     /// The container of a release, with the image that it is to run.
-    async fn container(&self, version: &Version) -> Result<Option<(super::settings::Container, String)>> {
+    async fn container(&self, version: &Version) -> Result<Option<(Container, String)>> {
         // What others uploaded names no image; its container stays as it is.
         let Some(note) = self.owner.note(version) else { return Ok(None) };
         let settings = Settings::load(&self.owner.place)?;
@@ -230,9 +231,10 @@ impl WorkerTarget {
     }
 
     async fn deploy(&self, release: &ReleaseId, parts: &[Part], look: &Look) -> Result<()> {
-        let mut seen = self.seen();
-        (seen.activated, seen.failing) = (Some((release.clone(), 0)), None);
-        drop(seen);
+        {
+            let mut seen = self.seen();
+            (seen.activated, seen.failing) = (Some((release.clone(), 0)), None);
+        }
         self.calls.deploy(parts, &look.good()).await
     }
 
@@ -260,7 +262,7 @@ impl WorkerTarget {
         let Some(url) = self.url().await?.filter(|_| !health.is_empty()) else {
             return Ok(Observation::Healthy);
         };
-        let answer = super::probe::ask(url, &self.owner.place.script, &version.id, &health).await?;
+        let answer = probe::ask(url, &self.owner.place.script, &version.id, &health).await?;
         let mut seen = self.seen();
         let Some(why) = answer else {
             seen.failing = None;
