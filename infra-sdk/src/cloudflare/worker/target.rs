@@ -322,6 +322,7 @@ impl DeployTarget for WorkerTarget {
         let Some(part) = latest.part(release.as_str()) else {
             return self.elsewhere(release, &latest.versions).await;
         };
+        self.seen().activated = None;
         let version = self.kept(release).await?;
         if part >= 100.0
             && let Some((container, image)) = self.container(&version).await?
@@ -378,6 +379,7 @@ impl DeployTarget for WorkerTarget {
             return Ok(());
         }
         let parked = self.parked(&look).await?;
+        self.seen().activated = None;
         self.calls.deploy(&whole(&parked), &look.good()).await
     }
 }
