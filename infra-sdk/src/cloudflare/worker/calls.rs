@@ -1,5 +1,7 @@
 //! What is asked of Cloudflare about one Worker: its versions, its deployments, where it answers.
 
+use std::future::Future;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cancel::CancelToken;
@@ -112,7 +114,10 @@ impl Calls {
     }
 
     /// Does what may go wrong for a moment; its errors say which Worker it was.
-    pub(super) async fn again<T>(&self, attempt: impl AsyncFn() -> Result<T>) -> Result<T> {
+    pub(super) async fn again<T, A>(&self, attempt: impl Fn() -> A) -> Result<T>
+    where
+        A: Future<Output = Result<T>>,
+    {
         let never = CancelToken::new();
         let done = self.retry.run(&never, |_| attempt()).await;
         done.map_err(|error| error.with("worker", &self.script))
@@ -121,7 +126,7 @@ impl Calls {
     /// The Worker's deployments, newest first; `None` when there is no such Worker.
     pub(super) async fn deployments(&self) -> Result<Option<Vec<Deployment>>> {
         let path = self.path(&["deployments"]);
-        let listed = self.again(async || self.cloudflare.get::<Deployments>(&path).await).await;
+        let listed = self.again(|| self.cloudflare.get::<Deployments>(&path)).await;
         Ok(there(listed)?.map(|listed| listed.deployments))
     }
 
@@ -129,14 +134,14 @@ impl Calls {
     pub(super) async fn versions(&self) -> Result<Vec<Version>> {
         let path = self.path(&["versions"]);
         let deployable = ("deployable", "true");
-        let listed = self.again(async || self.cloudflare.get_with::<Versions>(&path, deployable).await).await;
+        let listed = self.again(|| self.cloudflare.get_with::<Versions>(&path, deployable)).await;
         Ok(there(listed)?.map(|listed| listed.items).unwrap_or_default())
     }
 
     /// One version; `None` when it is not there.
     pub(super) async fn version(&self, id: &str) -> Result<Option<Version>> {
         let path = self.path(&["versions", id]);
-        there(self.again(async || self.cloudflare.get(&path).await).await)
+        there(self.again(|| self.cloudflare.get(&path)).await)
     }
 
     /// Gives versions their parts of the requests, and notes what was accepted.
@@ -149,7 +154,7 @@ impl Calls {
         let path = self.path(&["deployments"]);
         // A version carries its own secrets: going back to those of before is what is meant.
         let force = [("force", "true")];
-        let made: Deployment = self.again(async || self.cloudflare.post(&path, &force, &body).await).await?;
+        let made: Deployment = self.again(|| self.cloudflare.post(&path, &force, &body)).await?;
         if made.is(parts) {
             return Ok(());
         }
@@ -162,12 +167,12 @@ impl Calls {
     /// Where the Worker answers at workers.dev, if it does.
     pub(super) async fn usual_url(&self) -> Result<Option<String>> {
         let path = self.path(&["subdomain"]);
-        let enabled = there(self.again(async || self.cloudflare.get::<Enabled>(&path).await).await)?;
+        let enabled = there(self.again(|| self.cloudflare.get::<Enabled>(&path)).await)?;
         if !enabled.is_some_and(|at| at.enabled) {
             return Ok(None);
         }
         let path = ["accounts", &self.account, "workers", "subdomain"];
-        let account = there(self.again(async || self.cloudflare.get::<Subdomain>(&path).await).await)?;
+        let account = there(self.again(|| self.cloudflare.get::<Subdomain>(&path)).await)?;
         let name = account.and_then(|account| account.subdomain);
         Ok(name.map(|name| format!("https://{}.{name}.workers.dev", self.script)))
     }

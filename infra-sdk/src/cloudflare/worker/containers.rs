@@ -126,7 +126,7 @@ pub(super) async fn roll(calls: &Calls, container: &Container, image: &str) -> R
         target_configuration: &target,
     };
     let path = path(calls, &[&application.id, "rollouts"]);
-    calls.again(async || calls.cloudflare.post::<Value>(&path, &[], &body).await).await.map(drop)
+    calls.again(|| calls.cloudflare.post::<Value>(&path, &[], &body)).await.map(drop)
 }
 
 /// How far a container is on its way to an image.
@@ -182,7 +182,7 @@ fn path<'a>(calls: &'a Calls, more: &[&'a str]) -> Vec<&'a str> {
 async fn application(calls: &Calls, container: &Container) -> Result<Application> {
     let path = path(calls, &[]);
     let listed: Vec<Application> =
-        calls.again(async || calls.cloudflare.get(&path).await).await.map_err(permission)?;
+        calls.again(|| calls.cloudflare.get(&path)).await.map_err(permission)?;
     listed.into_iter().find(|application| application.name == container.name).ok_or_else(|| {
         Error::not_found("Cloudflare has no such container")
             .with("container", &container.name)
@@ -195,7 +195,7 @@ async fn application(calls: &Calls, container: &Container) -> Result<Application
 async fn newest(calls: &Calls, application: &Application) -> Result<Option<Rollout>> {
     let path = path(calls, &[&application.id, "rollouts"]);
     let listed: Vec<Rollout> =
-        calls.again(async || calls.cloudflare.get(&path).await).await.map_err(permission)?;
+        calls.again(|| calls.cloudflare.get(&path)).await.map_err(permission)?;
     // No order is promised.
     Ok(listed.into_iter().max_by(|a, b| a.created_at.cmp(&b.created_at)))
 }

@@ -185,11 +185,10 @@ impl WorkerTarget {
 
     /// Where the Worker answers.
     async fn url(&self) -> Result<Option<&str>> {
-        let url = self.url.get_or_try_init(async || match &self.owner.place.url {
-            Some(url) => Ok(Some(url.clone())),
-            None => self.calls.usual_url().await,
-        });
-        Ok(url.await?.as_deref())
+        if let Some(url) = &self.owner.place.url {
+            return Ok(Some(url));
+        }
+        Ok(self.url.get_or_try_init(|| self.calls.usual_url()).await?.as_deref())
     }
 
     /// The digest of the Worker's code and of what is served beside it, as wrangler bundles it now. Uploads nothing.
