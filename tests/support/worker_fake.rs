@@ -258,6 +258,8 @@ impl Model {
                 Ok(done(&json!({ "enabled": self.workers_dev, "previews_enabled": false })))
             }
             ("POST", ["subdomain"]) => Ok(done(&json!({ "enabled": true, "previews_enabled": false }))),
+            // The names of the settings and of their section, which wrangler notes there.
+            ("PATCH", ["script-settings"]) => Ok(done(&json!({}))),
             ("GET", ["deployments"]) => Ok(done(&json!({ "deployments": self.deployments }))),
             ("POST", ["deployments"]) => self.post_deployment(request),
             ("GET", ["versions"]) => {
