@@ -48,6 +48,10 @@ mod cloudflare_crate;
 mod cloudflare_health;
 mod cloudflare_r2;
 mod cloudflare_tasks;
+mod cloudflare_worker;
+mod cloudflare_worker_containers;
+mod cloudflare_worker_failures;
+mod cloudflare_worker_real;
 #[cfg(unix)]
 mod dockerfiles;
 mod github;

@@ -24,6 +24,9 @@ mod scratch;
 pub mod service;
 mod tools;
 mod worker_api;
+mod worker_containers;
+pub mod worker_fake;
+pub mod wrangler;
 
 pub use aws_fake::{AwsFake, Step, base64};
 pub use checkout::{files, repo, sources};

@@ -33,8 +33,8 @@ const DEBIAN_NATS_SERVER: &str = "2.9.10";
 /// What `bench secrets` and `bench refs` compare with; apart, for aws is particular about libraries it shares with boto3.
 const SECRET_PEERS: &[Package] = &[("awscli", "1.46.2")];
 
-/// What npm has of them.
-const SECRET_NODE_PEERS: &[Package] = &[("wrangler", "4.164.0")];
+/// What Workers are uploaded with, and what `bench secrets` compares with; apart, for it brings 400 MB.
+const WRANGLER: &[Package] = &[("wrangler", "4.164.0")];
 
 /// What `bench plan` compares with, of those that summarise a plan's JSON; apart, for they bring much.
 const PLAN_PEERS: &[Package] = &[("readtheplan", "0.4.0"), ("tf-peek", "1.3.0")];
@@ -55,7 +55,7 @@ pub(crate) struct SecretPeers {
 /// As [`counterparts`].
 pub(crate) async fn secret_peers(cx: &Cx) -> Result<SecretPeers> {
     let counterparts = python(cx, "python", COUNTERPARTS).await?;
-    let node = node(cx, "bench-node", SECRET_NODE_PEERS, &counterparts).await?;
+    let node = node(cx, "wrangler", WRANGLER, &counterparts).await?;
     Ok(SecretPeers { python: python(cx, "bench-python", SECRET_PEERS).await?, counterparts, node })
 }
 
@@ -98,6 +98,7 @@ pub(crate) async fn plan_peers(cx: &Cx) -> Result<PathBuf> {
 /// As [`peers`]; `Failed` when npm can not install a package.
 pub(crate) async fn counterparts(cx: &Cx) -> Result<()> {
     let python = python(cx, "python", COUNTERPARTS).await?;
+    node(cx, "wrangler", WRANGLER, &python).await?;
     node(cx, "node", NODE, &python).await?;
     nats_servers(cx, &python).await
 }

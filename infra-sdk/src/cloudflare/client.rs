@@ -72,6 +72,28 @@ impl Cloudflare {
         self.result(call, &Masks::new()).await
     }
 
+    /// What is at `path`, asked for with a query.
+    pub(super) async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        (name, value): (&str, &str),
+    ) -> Result<T> {
+        let call = self.api.call(Method::Get, &Path::of(path)?).query(name, value);
+        self.result(call, &Masks::new()).await
+    }
+
+    /// Makes one more of what is at `path`.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &impl Serialize,
+    ) -> Result<T> {
+        let call = self.api.call(Method::Post, &Path::of(path)?);
+        let call = query.iter().fold(call, |call, (name, value)| call.query(name, value));
+        self.result(call.json(body), &Masks::new()).await
+    }
+
     /// Changes what is at `path` by a JSON merge patch (RFC 7396); `masks` has the values that stand in it.
     pub(super) async fn patch<T: Serialize>(&self, path: &[&str], patch: &T, masks: &Masks) -> Result<()> {
         let call = self.api.call(Method::Patch, &Path::of(path)?);

@@ -1,4 +1,4 @@
-//! Cloudflare: tokens and what they may do, secrets of Workers, buckets of R2 and the keys for them.
+//! Cloudflare: tokens and what they may do, Workers, their secrets and releases, buckets of R2 and the keys for them.
 //!
 //! A handful of plain requests over `http`: the `cloudflare` crate has no bulk secrets, leaves paths
 //! unescaped, drops the headers that tell how long to wait, and prints its token in `Debug`.
@@ -19,6 +19,7 @@ mod secrets;
 mod verify;
 mod verify_account;
 mod zones;
+mod worker;
 
 pub use client::Cloudflare;
 pub use health::CloudflareHealth;
@@ -30,3 +31,4 @@ pub use secrets::WorkerSecrets;
 pub use verify::{Standing, TokenOwner, TokenStatus};
 pub use verify_account::Account;
 pub use zones::Zone;
+pub use worker::{WorkerPlace, WorkerTarget};

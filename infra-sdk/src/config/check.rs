@@ -151,6 +151,11 @@ impl Check<'_> {
         if settings.deploy.keep == 0 {
             self.refuse(&["deploy", "keep"], "must be at least 1, or there is nothing to roll back to");
         }
+        let steps = &settings.deploy.steps;
+        let rising = steps.windows(2).all(|pair| pair[0] < pair[1]);
+        if !rising || steps.first() == Some(&0) || steps.last().is_some_and(|last| *last != 100) {
+            self.refuse(&["deploy", "steps"], "must rise from at least 1 to 100, such as `[10, 50, 100]`");
+        }
         if settings.deploy.port == Some(0) {
             self.refuse(&["deploy", "port"], "must be from 1 to 65535; leave it out for a free one");
         }

@@ -1,8 +1,10 @@
 //! What `infra.toml` may say about rolling out.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::values::Span;
+use crate::config::values::{Span, maybe_inside_repo};
 use crate::names::Label;
 
 /// `[deploy]`: how the project is rolled out.
@@ -23,16 +25,32 @@ pub struct Deploy {
     /// For `ecs`: the cluster; default `default`.
     #[serde(default)]
     pub cluster: Option<String>,
-    /// For `ecs`: the service; default: the project's name.
+    /// For `ecs`: the service; for `worker`: the Worker; default: the project's name.
     #[serde(default)]
     pub service: Option<String>,
     /// For `ecs`: the container of the task that gets the image; default: the only one, or the project's name.
     #[serde(default)]
     pub container: Option<String>,
-    /// How long a new release may take to become healthy; default: what the target needs, 30 seconds on this machine and
-    /// 15 minutes on ECS.
+    /// For `worker`: the account; default: `CLOUDFLARE_ACCOUNT_ID`.
+    #[serde(default)]
+    pub account: Option<String>,
+    /// For `worker`: the settings file of wrangler; default: the one at the root of the repo.
+    #[serde(default, deserialize_with = "maybe_inside_repo")]
+    pub wrangler: Option<String>,
+    /// For `worker`: where it answers, such as `https://shop.example.com`; default: its address at workers.dev.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// How long a new release may take to become healthy; default: what the target needs, 30 seconds on this machine,
+    /// 15 minutes on ECS and 5 for a Worker.
     #[serde(default)]
     pub wait: Option<Span>,
+    /// For targets that can: the percent of requests that a new release gets, one step after the other, such as
+    /// `[10, 50, 100]`; default: all at once.
+    #[serde(default)]
+    pub steps: Vec<u8>,
+    /// How long a release must stay healthy at each step before the next.
+    #[serde(default = "step_wait", rename = "step-wait")]
+    pub step_wait: Span,
     /// How many past releases are kept to roll back to.
     #[serde(default = "keep_releases")]
     pub keep: u16,
@@ -50,8 +68,13 @@ impl Default for Deploy {
             cluster: None,
             service: None,
             container: None,
+            account: None,
+            wrangler: None,
+            url: None,
             health: health_path(),
             wait: None,
+            steps: Vec::new(),
+            step_wait: step_wait(),
             keep: keep_releases(),
             lock: LockReach::default(),
         }
@@ -60,6 +83,10 @@ impl Default for Deploy {
 
 fn health_path() -> String {
     "/healthz".into()
+}
+
+fn step_wait() -> Span {
+    Span(Duration::from_secs(60))
 }
 
 fn keep_releases() -> u16 {

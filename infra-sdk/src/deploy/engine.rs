@@ -30,7 +30,7 @@ impl Engine<'_> {
         outcome: Outcome,
     ) -> Result<RolloutReport> {
         (self.progress)(Progress::Activating { release: release.clone() });
-        let activated = match self.unless_cancelled(self.target.activate(&release.id)).await {
+        let activated = match self.unless_cancelled(self.begin(before, &release, outcome)).await {
             Err(error) if error.kind() != ErrorKind::Cancelled => match self.untouched(before).await {
                 Some(good) => return Err(error.with("serving", good)),
                 None => Err(error),
@@ -38,7 +38,9 @@ impl Engine<'_> {
             activated => activated,
         };
         let started = async {
-            activated?;
+            for step in activated? {
+                self.share(&release, step).await?;
+            }
             self.healthy(&release).await?;
             self.target.accept(&release.id, self.options.keep).await
         };
@@ -57,7 +59,7 @@ impl Engine<'_> {
     }
 
     /// Waits until a release is healthy.
-    async fn healthy(&self, release: &Release) -> Result<()> {
+    pub(super) async fn healthy(&self, release: &Release) -> Result<()> {
         let begun = Instant::now();
         let mut told = String::new();
         loop {

@@ -11,12 +11,15 @@ pub struct Habits {
     pub wait: Duration,
     /// The time between two looks at a release that starts.
     pub poll: Duration,
+    /// Whether a release can be given a part of the requests beside the one that runs.
+    pub shares: bool,
 }
 
 /// A target on this machine: values, half a minute, and a look ten times a second.
 impl Default for Habits {
     fn default() -> Self {
-        Habits { takes: Takes::Values, wait: Duration::from_secs(30), poll: Duration::from_millis(100) }
+        let (wait, poll) = (Duration::from_secs(30), Duration::from_millis(100));
+        Habits { takes: Takes::Values, wait, poll, shares: false }
     }
 }
 

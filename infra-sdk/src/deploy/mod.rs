@@ -6,6 +6,7 @@ mod progress;
 mod release;
 mod report;
 mod rollout;
+mod steps;
 mod target;
 
 pub use habits::{Habits, Takes};

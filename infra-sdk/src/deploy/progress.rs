@@ -29,6 +29,13 @@ pub enum Progress {
         /// The one that shall run.
         release: Release,
     },
+    /// A part of the requests goes to the release, the others to the one before.
+    Sharing {
+        /// The one that shall run.
+        release: Release,
+        /// Its part of all requests.
+        percent: u8,
+    },
     /// The release is not healthy yet.
     Waiting {
         /// What it lacks.
@@ -64,6 +71,9 @@ impl fmt::Display for Progress {
             }
             Progress::Preparing { version } => write!(f, "making {version} ready"),
             Progress::Activating { release } => write!(f, "starting {release}"),
+            Progress::Sharing { release, percent } => {
+                write!(f, "giving {percent} % of the requests to {release}")
+            }
             Progress::Waiting { why } => write!(f, "not healthy yet: {why}"),
             Progress::Healthy { release, after } => write!(f, "{release} is healthy after {}", human(*after)),
             Progress::GoingBack { to, why } => write!(f, "{why}; going back to {to}"),

@@ -18,6 +18,10 @@ pub struct RolloutOptions {
     pub wait: Duration,
     /// The time between two looks; at first what the target says.
     pub poll: Duration,
+    /// The percent of requests that a new release gets, one step after the other; empty: all at once.
+    pub steps: Vec<u8>,
+    /// How long it must stay healthy at each of them before the next.
+    pub step_wait: Duration,
     /// How many past releases are kept to roll back to.
     pub keep: u16,
     /// Whether a new release is made although the same one is running.
@@ -37,6 +41,8 @@ impl RolloutOptions {
         RolloutOptions {
             wait: deploy.wait.map_or(wait, |wait| wait.0),
             poll,
+            steps: deploy.steps.clone(),
+            step_wait: deploy.step_wait.0,
             keep: deploy.keep,
             force: false,
             by: by.into(),
@@ -68,6 +74,7 @@ pub async fn rollout(
     progress: OnProgress<'_>,
 ) -> Result<RolloutReport> {
     spec.check()?;
+    check_steps(target, options)?;
     let engine = Engine { target, options, progress, started: Instant::now() };
     let _claim = target.claim(&options.by).await?;
     let before = target.status().await?;
@@ -155,6 +162,15 @@ pub async fn stop(target: &dyn DeployTarget, by: &str) -> Result<Option<ReleaseI
     let active = target.status().await?.active;
     target.stop().await?;
     Ok(active)
+}
+
+/// Steps that would not be taken are refused: whoever asks for them counts on them.
+fn check_steps(target: &dyn DeployTarget, options: &RolloutOptions) -> Result<()> {
+    if options.steps.is_empty() || target.habits().shares {
+        return Ok(());
+    }
+    Err(Error::invalid("this target gives a release all requests at once, and knows no steps")
+        .hint("take `steps` out of `[deploy]` for this environment"))
 }
 
 fn unknown(id: &ReleaseId, status: &Status) -> Error {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::deploy::habits::Habits;
 use crate::deploy::release::{Release, ReleaseId, ReleaseSpec};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A place where one project runs in one environment, one release at a time.
 ///
@@ -51,7 +51,19 @@ pub trait DeployTarget: Send + Sync {
     /// `NotFound` for a release that is not kept; `Denied`, `Io` or `Unavailable`.
     async fn activate(&self, release: &ReleaseId) -> Result<()>;
 
-    /// Looks once how a release is doing, without waiting for it.
+    /// Asks that this release get `percent` of the requests and the current one all others, and returns as soon as that is
+    /// under way. Only asked of targets whose [habits](Habits::shares) say that they can.
+    ///
+    /// # Errors
+    /// As [`activate`](Self::activate); `Invalid` where a release gets all requests or none.
+    async fn share(&self, release: &ReleaseId, percent: u8) -> Result<()> {
+        Err(Error::invalid("a release gets all requests here, or none")
+            .with("release", release)
+            .with("percent", percent)
+            .hint("take `steps` out of `[deploy]`"))
+    }
+
+    /// Looks once how a release is doing, without waiting for it. One that shares the requests is asked like any other.
     ///
     /// # Errors
     /// `Unavailable` or `Io` when the target cannot tell.

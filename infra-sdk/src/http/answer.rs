@@ -75,6 +75,15 @@ impl Answer {
         self.header("x-github-request-id").or_else(|| self.header("cf-ray"))
     }
 
+    /// The beginning of a body that is text, on one line.
+    pub(crate) fn text(&self, most: usize) -> String {
+        let is_text = self.header("content-type").is_some_and(|kind| {
+            kind.starts_with("text/plain") || kind.starts_with("application/json")
+        });
+        let bytes = if is_text { &self.body[..self.body.len().min(most * 4)] } else { &[] };
+        one_line(String::from_utf8_lossy(bytes).trim(), most)
+    }
+
     /// The body as JSON of any shape, if it is some.
     pub(super) fn value(&self) -> Option<serde_json::Value> {
         serde_json::from_slice(&self.body).ok()

@@ -21,6 +21,8 @@ const WHOLE: Duration = Duration::from_secs(60);
 pub(crate) enum Auth {
     /// `Authorization: Bearer TOKEN`.
     Bearer(SecretValue),
+    /// It does not: nothing is told.
+    Nobody,
 }
 
 /// One JSON service, such as `GitHub`. Clones share their connections.
@@ -50,11 +52,12 @@ impl Api {
     ) -> Result<Self> {
         install_tls();
         let base = Base::parse(service, base)?;
-        let Auth::Bearer(token) = auth;
         let masks = Masks::new();
-        masks.add(&token);
+        if let Auth::Bearer(token) = &auth {
+            masks.add(token);
+        }
         let mut builder = reqwest::Client::builder()
-            .default_headers(default_headers(service, &token, headers)?)
+            .default_headers(default_headers(service, &auth, headers)?)
             .connect_timeout(CONNECT)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -96,18 +99,20 @@ impl std::fmt::Debug for Api {
 
 fn default_headers(
     service: &str,
-    token: &SecretValue,
+    auth: &Auth,
     headers: &[(&'static str, &str)],
 ) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
-    let bearer = format!("Bearer {}", token.expose());
-    let mut bearer = HeaderValue::from_str(&bearer).ok().filter(|_| !token.is_empty()).ok_or_else(|| {
-        // The cause would be a position in the token: nothing to act on.
-        Error::invalid(format!("the token for {service} is empty or has characters that no token has"))
-            .hint("set it again, as one line without blanks around it")
-    })?;
-    bearer.set_sensitive(true);
-    map.insert(AUTHORIZATION, bearer);
+    if let Auth::Bearer(token) = auth {
+        let bearer = format!("Bearer {}", token.expose());
+        let mut bearer = HeaderValue::from_str(&bearer).ok().filter(|_| !token.is_empty()).ok_or_else(|| {
+            // The cause would be a position in the token: nothing to act on.
+            Error::invalid(format!("the token for {service} is empty or has characters that no token has"))
+                .hint("set it again, as one line without blanks around it")
+        })?;
+        bearer.set_sensitive(true);
+        map.insert(AUTHORIZATION, bearer);
+    }
     map.insert(USER_AGENT, HeaderValue::from_static(concat!("infra-sdk/", env!("CARGO_PKG_VERSION"))));
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).map_err(|error| {

@@ -89,6 +89,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// Sets the query to what a person wrote, encoded already.
+    #[must_use]
+    pub(crate) fn query_as_written(mut self, query: &str) -> Self {
+        query.clone_into(&mut self.query);
+        self
+    }
+
     /// Adds a header.
     #[must_use]
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -127,9 +134,7 @@ impl<'a> Call<'a> {
     /// - `TimedOut`, retryable.
     /// - `Denied`: 401, 403. `NotFound`: 404, 410. `Conflict`: 409, 412. `Invalid`: other 4xx and redirects.
     pub(crate) async fn send(mut self) -> Result<Answer> {
-        let request = self.request()?;
-        let response = request.send().await.map_err(|error| self.broken(error))?;
-        let answer = self.read(response).await?;
+        let answer = self.asked().await?;
         if answer.is_success() {
             return Ok(answer);
         }
@@ -141,6 +146,20 @@ impl<'a> Call<'a> {
             }
         };
         Err(refused::error(&answer, &texts))
+    }
+
+    /// Makes exactly one request, and takes an answer of any status.
+    ///
+    /// # Errors
+    /// `Unavailable` or `TimedOut`, retryable, where there is none.
+    pub(crate) async fn ask(mut self) -> Result<Answer> {
+        self.asked().await
+    }
+
+    async fn asked(&mut self) -> Result<Answer> {
+        let request = self.request()?;
+        let response = request.send().await.map_err(|error| self.broken(error))?;
+        self.read(response).await
     }
 
     fn request(&mut self) -> Result<reqwest::RequestBuilder> {

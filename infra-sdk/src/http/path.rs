@@ -29,6 +29,11 @@ impl Path {
         Ok(Path(path))
     }
 
+    /// A path as a person wrote it, encoded already; an address that would lie elsewhere by it is refused by the request.
+    pub(crate) fn as_written(text: &str) -> Self {
+        Path(text.trim_start_matches('/').to_owned())
+    }
+
     /// This path and more segments.
     ///
     /// # Errors

@@ -92,8 +92,9 @@ impl ParameterStore for Absent {
 
 #[async_trait]
 impl DeployTarget for Absent {
+    /// As one that can do everything, so that what is told is why it is not there.
     fn habits(&self) -> Habits {
-        Habits::default()
+        Habits { shares: true, ..Habits::default() }
     }
 
     async fn claim(&self, _: &str) -> Result<Claim> {

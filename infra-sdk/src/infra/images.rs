@@ -11,7 +11,8 @@ use crate::images::{
     BuiltImage, DockerfilePlan, DockerfileSpec, ImageSpec, IndexPlan, plan_dockerfile, plan_index,
 };
 use crate::infra::open::Infra;
-use crate::names::Tag;
+use crate::infra::providers;
+use crate::names::{ImageName, Tag};
 use crate::process::Cmd;
 
 /// How an image would be built; nothing is written yet.
@@ -109,6 +110,21 @@ impl Infra {
         Ok(spec.with_settings(&self.settings().deploy))
     }
 
+    /// The release that this repo's Worker can become, without an image: its code is bundled to learn its digest, and uploaded by
+    /// [`rollout`](Infra::rollout). A Worker with a container is released by [`push`](Infra::push)ing the container's image.
+    ///
+    /// # Errors
+    /// `Invalid` where releases are no Workers; `NotBuilt` without the feature `cloudflare`; `NotFound` or `Conflict` without the
+    /// wrangler that is pinned; what it fails with.
+    pub async fn bundle(&self) -> Result<ReleaseSpec> {
+        let digest = providers::worker_code(self).await?;
+        let version = self.version().await.unwrap_or_else(|| digest.short().to_owned());
+        let project = self.settings().project.name.clone();
+        let image = ImageName::new(format!("{project}/{WORKER}"))?;
+        self.host().tell(&format!("worker code {}", digest.short()));
+        Ok(ReleaseSpec::new(project, image, digest, version).with_settings(&self.settings().deploy))
+    }
+
     /// The tags an image gets that nobody named one for.
     ///
     /// # Errors
@@ -131,6 +147,9 @@ impl Infra {
         Some(described.stdout.trim().to_owned()).filter(|version| !version.is_empty())
     }
 }
+
+/// What stands in the place of an image's name for a Worker without one.
+const WORKER: &str = "worker";
 
 /// What git puts behind the name of a commit when files were changed since.
 pub(super) const DIRTY: &str = "-dirty";

@@ -89,7 +89,7 @@ impl EcsService {
     /// `Invalid` for names that ECS would not take.
     pub fn new(aws: Aws, place: EcsPlace, project: RepoName, images: Arc<dyn ImageRegistry>) -> Result<Self> {
         place.check()?;
-        let habits = Habits { takes: Takes::Places, wait: WAIT, poll: POLL };
+        let habits = Habits { takes: Takes::Places, wait: WAIT, poll: POLL, shares: false };
         let owner = Owner { project, place: place.clone() };
         Ok(EcsService {
             calls: Calls::new(aws, place),

@@ -26,4 +26,4 @@ pub(super) use images::{
 pub(super) use ports::Providers;
 pub(super) use state::own_locks;
 pub(super) use stores::{open as open_store, places};
-pub(super) use targets::reads_parameters;
+pub(super) use targets::{code as worker_code, reads_parameters};

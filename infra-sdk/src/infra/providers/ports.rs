@@ -80,6 +80,7 @@ impl Providers {
 fn ports(choice: &Choice<'_>) -> Result<Ports> {
     let values = values(choice)?;
     let images = images::open(choice)?;
+    let deploy = targets::open(choice, &images, &values.keys)?;
     let state = state::open(choice)?;
     Ok(Ports {
         secrets: values.store,
@@ -88,7 +89,7 @@ fn ports(choice: &Choice<'_>) -> Result<Ports> {
         sealer: values.sealer,
         params: parameters::open(choice)?,
         replicas: parameters::replicas(choice)?,
-        deploy: targets::open(choice, &images)?,
+        deploy,
         images,
         state: state.backend,
         state_locks: state.state_locks,

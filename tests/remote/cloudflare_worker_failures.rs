@@ -1,0 +1,276 @@
+//! Rollouts of a Worker that fail: wrangler that is not what it should be, versions that do not do well, and what Cloudflare refuses.
+
+use std::time::{Duration, Instant};
+
+use infra_sdk::config::Deploy;
+use infra_sdk::deploy::{DeployTarget, Observation, RolloutOptions, rollout};
+use infra_sdk::{Error, ErrorKind};
+use support::worker_fake::WorkerFake;
+
+use crate::cloudflare_worker::{SECRET, World, deploy_to, options, spec};
+
+/// The Worker serves one release of ours, which it goes on to serve.
+async fn served(name: &str) -> World {
+    let world = World::new(name);
+    deploy_to(&world.target(), "1").await.unwrap();
+    world
+}
+
+/// An error that a person can act on, which shows neither the token nor a value.
+fn told(error: &Error) -> String {
+    let report = error.report().to_string();
+    assert!(report.contains("next: ") && !report.contains("canary"), "{report}");
+    report
+}
+
+async fn still_serves(world: &World) {
+    let seen = world.target().status().await.unwrap();
+    assert_eq!(seen.candidate(), None);
+    let current = seen.current.unwrap();
+    assert_eq!(seen.releases.iter().find(|one| one.id == current).unwrap().version, "1");
+    assert_eq!(world.fake.serving(), [(current.to_string(), 100)]);
+    world.is_tidy();
+}
+
+#[tokio::test]
+async fn a_wrangler_that_does_not_do_what_it_should_is_told_by_what_it_did() {
+    let world = served("worker-misbehaving").await;
+    for (how, kind, says) in [
+        ("other", ErrorKind::Conflict, "wanted: 4.164.0, found: `4.86.0`"),
+        (
+            "ran-other",
+            ErrorKind::Conflict,
+            "ran in another version than it said (command: wrangler deploy, said: 4.164.0, ran: `4.86.0`",
+        ),
+        ("mute", ErrorKind::Failed, "does not say its version"),
+        ("no-code", ErrorKind::Failed, "bundled no code"),
+        ("garbage", ErrorKind::Invalid, "no record"),
+        ("nothing", ErrorKind::Failed, "ended well, and no version came of it"),
+        ("nothing", ErrorKind::Failed, "everything went well"),
+        ("null", ErrorKind::Failed, "ended well, and no version came of it"),
+        ("lies", ErrorKind::Failed, "Cloudflare does not know it"),
+        ("elsewhere", ErrorKind::Failed, "uploaded: `another`"),
+        ("echo", ErrorKind::Failed, "exit code: 7"),
+        ("denied", ErrorKind::Denied, "Workers Scripts: Edit"),
+        ("migration", ErrorKind::Conflict, "`wrangler deploy`"),
+    ] {
+        let error = deploy_to(&world.misbehaving(how), "2").await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{how}: {error:?}");
+        let report = told(&error);
+        assert!(report.contains(says), "{how}: {says:?} is not in\n{report}");
+        still_serves(&world).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrangler_that_hangs_is_ended_at_its_deadline_and_leaves_nothing() {
+    let world = served("worker-hangs").await;
+    let target = world.misbehaving("hang").deadline(Duration::from_secs(2));
+    let begun = Instant::now();
+    let error = deploy_to(&target, "2").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    assert!(
+        told(&error).contains("versions upload") && begun.elapsed() < Duration::from_secs(60),
+        "{error:?}"
+    );
+    still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn a_rollout_that_is_cancelled_while_wrangler_runs_ends_it() {
+    let world = served("worker-cancelled").await;
+    let target = world.misbehaving("hang");
+    let options = options(&target);
+    let cancel = options.cancel.clone();
+    let waiting = async {
+        // As soon as wrangler has its secrets it is under way.
+        let has_secrets = || {
+            let works = std::fs::read_dir(world.repo.join("work")).into_iter().flatten().flatten();
+            works.into_iter().any(|work| work.path().join("secrets.json").exists())
+        };
+        let until = Instant::now() + Duration::from_secs(60);
+        while !has_secrets() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        cancel.cancel();
+    };
+    let next = spec("2");
+    let (result, ()) = tokio::join!(rollout(&target, &next, &options, &|_| {}), waiting);
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::Cancelled);
+    still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn a_wrangler_that_is_missing_or_not_pinned_says_how_to_get_it() {
+    let world = World::new("worker-missing");
+    std::fs::remove_dir_all(world.repo.join("node_modules")).unwrap();
+    let target = world.target_with(&world.deploy(), &[("PATH", "")]);
+    let error = deploy_to(&target, "1").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(told(&error).contains("npm ci"), "{error:?}");
+    std::fs::remove_file(world.repo.join("wrangler.jsonc")).unwrap();
+    let error = deploy_to(&target, "1").await.unwrap_err();
+    assert!(error.kind() == ErrorKind::NotFound && told(&error).contains("wrangler.jsonc"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_version_that_answers_badly_is_taken_back_with_what_it_said() {
+    let world = served("worker-broken").await;
+    let target = world.target();
+    let error =
+        rollout(&target, &spec("2").env("BROKEN", "yes"), &options(&target), &|_| {}).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    let report = told(&error);
+    for part in [
+        "did not become healthy: /healthz answered 500: cannot reach the database",
+        "serving again: 1 (",
+        "wrangler tail",
+    ] {
+        assert!(report.contains(part), "{part:?} is not in\n{report}");
+    }
+    still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn a_first_release_that_fails_leaves_a_worker_that_answers_nobody() {
+    let world = World::new("worker-first-fails");
+    let target = world.target();
+    let error =
+        rollout(&target, &spec("1").env("BROKEN", "yes"), &options(&target), &|_| {}).await.unwrap_err();
+    assert!(told(&error).contains("serving: nothing"), "{error:?}");
+    let serving = world.fake.serving();
+    let parked = world.fake.versions()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(serving, [(parked, 100)]);
+    deploy_to(&target, "2").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_version_that_answers_slowly_is_waited_for_no_longer_than_its_time() {
+    let world = served("worker-slow").await;
+    let target = world.target().poll(Duration::from_millis(50));
+    world.fake.slow(1000);
+    let short = RolloutOptions { wait: Duration::from_millis(300), ..options(&target) };
+    let error = rollout(&target, &spec("2"), &short, &|_| {}).await.unwrap_err();
+    assert!(told(&error).contains("within 0.3 s: /healthz answered 503: warming up"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_deployment_that_was_answered_and_not_made_is_noticed() {
+    let world = served("worker-swallowed").await;
+    world.fake.swallow(1);
+    let error = deploy_to(&world.target(), "2").await.unwrap_err();
+    let report = told(&error);
+    assert!(report.contains("it is not the release that runs"), "{report}");
+    still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn somebody_elses_deployment_in_the_middle_is_left_as_it_is() {
+    let world = served("worker-meanwhile").await;
+    let target = world.target();
+    let theirs = world.fake.upload();
+    let other = theirs.clone();
+    let error = rollout(&target, &spec("2"), &options(&target), &|step| {
+        if matches!(step, infra_sdk::deploy::Progress::Activating { .. }) {
+            world.fake.slow(1);
+        }
+        if matches!(step, infra_sdk::deploy::Progress::Waiting { .. }) {
+            world.fake.deploy(&other);
+        }
+    })
+    .await
+    .unwrap_err();
+    assert!(told(&error).contains("somebody else has set that meanwhile"), "{error:?}");
+    assert_eq!(world.fake.serving(), [(theirs, 100)]);
+}
+
+#[tokio::test]
+async fn what_cloudflare_refuses_names_the_permission_and_what_still_serves() {
+    let world = served("worker-denied").await;
+    let target = world.target();
+    world
+        .fake
+        .fault("POST deployments", WorkerFake::refusal(403, 10000, &format!("no: {}", WorkerFake::TOKEN)));
+    let error = deploy_to(&target, "2").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let report = told(&error);
+    for part in ["Workers Scripts: Edit", "worker: shop-staging", "serving: 1 ("] {
+        assert!(report.contains(part), "{part:?} is not in\n{report}");
+    }
+    still_serves(&world).await;
+    world.fake.fault("GET deployments", WorkerFake::refusal(404, 7003, "Could not route to the account."));
+    let error = target.status().await.unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::NotFound && told(&error).contains("CLOUDFLARE_ACCOUNT_ID"),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_busy_service_is_asked_again() {
+    let world = served("worker-busy").await;
+    let target = world.target();
+    for request in ["GET deployments", "GET versions", "POST deployments"] {
+        world.fake.fault(request, WorkerFake::refusal(503, 10013, "An unknown error has occurred."));
+    }
+    deploy_to(&target, "2").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_version_that_is_gone_cannot_be_gone_back_to() {
+    let world = served("worker-gone").await;
+    let target = world.target();
+    let first = target.status().await.unwrap().current.unwrap();
+    deploy_to(&target, "2").await.unwrap();
+    world.fake.fault("POST deployments", WorkerFake::refusal(400, 10137, "Version does not exist."));
+    let options = options(&target);
+    let error = infra_sdk::deploy::rollback(&target, Some(&first), &options, &|_| {}).await.unwrap_err();
+    assert!(told(&error).contains("Version does not exist."), "{error:?}");
+    assert_eq!(
+        target.observe(&target.status().await.unwrap().current.unwrap()).await.unwrap(),
+        Observation::Healthy
+    );
+}
+
+#[tokio::test]
+async fn a_worker_of_another_environment_is_not_taken_over() {
+    let world = served("worker-owner").await;
+    let env = world.env(&[]);
+    let place = infra_sdk::cloudflare::WorkerPlace {
+        environment: "production".parse().unwrap(),
+        ..world.place(&world.deploy())
+    };
+    let keys = std::sync::Arc::new(infra_sdk::local::LocalSecrets::new(world.repo.join("secrets")));
+    let images = std::sync::Arc::new(support::Pullable::default());
+    let cloudflare = infra_sdk::cloudflare::Cloudflare::new(&env).unwrap();
+    let project = "shop".parse().unwrap();
+    let folder = world.repo.join("work");
+    let target =
+        infra_sdk::cloudflare::WorkerTarget::new(cloudflare, place, project, images, keys, &env, folder)
+            .unwrap()
+            .wrangler("4.164.0");
+    let error = deploy_to(&target, "2").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    let report = told(&error);
+    assert!(report.contains("environment: staging") && report.contains("`service`"), "{report}");
+    still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn what_a_worker_cannot_have_is_refused_before_anything_is_asked() {
+    let world = World::new("worker-refused");
+    let target = world.target();
+    let mut place = spec("1");
+    place.from.insert("X".into(), infra_sdk::deploy::ValueFrom::new("/a/b"));
+    let mut long = spec("1");
+    long.secrets.insert("LONG".parse().unwrap(), infra_sdk::SecretValue::new(SECRET.repeat(400)));
+    for bad in [place, long, spec("1").env("class", "x"), spec("1").env("LONG", "x".repeat(6000))] {
+        let error = target.prepare(&bad, "ada", false).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        told(&error);
+    }
+    let bad = Deploy { service: Some("../x".into()), ..Deploy::default() };
+    let place = world.place(&bad);
+    assert!(format!("{place}").contains("../x"));
+    assert!(world.fake.take().is_empty());
+}
