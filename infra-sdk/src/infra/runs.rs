@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome};
@@ -83,7 +83,10 @@ impl Infra {
         self.before_change().await?;
         let names: Vec<&str> = run.repos.iter().map(|repo| repo.repo.as_str()).collect();
         if self.ports().runs.create(run).await? == Created::Now {
-            self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await?;
+            let noted = self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await;
+            noted.context(format!("run {} was made, but this could not be noted", run.id)).map_err(|error| {
+                error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}`", run.id))
+            })?;
             self.announce(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await;
         }
         Ok(())

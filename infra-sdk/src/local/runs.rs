@@ -316,12 +316,11 @@ impl RunStore for LocalRuns {
                 as_of = Some(now);
             }
             for Known { id, .. } in &open {
-                match self.path(id).is_file() {
-                    true => match self.take_of(id, &wanted)? {
-                        Some(taken) => return Ok(Some(taken)),
-                        None => {}
-                    },
-                    false => {}
+                // It may have been forgotten since.
+                if self.path(id).is_file()
+                    && let Some(taken) = self.take_of(id, &wanted)?
+                {
+                    return Ok(Some(taken));
                 }
             }
             if Instant::now() >= until {

@@ -38,19 +38,20 @@ async fn renew(store: Arc<dyn RunStore>, lease: Arc<Mutex<Lease>>, mut renewed: 
     let mine = length - length / 10;
     // A lease of no length at all must not keep the process busy.
     let pause = (length / 3).max(Duration::from_millis(10));
+    let mut wait = pause;
     loop {
-        tokio::time::sleep(pause.min(mine.saturating_sub(renewed.elapsed()))).await;
+        tokio::time::sleep(wait.min(mine.saturating_sub(renewed.elapsed()))).await;
         let asked = Instant::now();
         let left = mine.saturating_sub(renewed.elapsed());
         let known = now(&lease);
         match tokio::time::timeout(left, store.renew(&known)).await {
             Ok(Ok(next)) => {
                 *lease.lock().unwrap_or_else(PoisonError::into_inner) = next;
-                renewed = asked;
+                (renewed, wait) = (asked, pause);
             }
             // A store that does not answer for a moment costs nothing while the lease still runs.
             Ok(Err(error)) if error.kind() != ErrorKind::Conflict && renewed.elapsed() < mine => {
-                tokio::time::sleep(pause.min(Duration::from_millis(250))).await;
+                wait = pause.min(Duration::from_millis(250));
             }
             Ok(Err(_)) | Err(_) => return lost.cancel(),
         }

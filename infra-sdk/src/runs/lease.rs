@@ -18,6 +18,7 @@ use crate::names::quoted;
 /// - A lease may be gone earlier only when the process that holds it is proved to be gone.
 /// - `renew` gives the lease its whole length again. It fails with `Conflict` when the lease is gone, whether
 ///   or not another holds the name now; it never takes a name again.
+/// - A renewal whose answer was lost does no harm to the next: a lease is renewed by its id, also when its token is of before.
 /// - `release` frees a lease that this id holds and says whether it did; another's is never touched.
 /// - `leases` gives those that are held now whose names begin with `prefix`, with holder and note as they were given.
 #[async_trait]

@@ -49,7 +49,14 @@ fn watch(alone: &CancelToken) -> Result<()> {
     let body = move || {
         let mut input = std::io::stdin().lock();
         let mut nothing = [0; 64];
-        while !matches!(input.read(&mut nothing), Ok(0) | Err(_)) {}
+        loop {
+            match input.read(&mut nothing) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
         alone.cancel();
     };
     let started = std::thread::Builder::new().name("agent".into()).spawn(body);
