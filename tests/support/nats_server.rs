@@ -89,7 +89,8 @@ impl NatsServer {
             let meta = &server.monitor("/jsz")["meta_cluster"];
             meta["leader"].is_string() && meta["cluster_size"] == size
         };
-        while !servers.iter().all(elected) {
+        // A leader that is known may not be reached yet: what counts is an answer, whichever server is asked.
+        while !servers.iter().all(|server| elected(server) && server.answers()) {
             assert!(began.elapsed() < READY, "the cluster has no leader: {}", servers[0].log());
             std::thread::sleep(Duration::from_millis(10));
         }
@@ -162,6 +163,28 @@ impl NatsServer {
         let whole = ask().unwrap_or_default();
         let body = whole.split_once("\r\n\r\n").map_or("", |(_, body)| body);
         serde_json::from_str(body).unwrap_or_default()
+    }
+
+    /// Whether JetStream answers who is connected here, without users.
+    fn answers(&self) -> bool {
+        let ask = || -> std::io::Result<bool> {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+            stream.write_all(
+                b"CONNECT {\"verbose\":false}\r\nSUB ready 1\r\nPUB $JS.API.STREAM.INFO.none ready 0\r\n\r\n",
+            )?;
+            let mut said = Vec::new();
+            let mut piece = [0; 4096];
+            loop {
+                let count = stream.read(&mut piece)?;
+                said.extend_from_slice(&piece[..count]);
+                let text = String::from_utf8_lossy(&said);
+                if count == 0 || text.contains("stream_info_response") {
+                    return Ok(text.contains("stream not found"));
+                }
+            }
+        };
+        ask().unwrap_or(false)
     }
 
     fn prepare(version: &str, config: &str) -> Self {
