@@ -8,7 +8,7 @@ use infra_sdk::nats::{Nats, NatsAssets};
 use serde_json::{Value, json};
 use support::{Finished, NatsServer, Run, Scratch};
 
-use crate::nats_events::{jetstream, nats_at, nats_with};
+use crate::nats_events::{jetstream, nats_at, nats_with, patiently};
 
 const EVENTS: &str = "INFRA_EVENTS";
 const RUNS: &str = "KV_infra-runs";
@@ -18,9 +18,12 @@ fn assets(nats: &Nats, replicas: Option<u8>) -> NatsAssets {
 }
 
 async fn set_up(assets: &NatsAssets) -> AssetsPlan {
-    let plan = assets.plan_setup().await.unwrap();
-    assets.set_up(&plan).await.unwrap();
-    let next = assets.plan_setup().await.unwrap();
+    let plan = patiently(async || {
+        let plan = assets.plan_setup().await?;
+        assets.set_up(&plan).await.map(|()| plan)
+    })
+    .await;
+    let next = patiently(async || assets.plan_setup().await).await;
     assert_eq!(next.steps, [], "the next plan has no steps");
     plan
 }

@@ -27,12 +27,26 @@ pub(crate) fn nats_at(url: &str) -> Nats {
     nats_with(config::Nats { url: Some(url.into()), ..config::Nats::default() })
 }
 
+/// Does again what nobody answered: a cluster that has just begun may elect another leader while it is asked.
+pub(crate) async fn patiently<T>(mut attempt: impl AsyncFnMut() -> Result<T, Error>) -> T {
+    let begun = Instant::now();
+    loop {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => assert!(
+                error.is_retryable() && begun.elapsed() < Duration::from_secs(60),
+                "{}",
+                story(&error)
+            ),
+        }
+    }
+}
+
 /// Makes everything that should be there.
 pub(crate) async fn bootstrap(nats: &Nats) {
     let settings = config::Nats { ledger: true, ..config::Nats::default() };
     let assets = NatsAssets::new(nats.clone(), &settings);
-    let plan = assets.plan_setup().await.unwrap();
-    assets.set_up(&plan).await.unwrap();
+    patiently(async || assets.set_up(&assets.plan_setup().await?).await).await;
 }
 
 /// JetStream as anybody else uses it.
@@ -111,17 +125,7 @@ async fn what_was_published_outlives_the_server_and_is_known_again() {
 
 /// Publishes as its contract allows it: again, while nobody answers.
 async fn published(bus: &dyn EventBus, event: &Event) -> Published {
-    let begun = Instant::now();
-    loop {
-        match bus.publish(event).await {
-            Ok(published) => return published,
-            Err(error) => assert!(
-                error.is_retryable() && begun.elapsed() < Duration::from_secs(30),
-                "{}",
-                story(&error)
-            ),
-        }
-    }
+    patiently(async || bus.publish(event).await).await
 }
 
 #[tokio::test]
@@ -153,18 +157,8 @@ async fn a_follower_goes_on_behind_a_server_that_was_killed() {
 }
 
 async fn next(following: &mut Subscription<Value>) -> Event {
-    let begun = Instant::now();
-    loop {
-        let next = tokio::time::timeout(Duration::from_secs(30), following.next());
-        match next.await.expect("in time") {
-            Ok((_, event)) => return event,
-            Err(error) => assert!(
-                error.is_retryable() && begun.elapsed() < Duration::from_secs(30),
-                "{}",
-                story(&error)
-            ),
-        }
-    }
+    let next = patiently(async || following.next().await);
+    tokio::time::timeout(Duration::from_secs(60), next).await.expect("in time").1
 }
 
 #[tokio::test]

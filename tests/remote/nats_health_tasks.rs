@@ -46,8 +46,9 @@ async fn the_report_is_for_people_for_programs_and_for_monitors() {
     assert!(nagios.starts_with("NATS OK - 8 probes | "), "{nagios}");
     let metrics = repo.run(&[&health[..], &["--format", "prometheus"]].concat()).expect(0).stdout;
     assert!(metrics.contains("infra_health_up{service=\"NATS\"} 1"), "{metrics}");
-    let monitored = [&health[..], &["--monitor", &server.monitoring()]].concat();
-    assert!(repo.run(&monitored).expect(0).stdout.contains(&server.monitoring()));
+    let monitor = server.monitoring();
+    let monitored = [&health[..], &["--monitor", &monitor]].concat();
+    assert!(repo.run(&monitored).expect(0).stdout.contains(&monitor));
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ fn an_environment_that_names_no_nats_is_told_what_to_add() {
 #[test]
 fn settings_that_cannot_be_meant_are_told_when_they_are_used_and_not_before() {
     let repo = Repo::with("nats = { url = \"nats://127.0.0.1:1\", creds = \"none.creds\" }");
-    repo.run(&["infra:config:show", "--env", "staging"]).expect(0);
+    drop(repo.run(&["infra:config:show", "--env", "staging"]).expect(0));
     let refused = repo.run(&["infra:nats:health", "--env", "staging"]);
     assert_ne!(refused.code, 0);
     refused.says(&["there is no creds file at", "none.creds"]);

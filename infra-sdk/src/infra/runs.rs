@@ -83,10 +83,11 @@ impl Infra {
         self.before_change().await?;
         let names: Vec<&str> = run.repos.iter().map(|repo| repo.repo.as_str()).collect();
         if self.ports().runs.create(run).await? == Created::Now {
-            let noted = self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await;
-            noted.context(format!("run {} was made, but this could not be noted", run.id)).map_err(|error| {
-                error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}`", run.id))
-            })?;
+            let noted =
+                self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await;
+            noted.context(format!("run {} was made, but this could not be noted", run.id)).map_err(
+                |error| error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}`", run.id)),
+            )?;
             self.announce(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await;
         }
         Ok(())
@@ -188,7 +189,7 @@ impl Watcher for RunTeller {
         let details: Vec<(&str, String)> =
             counts.iter().map(|(state, count)| (*state, count.to_string())).collect();
         self.infra.record(END, report.run.as_str(), outcome, &details).await?;
-        self.announce(event, json!({ "run": report.run, "repos": counts })).await;
+        self.infra.announce(event, json!({ "run": report.run, "repos": counts })).await;
         Ok(())
     }
 }
