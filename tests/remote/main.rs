@@ -38,7 +38,6 @@ mod aws_state_refusals;
 mod aws_state_setup;
 mod backup;
 mod cloudflare;
-mod cloudflare_crate;
 mod cloudflare_health;
 mod cloudflare_r2;
 mod cloudflare_tasks;
