@@ -44,7 +44,6 @@ mod aws_state_requests;
 mod aws_state_setup;
 mod backup;
 mod cloudflare;
-mod cloudflare_crate;
 mod cloudflare_health;
 mod cloudflare_r2;
 mod cloudflare_tasks;
