@@ -157,9 +157,9 @@ async fn a_repo_releases_its_worker_with_two_calls_and_goes_back_with_one() {
         Infra::open(&env, config, Host::silent()).unwrap()
     };
     let staging = infra(&text);
-    let spec = staging.bundle().await.unwrap();
-    assert_eq!(spec.image.as_str(), "shop/worker");
-    let first = staging.rollout(spec).await.unwrap();
+    let made = staging.bundle().await.unwrap();
+    assert_eq!(made.image.as_str(), "shop/worker");
+    let first = staging.rollout(made).await.unwrap();
     assert_eq!(first.url, Some(world.fake.site()));
     world.repo.write("src/greet.ts", "export const greet = (name: string): string => `good day ${name}`;\n");
     let second = staging.rollout(staging.bundle().await.unwrap()).await.unwrap();
