@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use infra_sdk::deploy::DeployTarget;
 use infra_sdk::images::{ImageRegistry, ImageSpec, build, push};
 use infra_sdk::local::{
-    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalRuns, LocalSecrets,
-    LocalState,
+    LocalDeploy, LocalEvents, LocalLedger, LocalLocks, LocalParameters, LocalRegistry, LocalRuns,
+    LocalSecrets, LocalState,
 };
 use infra_sdk::names::ImageName;
 use infra_sdk::{Env, ReleaseSpec, SecretValue};

@@ -46,8 +46,9 @@ async fn the_report_is_for_people_for_programs_and_for_monitors() {
     assert!(nagios.starts_with("NATS OK - 8 probes | "), "{nagios}");
     let metrics = repo.run(&[&health[..], &["--format", "prometheus"]].concat()).expect(0).stdout;
     assert!(metrics.contains("infra_health_up{service=\"NATS\"} 1"), "{metrics}");
-    let monitored = [&health[..], &["--monitor", &server.monitoring()]].concat();
-    assert!(repo.run(&monitored).expect(0).stdout.contains(&server.monitoring()));
+    let monitoring = server.monitoring();
+    let monitored = [&health[..], &["--monitor", &monitoring]].concat();
+    assert!(repo.run(&monitored).expect(0).stdout.contains(&monitoring));
 }
 
 #[tokio::test]

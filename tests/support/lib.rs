@@ -29,9 +29,7 @@ pub use docker_registry::{DockerRegistry, PASSWORD, USER};
 pub use moto::Moto;
 pub use nacl::{KeyPair, open_sealed};
 pub use nats_account::NatsAccount;
-pub use nats_server::{
-    DEBIAN_NATS_SERVER, LEAST_NATS_SERVER, NATS_SERVER, NatsServer, OLD_NATS_SERVER,
-};
+pub use nats_server::{DEBIAN_NATS_SERVER, LEAST_NATS_SERVER, NATS_SERVER, NatsServer, OLD_NATS_SERVER};
 pub use prism::Prism;
 pub use pullable::Pullable;
 pub use recorder::{Answer, Recorder, Request};

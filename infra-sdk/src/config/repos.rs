@@ -86,11 +86,13 @@ pub(crate) fn circle(repos: &BTreeMap<RepoName, Repo>) -> Option<Vec<&RepoName>>
     let mut waits: BTreeMap<&RepoName, usize> = BTreeMap::new();
     let mut followers: BTreeMap<&RepoName, Vec<&RepoName>> = BTreeMap::new();
     for (name, repo) in repos {
-        let after: BTreeSet<&RepoName> = repo.after.iter().filter(|after| repos.contains_key(*after)).collect();
+        let after: BTreeSet<&RepoName> =
+            repo.after.iter().filter(|after| repos.contains_key(*after)).collect();
         waits.insert(name, after.len());
         after.into_iter().for_each(|after| followers.entry(after).or_default().push(name));
     }
-    let mut free: Vec<&RepoName> = waits.iter().filter(|(_, left)| **left == 0).map(|(name, _)| *name).collect();
+    let mut free: Vec<&RepoName> =
+        waits.iter().filter(|(_, left)| **left == 0).map(|(name, _)| *name).collect();
     let mut left: BTreeSet<&RepoName> = repos.keys().collect();
     while let Some(name) = free.pop() {
         left.remove(name);
