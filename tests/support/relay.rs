@@ -71,7 +71,9 @@ pub fn run_of(count: usize) -> Run {
 /// A server, a folder that deploys write to, and the processes.
 pub struct Relay {
     program: PathBuf,
+    /// The server that all of them meet at.
     pub server: NatsServer,
+    /// Where deploys write down that they ran.
     pub scratch: Scratch,
     lease: Duration,
 }
