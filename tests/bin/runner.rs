@@ -56,7 +56,9 @@ async fn work(args: Vec<String>) -> Result<String> {
             let view = follow(&store, &run.parse()?, &options, &Silent, &CancelToken::new()).await?;
             match view.repos.iter().all(|repo| repo.state.is_done()) {
                 true => Ok(String::new()),
-                false => Err(Error::new(ErrorKind::Failed, format!("not every repo is done: {:?}", view.repos))),
+                false => {
+                    Err(Error::new(ErrorKind::Failed, format!("not every repo is done: {:?}", view.repos)))
+                }
             }
         }
         ["throughput", repos, agents] => {
@@ -66,7 +68,8 @@ async fn work(args: Vec<String>) -> Result<String> {
         ["takeover", lease] => json(&relay::takeover(&Relay::start(program(), millis(lease)?).await).await),
         ["chaos", repos, agents, kills, seed] => {
             let mut relay = Relay::start(program(), Duration::from_secs(2)).await;
-            let [repos, agents, kills] = [number(repos)?, number(agents)?, number(kills)?].map(|n| n as usize);
+            let [repos, agents, kills] =
+                [number(repos)?, number(agents)?, number(kills)?].map(|n| n as usize);
             json(&relay::chaos(&mut relay, repos, agents, kills, number(seed)?).await)
         }
         _ => Err(Error::invalid("needs `agent`, `follow`, `throughput`, `takeover` or `chaos`")),

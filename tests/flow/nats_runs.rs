@@ -33,7 +33,7 @@ fn repos_that_meet_in_nats_are_deployed_once_and_in_order() {
     let server = NatsServer::start();
     let fleet = fleet("nats-runs", &server);
     // Before anything was made there, the way out is named.
-    fleet.run("api", &["infra:deploy:all"], 6).says(&["NATS lacks", "infra:nats:bootstrap"]);
+    fleet.run("api", &["infra:deploy:all"], 8).says(&["NATS lacks", "infra:nats:bootstrap"]);
     drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
     let agents: Vec<Process> =
         SHOP.iter().map(|(repo, _)| fleet.start(repo, &["infra:deploy:agent"])).collect();

@@ -71,7 +71,9 @@ pub fn run_of(count: usize) -> Run {
 /// A server, a folder that deploys write to, and the processes.
 pub struct Relay {
     program: PathBuf,
+    /// The server that all of them meet at.
     pub server: NatsServer,
+    /// Where deploys write down that they ran.
     pub scratch: Scratch,
     lease: Duration,
 }
@@ -175,13 +177,17 @@ pub fn check(run: &Run, log: &[String], killed: &BTreeSet<u32>) -> usize {
         let words: Vec<&str> = line.split(' ').collect();
         let [repo, what, _, agent] = words.as_slice() else { panic!("{line:?} is no line of the log") };
         let agent: u32 = agent.parse().expect("the number of a process");
-        let planned = run.repos.iter().find(|planned| planned.repo.as_str() == *repo).expect("a repo of the run");
+        let planned =
+            run.repos.iter().find(|planned| planned.repo.as_str() == *repo).expect("a repo of the run");
         match *what {
             "start" => {
                 let waits = planned.after.iter().all(|before| ended.contains(before.as_str()));
                 assert!(waits, "{repo} began before what it waits for: {log:?}");
                 if let Some(before) = has.insert(*repo, agent) {
-                    assert!(killed.contains(&before), "{repo} began again although agent {before} lives: {log:?}");
+                    assert!(
+                        killed.contains(&before),
+                        "{repo} began again although agent {before} lives: {log:?}"
+                    );
                     again += 1;
                 }
             }
@@ -320,10 +326,8 @@ pub async fn takeover(relay: &Relay) -> Takeover {
     })
     .await;
     let agent = killed.elapsed().as_secs_f64();
-    until("the run is over", async || {
-        store.load(&run.id).await.is_ok_and(|view| view.phase.is_closed())
-    })
-    .await;
+    until("the run is over", async || store.load(&run.id).await.is_ok_and(|view| view.phase.is_closed()))
+        .await;
     drop((second, other));
     Takeover { lease: relay.lease.as_secs_f64(), coordinator, agent }
 }
@@ -364,14 +368,7 @@ pub async fn chaos(relay: &mut Relay, repos: usize, agents: usize, kills: usize,
     let takes = Duration::from_millis(100);
     let (mut dice, begun) = (Dice(seed), Instant::now());
     let mut served: Vec<Process> = (0..agents).map(|_| relay.agent(repos, 1, takes)).collect();
-    let mut chaos = Chaos {
-        repos,
-        agents,
-        killed: BTreeMap::new(),
-        runs: 0,
-        again: 0,
-        seconds: 0.0,
-    };
+    let mut chaos = Chaos { repos, agents, killed: BTreeMap::new(), runs: 0, again: 0, seconds: 0.0 };
     let (mut left, mut dead) = (kills, BTreeSet::new());
     while left > 0 || chaos.runs == 0 {
         let run = run_of(repos);
@@ -418,7 +415,8 @@ pub async fn chaos(relay: &mut Relay, repos: usize, agents: usize, kills: usize,
     }
     served.into_iter().for_each(Process::kill);
     let store = relay.store();
-    until("nothing is left claimed", async || store.leases("").await.is_ok_and(|leases| leases.is_empty())).await;
+    until("nothing is left claimed", async || store.leases("").await.is_ok_and(|leases| leases.is_empty()))
+        .await;
     chaos.seconds = begun.elapsed().as_secs_f64();
     chaos
 }

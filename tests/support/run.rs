@@ -38,9 +38,10 @@ impl Run {
         command.current_dir(dir).stdin(Stdio::null());
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
-            let changes = ["INFRA_", "GITHUB_", "GH_", "TF_", "AWS_", "R2_", "CLOUDFLARE_", "CARGO_BUILD_", "NATS_"]
-                .iter()
-                .any(|p| name_text.starts_with(p));
+            let changes =
+                ["INFRA_", "GITHUB_", "GH_", "TF_", "AWS_", "R2_", "CLOUDFLARE_", "CARGO_BUILD_", "NATS_"]
+                    .iter()
+                    .any(|p| name_text.starts_with(p));
             if changes || ["CI", "NO_COLOR", "CARGO_MANIFEST_DIR", "CARGO_TARGET_DIR"].contains(&&*name_text)
             {
                 command.env_remove(name);

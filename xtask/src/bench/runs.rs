@@ -64,8 +64,15 @@ pub(crate) struct Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Throughput { repos, agents, seconds, p50, p95, longest, .. } = self.fastest;
-        writeln!(f, "deploys that do nothing; one nats-server, each agent and coordinator a process, all on this machine")?;
-        writeln!(f, "{repos} repos in rows of 20, {agents} agents: {:.0} repos a second", f64::from(repos) / seconds)?;
+        writeln!(
+            f,
+            "deploys that do nothing; one nats-server, each agent and coordinator a process, all on this machine"
+        )?;
+        writeln!(
+            f,
+            "{repos} repos in rows of 20, {agents} agents: {:.0} repos a second",
+            f64::from(repos) / seconds
+        )?;
         writeln!(f, "from ready to started: p50 {p50:.1} ms, p95 {p95:.1} ms, longest {longest:.1} ms")?;
         writeln!(f, "\n{:>6} {:>8} {:>16} {:>14}", "repos", "seconds", "repos a second", "messages each")?;
         for size in &self.sizes {
@@ -73,7 +80,10 @@ impl fmt::Display for Table {
             writeln!(f, "{:>6} {:>8.2} {speed:>16.0} {:>14.1}", size.repos, size.seconds, size.messages)?;
         }
         let Takeover { lease, coordinator, agent } = self.takeover;
-        writeln!(f, "\nleases of {lease:.0} s: taken over {coordinator:.1} s after a coordinator died, {agent:.1} s after an agent")?;
+        writeln!(
+            f,
+            "\nleases of {lease:.0} s: taken over {coordinator:.1} s after a coordinator died, {agent:.1} s after an agent"
+        )?;
         let Chaos { repos, agents, runs, again, seconds, ref killed } = self.chaos;
         let kinds: Vec<String> = killed.iter().map(|(what, count)| format!("{what} {count} times")).collect();
         write!(

@@ -27,7 +27,8 @@ impl NatsRuns {
         let mut known: HashMap<RepoName, RepoView> =
             repos.into_iter().map(|view| (view.repo.clone(), view)).collect();
         // One that lacks a state is being forgotten right now.
-        let in_order = run_of.repos.iter().map(|planned| known.remove(&planned.repo).ok_or_else(|| no_run(run)));
+        let in_order =
+            run_of.repos.iter().map(|planned| known.remove(&planned.repo).ok_or_else(|| no_run(run)));
         let repos = in_order.collect::<Result<Vec<RepoView>>>()?;
         Ok(RunView { run: run_of, phase, phase_revision, repos, revision })
     }

@@ -38,7 +38,8 @@ impl NatsRuns {
             let _ = link.write(CREATE, Write::erase(&what, born)).await;
             return Err(error);
         }
-        let waiting: Vec<_> = run.repos.iter().map(|repo| self.wait_for(&link, &run.id, &repo.repo)).collect();
+        let waiting: Vec<_> =
+            run.repos.iter().map(|repo| self.wait_for(&link, &run.id, &repo.repo)).collect();
         stream::iter(waiting).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         let key = self.keys().phase(&run.id);
         let phase = Phase { phase: RunPhase::Open, env: run.env.clone(), born, given_up: false };
@@ -114,7 +115,11 @@ impl NatsRuns {
         for run in closed.iter().take(closed.len().saturating_sub(KEPT)) {
             let filter = format!("{PREFIX}{}", self.keys().run(run));
             let told = link
-                .api::<serde_json::Value>(FORGET, &format!("STREAM.PURGE.{RUNS_STREAM}"), &json!({ "filter": filter }))
+                .api::<serde_json::Value>(
+                    FORGET,
+                    &format!("STREAM.PURGE.{RUNS_STREAM}"),
+                    &json!({ "filter": filter }),
+                )
                 .await?;
             told.map_err(|refusal| link.refused(FORGET, &refusal))?;
         }

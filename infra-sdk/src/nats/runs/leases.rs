@@ -46,8 +46,9 @@ fn key(runs: &NatsRuns, name: &str) -> Result<String> {
     let plain =
         |part: &str| !part.is_empty() && part.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'));
     if name.len() > 200 || !name.split('/').all(plain) {
-        return Err(Error::invalid(format!("{} is not the name of a lease", quoted(name)))
-            .hint("use parts of lower-case letters, digits, `-` and `_`, joined by `/`, at most 200 in all"));
+        return Err(Error::invalid(format!("{} is not the name of a lease", quoted(name))).hint(
+            "use parts of lower-case letters, digits, `-` and `_`, joined by `/`, at most 200 in all",
+        ));
     }
     Ok(runs.keys().lease(name))
 }

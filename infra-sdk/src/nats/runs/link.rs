@@ -174,7 +174,9 @@ impl Link {
         match self.api::<Value>(what, &format!("STREAM.INFO.{stream}"), &json!({})).await {
             Ok(Ok(_)) => Error::new(ErrorKind::Unavailable, what)
                 .because(format!("nobody listens for the stream {}", quoted(stream)))
-                .hint("run it again; if that stays, correct the stream with `cargo xtask infra:nats:bootstrap`")
+                .hint(
+                    "run it again; if that stays, correct the stream with `cargo xtask infra:nats:bootstrap`",
+                )
                 .retryable(),
             Ok(Err(refusal)) => self.refused(what, &refusal),
             Err(error) => error,

@@ -127,7 +127,8 @@ impl Link {
                 if batch.known.is_none_or(|known| known < last) {
                     return Ok(None);
                 }
-                let got: HashSet<&str> = batch.messages.iter().map(|message| message.subject.as_str()).collect();
+                let got: HashSet<&str> =
+                    batch.messages.iter().map(|message| message.subject.as_str()).collect();
                 wanted.retain(|subject| !got.contains(subject.as_str()));
                 let is_whole = batch.more == 0 || got.is_empty() || wanted.is_empty();
                 entries.extend(batch.messages.into_iter().map(entry));

@@ -1,7 +1,6 @@
 //! Offers as messages of a work queue: one consumer a repo and environment, made when it is first needed.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -110,19 +109,14 @@ impl NatsRuns {
     /// The next offer for one repo, if none else has it.
     async fn pull(&self, link: &Link, env: &EnvName, repo: &RepoName) -> Result<Option<Taken>> {
         let (consumer, filter) = (self.keys().consumer(env, repo), self.keys().work(env, repo));
-        // A consumer that is not there answers nothing at all, so whether it is there is known beforehand.
-        if !self.is_made(&consumer) {
-            self.make(link, &consumer, &filter).await?;
-        }
         let message = match link.pulled(&consumer).await? {
             Pulled::Message(message) => message,
             Pulled::Nothing => return Ok(None),
-            // It was deleted, with its stream or by itself.
-            Pulled::Silence => {
+            Pulled::Nobody => {
                 self.make(link, &consumer, &filter).await?;
                 match link.pulled(&consumer).await? {
                     Pulled::Message(message) => message,
-                    Pulled::Nothing | Pulled::Silence => return Ok(None),
+                    Pulled::Nothing | Pulled::Nobody => return Ok(None),
                 }
             }
         };
@@ -134,18 +128,6 @@ impl NatsRuns {
                 link.ask(TAKE, &token, None, Bytes::from_static(b"+TERM")).await?;
                 Ok(None)
             }
-        }
-    }
-
-    /// Whether this process made a consumer, and asked it lately enough that it was not forgotten.
-    fn is_made(&self, name: &str) -> bool {
-        let mut made = self.made().lock().unwrap_or_else(PoisonError::into_inner);
-        match made.get_mut(name) {
-            Some(asked) if asked.elapsed() < IDLE / 2 => {
-                *asked = Instant::now();
-                true
-            }
-            _ => false,
         }
     }
 
@@ -169,9 +151,7 @@ impl NatsRuns {
         });
         let verb = format!("CONSUMER.CREATE.{WORK}.{name}.{filter}");
         let told = link.api::<Value>(TAKE, &verb, &body).await?;
-        told.map_err(|refusal| link.refused(TAKE, &refusal))?;
-        self.made().lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), Instant::now());
-        Ok(())
+        told.map(drop).map_err(|refusal| link.refused(TAKE, &refusal))
     }
 
     pub(super) async fn acknowledge(&self, taken: &Taken) -> Result<()> {
@@ -187,7 +167,7 @@ enum Pulled {
     /// It has none now.
     Nothing,
     /// There is no such consumer.
-    Silence,
+    Nobody,
 }
 
 impl Link {
@@ -195,7 +175,9 @@ impl Link {
     async fn pulled(&self, consumer: &str) -> Result<Pulled> {
         let subject = self.api_subject(&format!("CONSUMER.MSG.NEXT.{WORK}.{consumer}"));
         let body = json!({ "batch": 1, "no_wait": true }).to_string();
-        let request = Request::new().payload(body.into()).timeout(Some(ATTEMPT));
+        // An inbox of its own: what a consumer gives keeps its subject, by which no answer is known.
+        let request =
+            Request::new().payload(body.into()).inbox(self.client.new_inbox()).timeout(Some(ATTEMPT));
         let begun = Instant::now();
         let answer = tokio::select! {
             answer = self.client.send_request(subject, request) => answer,
@@ -204,11 +186,8 @@ impl Link {
         match answer {
             Ok(message) if message.status.is_some() => Ok(Pulled::Nothing),
             Ok(message) => Ok(Pulled::Message(message)),
-            Err(error) => match error.kind() {
-                RequestErrorKind::NoResponders => Ok(Pulled::Silence),
-                RequestErrorKind::TimedOut if !self.is_denied(begun) => Ok(Pulled::Silence),
-                _ => Err(self.fault(TAKE, begun, &error)),
-            },
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(Pulled::Nobody),
+            Err(error) => Err(self.fault(TAKE, begun, &error)),
         }
     }
 }

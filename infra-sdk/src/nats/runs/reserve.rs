@@ -160,7 +160,9 @@ impl NatsRuns {
 
 /// The error of a run that another took the repos of before it was whole.
 pub(super) fn given_up(run: &RunId) -> Error {
-    Error::new(ErrorKind::Conflict, format!("run {run} was not whole for too long, and another took its repos"))
-        .hint("see what runs with `cargo xtask infra:deploy:status last`, then start another run")
+    Error::new(
+        ErrorKind::Conflict,
+        format!("run {run} was not whole for too long, and another took its repos"),
+    )
+    .hint("see what runs with `cargo xtask infra:deploy:status last`, then start another run")
 }
-

@@ -1,11 +1,8 @@
 //! Runs in NATS, for agents and coordinators anywhere.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::names::{EnvName, OrgName, RepoName, quoted};
@@ -40,14 +37,12 @@ pub struct NatsRuns {
     nats: Nats,
     keys: Keys,
     redelivery: Duration,
-    /// The consumers that this process made, and when it asked each last.
-    made: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl NatsRuns {
     /// The runs of `org`. Nothing is asked yet.
     pub fn new(nats: Nats, org: &OrgName) -> Self {
-        NatsRuns { nats, keys: Keys::of(org), redelivery: Duration::from_secs(30), made: Arc::default() }
+        NatsRuns { nats, keys: Keys::of(org), redelivery: Duration::from_secs(30) }
     }
 
     /// After how long an offer that was taken and not settled is given again; 30 seconds at first. The one who first
@@ -59,10 +54,6 @@ impl NatsRuns {
 
     pub(super) fn given_again(&self) -> Duration {
         self.redelivery
-    }
-
-    pub(super) fn made(&self) -> &Mutex<HashMap<String, Instant>> {
-        &self.made
     }
 
     pub(super) fn keys(&self) -> &Keys {

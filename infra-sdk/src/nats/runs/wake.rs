@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::nats::runs::link::Link;
 
 /// What is heard is on its way to the stream, and not yet in it: so it is looked after a moment, and again.
-const ECHOES: [Duration; 3] = [Duration::from_millis(2), Duration::from_millis(20), Duration::from_millis(200)];
+const ECHOES: [Duration; 3] =
+    [Duration::from_millis(2), Duration::from_millis(20), Duration::from_millis(200)];
 /// How long it takes at most until somebody looks who heard nothing: a server may drop what a slow reader does not take,
 /// and another domain's are not heard at all.
 const LOOK: Duration = Duration::from_secs(5);
