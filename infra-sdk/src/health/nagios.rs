@@ -28,7 +28,11 @@ impl Health {
             .filter(|probe| self.state() > State::Ok && probe.counted() == self.state())
             .map(|probe| format!("{}: {}", probe.name, plain(&probe.saw)))
             .collect();
-        let told = if worst.is_empty() { format!("{} probes", self.probes.len()) } else { worst.join("; ") };
+        let told = if worst.is_empty() {
+            format!("{} probes", self.probes.len())
+        } else {
+            worst.join("; ")
+        };
         let times: Vec<String> =
             self.probes.iter().map(|probe| format!("{}={}s", probe.name, probe.took.as_secs_f64())).collect();
         let mut text = format!("{} {word} - {told} | {}", self.service, times.join(" "));

@@ -75,8 +75,7 @@ impl Health {
             State::Failed => ErrorKind::Unavailable,
         };
         let worst = self.probes.iter().filter(|probe| probe.counted() == self.state());
-        let mut error =
-            Error::new(kind, format!("{} cannot be used", self.service)).with("at", &self.address);
+        let mut error = Error::new(kind, format!("{} cannot be used", self.service)).with("at", &self.address);
         let mut told = Vec::new();
         for probe in worst {
             told.push(format!("{}: {}", probe.name, probe.saw));
