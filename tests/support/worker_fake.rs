@@ -211,6 +211,10 @@ impl Model {
         if request.header("authorization") != Some(&format!("Bearer {}", WorkerFake::TOKEN)) {
             return Ok(WorkerFake::refusal(403, 10000, "Authentication error"));
         }
+        // wrangler asks who it is after it was refused, and an account's own token is nobody's.
+        if request.path == "/client/v4/user/tokens/verify" {
+            return Ok(WorkerFake::refusal(403, 9109, "Unauthorized to access requested resource"));
+        }
         let prefix = format!("/client/v4/accounts/{}/", WorkerFake::ACCOUNT);
         let rest = request.path.strip_prefix(&prefix).ok_or("there is nothing at this path")?;
         let parts: Vec<&str> = rest.split('/').collect();

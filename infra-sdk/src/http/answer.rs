@@ -77,9 +77,9 @@ impl Answer {
 
     /// The beginning of a body that is text, on one line.
     pub(crate) fn text(&self, most: usize) -> String {
-        let is_text = self.header("content-type").is_some_and(|kind| {
-            kind.starts_with("text/plain") || kind.starts_with("application/json")
-        });
+        let is_text = self
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("text/plain") || kind.starts_with("application/json"));
         let bytes = if is_text { &self.body[..self.body.len().min(most * 4)] } else { &[] };
         one_line(String::from_utf8_lossy(bytes).trim(), most)
     }

@@ -97,19 +97,18 @@ impl std::fmt::Debug for Api {
     }
 }
 
-fn default_headers(
-    service: &str,
-    auth: &Auth,
-    headers: &[(&'static str, &str)],
-) -> Result<HeaderMap> {
+fn default_headers(service: &str, auth: &Auth, headers: &[(&'static str, &str)]) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
     if let Auth::Bearer(token) = auth {
         let bearer = format!("Bearer {}", token.expose());
-        let mut bearer = HeaderValue::from_str(&bearer).ok().filter(|_| !token.is_empty()).ok_or_else(|| {
-            // The cause would be a position in the token: nothing to act on.
-            Error::invalid(format!("the token for {service} is empty or has characters that no token has"))
+        let mut bearer =
+            HeaderValue::from_str(&bearer).ok().filter(|_| !token.is_empty()).ok_or_else(|| {
+                // The cause would be a position in the token: nothing to act on.
+                Error::invalid(format!(
+                    "the token for {service} is empty or has characters that no token has"
+                ))
                 .hint("set it again, as one line without blanks around it")
-        })?;
+            })?;
         bearer.set_sensitive(true);
         map.insert(AUTHORIZATION, bearer);
     }

@@ -47,6 +47,10 @@ pub async fn by_variable(
     refs: &BTreeMap<Label, ParamPath>,
 ) -> Result<BTreeMap<String, Parameter>> {
     let mut named: BTreeMap<String, Parameter> = BTreeMap::new();
+    if refs.is_empty() {
+        // An environment without a place for parameters is good enough for who reads none.
+        return Ok(named);
+    }
     for (label, path, parameters) in resolve(store, refs).await? {
         for parameter in parameters {
             let name = match parameter.path.below(path) {

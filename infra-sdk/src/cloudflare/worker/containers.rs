@@ -181,8 +181,7 @@ fn path<'a>(calls: &'a Calls, more: &[&'a str]) -> Vec<&'a str> {
 
 async fn application(calls: &Calls, container: &Container) -> Result<Application> {
     let path = path(calls, &[]);
-    let listed: Vec<Application> =
-        calls.again(|| calls.cloudflare.get(&path)).await.map_err(permission)?;
+    let listed: Vec<Application> = calls.again(|| calls.cloudflare.get(&path)).await.map_err(permission)?;
     listed.into_iter().find(|application| application.name == container.name).ok_or_else(|| {
         Error::not_found("Cloudflare has no such container")
             .with("container", &container.name)
@@ -194,8 +193,7 @@ async fn application(calls: &Calls, container: &Container) -> Result<Application
 /// The newest rollout of an application.
 async fn newest(calls: &Calls, application: &Application) -> Result<Option<Rollout>> {
     let path = path(calls, &[&application.id, "rollouts"]);
-    let listed: Vec<Rollout> =
-        calls.again(|| calls.cloudflare.get(&path)).await.map_err(permission)?;
+    let listed: Vec<Rollout> = calls.again(|| calls.cloudflare.get(&path)).await.map_err(permission)?;
     // No order is promised.
     Ok(listed.into_iter().max_by(|a, b| a.created_at.cmp(&b.created_at)))
 }

@@ -151,13 +151,11 @@ fn refusal(
         .hint("migrations cannot be rolled out in steps or taken back");
     }
     let error = told(Error::new(ErrorKind::Failed, "wrangler refused or failed")).with("message", shown);
+    let error = error.hint("correct what it names, and roll out again");
+    // The lines say which request it was: after a refusal wrangler asks who it is, and records what comes of that.
     match code.as_u64() {
-        // The lines say which request it was.
-        Some(code) => explained(
-            last_lines(error.with("code", code), printed, masks)
-                .hint("correct what it names, and roll out again"),
-        ),
-        None => error.hint("correct what it names, and roll out again"),
+        Some(code) => last_lines(explained(error.with("code", code)), printed, masks),
+        None => last_lines(error, printed, masks),
     }
 }
 
@@ -223,6 +221,7 @@ mod tests {
         };
         let error = judged(1, &[SESSION, &failed("10000", "A request failed")], true).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Denied);
+        assert!(error.report().to_string().contains(": it is bad"), "{error:?}");
         assert!(error.report().to_string().contains("Workers Scripts: Edit"), "{error:?}");
         let error = judged(1, &[&failed("\"ENOENT\"", "canary\\nnot there")], true).unwrap_err();
         assert!(error.to_string().contains("not there") && !error.to_string().contains('\n'), "{error}");

@@ -129,14 +129,35 @@ pub(super) fn last_lines(error: Error, printed: &str, masks: &Masks) -> Error {
     let lines: Vec<&str> = masked.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     let last: Vec<String> = lines[lines.len().saturating_sub(12)..]
         .iter()
-        .map(|line| line.chars().filter(|c| !c.is_control()).take(300).collect())
+        .map(|line| without_colours(line).chars().filter(|c| !c.is_control()).take(300).collect())
         .collect();
     if last.is_empty() { error } else { error.because(format!("it printed last\n{}", last.join("\n"))) }
+}
+
+/// wrangler colours what it says of failures, whatever it is told.
+fn without_colours(line: &str) -> String {
+    let mut pieces = line.split("\u{1b}[");
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| {
+        let end = piece.find(|c: char| c.is_ascii_alphabetic()).map_or(piece.len(), |end| end + 1);
+        text + &piece[end..]
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_lines_have_no_colours_and_no_values() {
+        let masks = Masks::new();
+        masks.add(&crate::secret::SecretValue::new("canary"));
+        let printed = "first\n\n\u{1b}[31m✘ [\u{1b}[41;97mERROR\u{1b}[0m] canary\u{1b}[\n";
+        let error = last_lines(Error::invalid("x"), printed, &masks);
+        let report = error.report().to_string();
+        assert!(report.contains("first") && report.contains("✘ [ERROR] *"), "{report}");
+        assert!(!report.contains("canary") && !report.contains("31m"), "{report}");
+    }
 
     #[test]
     fn what_is_pinned_is_read_from_the_nearest_lock() {
