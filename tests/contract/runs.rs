@@ -22,7 +22,6 @@ fn name(text: &str) -> RepoName {
     text.parse().expect("a name")
 }
 
-
 fn run_of(env: &str, repos: &[&str]) -> Run {
     let repos = repos.iter().enumerate().map(|(index, repo)| RunRepo {
         repo: name(repo),

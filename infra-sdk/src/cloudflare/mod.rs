@@ -30,5 +30,5 @@ pub use r2_setup::R2Setup;
 pub use secrets::WorkerSecrets;
 pub use verify::{Standing, TokenOwner, TokenStatus};
 pub use verify_account::Account;
-pub use zones::Zone;
 pub use worker::{WorkerPlace, WorkerTarget};
+pub use zones::Zone;

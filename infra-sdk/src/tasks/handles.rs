@@ -2,9 +2,10 @@
 
 use crate::app::{App, TaskRef};
 use crate::tasks::{
-    CloudflareTasks, ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks, LedgerTasks, NatsTasks,
-    PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks, cloudflare, config, costs, deploy, dev,
-    drift, ecr, images, ledger, nats, plans, policy, refs, secrets, state, tools,
+    CloudflareTasks, ConfigTasks, CostsTasks, DeployTasks, DevTasks, DriftTasks, EcrTasks, ImageTasks,
+    LedgerTasks, NatsTasks, PlanTasks, PolicyTasks, RefsTasks, SecretsTasks, StateTasks, ToolsTasks,
+    cloudflare, config, costs, deploy, dev, drift, ecr, images, ledger, nats, plans, policy, refs, secrets,
+    state, tools,
 };
 
 /// Every `infra:*` task. A handle orders tasks (`.after(infra.secrets.test)`) and names what a repo
