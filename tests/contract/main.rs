@@ -9,6 +9,7 @@ mod ledger;
 mod local;
 mod refs;
 mod runs;
+mod runs_leases;
 mod secrets;
 mod state;
 mod types;

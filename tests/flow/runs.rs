@@ -243,7 +243,10 @@ fn another_task_and_environment_are_used_when_the_settings_say_so() {
     assert!(done.stdout.contains("into staging is done"), "{}", done.stdout);
     let (code, said) = agent.end();
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("api │ ship of") && said.contains("served: 1 deploy"), "{said}");
+    assert!(
+        said.contains("ship of") && said.contains("api │") && said.contains("served: 1 deploy"),
+        "{said}"
+    );
     assert!(!elsewhere.said().contains("api │"), "{}", elsewhere.said());
 }
 

@@ -15,6 +15,8 @@ mod ledger;
 mod refs;
 #[path = "../contract/runs.rs"]
 mod runs;
+#[path = "../contract/runs_leases.rs"]
+mod runs_leases;
 #[path = "../contract/secrets.rs"]
 mod secrets;
 #[path = "../contract/state.rs"]

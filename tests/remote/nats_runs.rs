@@ -100,7 +100,7 @@ async fn the_contract_holds_in_a_cluster_also_for_who_asks_followers() {
         assert!(!closed.is_empty() && closed.iter().all(|run| run.phase.is_closed()));
         // The next server begins with an empty store again.
         let stream = outside(server).await.get_stream("KV_infra-runs").await.expect("the bucket");
-        drop(stream.purge().await.expect("purged"));
+        stream.purge().await.expect("purged");
     }
 }
 

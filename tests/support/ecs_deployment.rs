@@ -1,6 +1,6 @@
 //! How the service of the stand-in for ECS moves on: deployments, looks, events and tasks that stop.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::ecs_course::Course;
 use crate::ecs_fake::{Model, arn, now, number, revision_arn};

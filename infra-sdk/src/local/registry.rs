@@ -210,7 +210,8 @@ mod tests {
         let first = images::push(&registry, &image, &tags).await.unwrap();
         assert_eq!((first.uploaded, first.skipped, first.tags.len()), (2, 0, 2));
         let second = images::push(&registry, &image, &tags).await.unwrap();
-        assert_eq!((second.uploaded, second.skipped, second.tags.len()), (0, 2, 0));
+        // Every tag that was wanted is there, whoever put it.
+        assert_eq!((second.uploaded, second.skipped, second.tags.len()), (0, 2, 2));
 
         let into = root.join("run/rootfs");
         let unpacked = images::pull(&registry, &image.name, image.digest(), &into).await.unwrap();
@@ -323,7 +324,7 @@ mod tests {
         // Both platforms have the same files, and so one layer.
         assert_eq!((report.sent, report.mounted, report.skipped), (3, 0, 0));
         let again = images::copy(&one, &two, &image.name, image.digest(), &tags).await.unwrap();
-        assert_eq!((again.sent, again.skipped, again.tags.len()), (0, 3, 0));
+        assert_eq!((again.sent, again.skipped, again.tags.len()), (0, 3, 1));
         let arm = Platform::linux("arm64");
         let info = images::inspect_for(&two, &image.name, image.digest(), &arm).await.unwrap();
         assert_eq!(info.platform, arm);
