@@ -146,7 +146,7 @@ async fn a_repo_releases_its_worker_with_two_calls_and_goes_back_with_one() {
     let text = format!(
         "[project]\nname = \"shop\"\nkind = \"webapp\"\norg = \"acme\"\n[env.staging]\nprovider = \"cloudflare\"\n\
          [env.staging.state]\nbackend = \"local\"\n[tools.wrangler]\nversion = \"{WRANGLER}\"\n\
-         [env.staging.deploy]\ntarget = \"worker\"\nservice = \"{}\"\nurl = \"{}\"\nsteps = [50, 100]\nstep-wait = \"1ms\"\n",
+         [env.staging.deploy]\ntarget = \"worker\"\nlock = \"machine\"\nservice = \"{}\"\nurl = \"{}\"\nsteps = [50, 100]\nstep-wait = \"1ms\"\n",
         WorkerFake::SCRIPT,
         world.fake.site(),
     );

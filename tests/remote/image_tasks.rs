@@ -213,7 +213,7 @@ fn an_image_without_a_tag_gets_one_of_its_digest_where_it_is_promoted_to() {
 
 #[test]
 fn an_image_notes_its_commit_and_the_same_commit_has_the_same_digest() {
-    let registry = Registry::start(Rules::default());
+    let registry = DockerRegistry::start();
     let make = |name: &str, remote: &str| {
         let shop = ImageShop::new(name, &two(&registry.place(), &registry.place()), None);
         let git = |args: &[&str]| {

@@ -60,6 +60,24 @@ impl Entry {
     }
 }
 
+/// A message as the stream has it.
+#[derive(Deserialize)]
+struct Stored {
+    seq: u64,
+    #[serde(default)]
+    data: String,
+    #[serde(default)]
+    hdrs: String,
+}
+
+impl Stored {
+    /// Whether it was sent under this id, which nothing else has.
+    fn has(&self, id: &str) -> bool {
+        let headers = STANDARD.decode(&self.hdrs).unwrap_or_default();
+        headers.windows(id.len()).any(|part| part == id.as_bytes())
+    }
+}
+
 /// What writing did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrote {
@@ -103,10 +121,10 @@ impl<'a> Write<'a> {
         Write { ends: Some(length), ..self }
     }
 
-    fn headers(&self) -> Result<HeaderMap> {
+    fn headers(&self, id: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         // Sent again with the same id, a write that was heard is not written twice, and its answer is the first one's.
-        headers.insert(NATS_MESSAGE_ID, crate::id::unique()?);
+        headers.insert(NATS_MESSAGE_ID, id);
         headers.insert(NATS_EXPECTED_STREAM, RUNS_STREAM);
         headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, self.seen.to_string());
         if let Some(length) = self.ends {
@@ -116,7 +134,7 @@ impl<'a> Write<'a> {
         if self.erases {
             headers.insert("KV-Operation", "DEL");
         }
-        Ok(headers)
+        headers
     }
 }
 
@@ -126,27 +144,33 @@ impl Link {
     /// # Errors
     /// `Unavailable` or `Denied`.
     pub(super) async fn get(&self, what: &str, key: &str) -> Result<Option<Entry>> {
+        let Some(message) = self.stored(what, key).await? else { return Ok(None) };
+        let value = STANDARD.decode(&message.data).map_err(|error| {
+            Error::invalid(format!("{what}: read the key {}", quoted(key))).because(error)
+        })?;
+        Ok(Some(Entry { key: key.to_owned(), revision: message.seq, value: value.into() }))
+    }
+
+    async fn stored(&self, what: &str, key: &str) -> Result<Option<Stored>> {
         #[derive(Deserialize)]
         struct Answer {
             message: Stored,
         }
-        #[derive(Deserialize)]
-        struct Stored {
-            seq: u64,
-            #[serde(default)]
-            data: String,
-        }
         let body = json!({ "last_by_subj": format!("{PREFIX}{key}") });
         match self.api::<Answer>(what, &format!("STREAM.MSG.GET.{RUNS_STREAM}"), &body).await? {
-            Ok(Answer { message }) => {
-                let value = STANDARD.decode(&message.data).map_err(|error| {
-                    Error::invalid(format!("{what}: read the key {}", quoted(key))).because(error)
-                })?;
-                Ok(Some(Entry { key: key.to_owned(), revision: message.seq, value: value.into() }))
-            }
+            Ok(Answer { message }) => Ok(Some(message)),
             Err(refusal) if refusal.error_code() == ErrorCode::NO_MESSAGE_FOUND => Ok(None),
             Err(refusal) => Err(self.refused(what, &refusal)),
         }
+    }
+
+    /// Whose write made another one outdated: a server that was killed may know what was written and not its id, and then
+    /// takes a write that is sent again for the rival of itself.
+    async fn outdated(&self, what: &str, key: &str, id: &str) -> Result<Wrote> {
+        Ok(match self.stored(what, key).await? {
+            Some(message) if message.has(id) => Wrote::At(message.seq),
+            _ => Wrote::Outdated,
+        })
     }
 
     /// Writes, if the key still has the revision that was seen.
@@ -163,7 +187,8 @@ impl Link {
                 .hint("start several smaller runs, or raise `max_payload` of nats-server"));
         }
         let subject = self.store_subject(&format!("{PREFIX}{}", write.key));
-        let headers = write.headers()?;
+        let id = crate::id::unique()?;
+        let headers = write.headers(&id);
         let mut tries = TRIES;
         loop {
             let answer = self.ask(what, &subject, Some(headers.clone()), write.value.clone()).await?;
@@ -174,9 +199,9 @@ impl Link {
             };
             tries -= 1;
             match refusal.error_code() {
-                ErrorCode::STREAM_WRONG_LAST_SEQUENCE => return Ok(Wrote::Outdated),
+                ErrorCode::STREAM_WRONG_LAST_SEQUENCE => return self.outdated(what, write.key, &id).await,
                 // The one before may fail yet; if not, the revision is another one now.
-                IN_FLIGHT if tries == 0 => return Ok(Wrote::Outdated),
+                IN_FLIGHT if tries == 0 => return self.outdated(what, write.key, &id).await,
                 IN_FLIGHT => {}
                 _ if passes(&refusal) && tries > 0 => {}
                 _ => return Err(self.refused(what, &refusal)),
@@ -191,7 +216,7 @@ mod tests {
     use super::*;
 
     fn header(write: &Write<'_>, name: &str) -> Option<String> {
-        write.headers().unwrap().get(name).map(|value| value.as_str().to_owned())
+        write.headers("an-id").get(name).map(|value| value.as_str().to_owned())
     }
 
     #[test]
@@ -204,7 +229,7 @@ mod tests {
             assert_eq!(header(&ending, "Nats-TTL").unwrap(), written);
         }
         assert_eq!(header(&Write::erase("a.b", 7), "KV-Operation").unwrap(), "DEL");
-        assert_ne!(header(&write, "Nats-Msg-Id"), header(&write, "Nats-Msg-Id"), "each write is another");
+        assert_eq!(header(&write, "Nats-Msg-Id").unwrap(), "an-id");
     }
 
     #[test]
@@ -213,5 +238,13 @@ mod tests {
         let error = entry.read::<u32>().unwrap_err();
         assert!(error.to_string().contains("acme.run.x.phase") && error.to_string().contains("7"), "{error}");
         assert!(!Entry { value: Bytes::new(), ..entry }.is_there());
+    }
+
+    #[test]
+    fn a_write_is_known_by_the_id_it_was_sent_under() {
+        let hdrs = STANDARD.encode("NATS/1.0\r\nNats-Msg-Id: one\r\n\r\n");
+        let stored = Stored { seq: 7, data: String::new(), hdrs };
+        assert!(stored.has("one") && !stored.has("two"));
+        assert!(!Stored { seq: 7, data: String::new(), hdrs: "%".into() }.has("one"));
     }
 }

@@ -109,24 +109,22 @@ impl NatsRuns {
     /// The next offer for one repo, if none else has it.
     async fn pull(&self, link: &Link, env: &EnvName, repo: &RepoName) -> Result<Option<Taken>> {
         let (consumer, filter) = (self.keys().consumer(env, repo), self.keys().work(env, repo));
-        let message = match link.pulled(&consumer).await? {
-            Pulled::Message(message) => message,
-            Pulled::Nothing => return Ok(None),
-            Pulled::Nobody => {
-                self.make(link, &consumer, &filter).await?;
-                match link.pulled(&consumer).await? {
-                    Pulled::Message(message) => message,
-                    Pulled::Nothing | Pulled::Nobody => return Ok(None),
+        let mut made = false;
+        loop {
+            let message = match link.pulled(&consumer).await? {
+                Pulled::Message(message) => message,
+                Pulled::Nobody if !made => {
+                    self.make(link, &consumer, &filter).await?;
+                    made = true;
+                    continue;
                 }
-            }
-        };
-        let Some(token) = message.reply.map(|reply| reply.to_string()) else { return Ok(None) };
-        match serde_json::from_slice(&message.payload) {
-            Ok(offer) => Ok(Some(Taken { offer, token })),
-            Err(_) => {
-                // What is no offer wakes nobody up; the repo that it stood for is offered again.
-                link.ask(TAKE, &token, None, Bytes::from_static(b"+TERM")).await?;
-                Ok(None)
+                Pulled::Nothing | Pulled::Nobody => return Ok(None),
+            };
+            let Some(token) = message.reply.map(|reply| reply.to_string()) else { return Ok(None) };
+            match serde_json::from_slice(&message.payload) {
+                Ok(offer) => return Ok(Some(Taken { offer, token })),
+                // What is no offer wakes nobody up, and must not hide the offer behind it.
+                Err(_) => link.ask(TAKE, &token, None, Bytes::from_static(b"+TERM")).await.map(drop)?,
             }
         }
     }
