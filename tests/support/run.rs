@@ -93,7 +93,7 @@ impl Run {
             if let Some(status) = child.try_wait().expect("the child is ours") {
                 break status;
             }
-            if start.elapsed() > Duration::from_secs(600) {
+            if start.elapsed() > Duration::from_secs(1500) {
                 let _ = child.kill();
                 panic!("{:?} ran for ten minutes", self.command.get_program());
             }
