@@ -95,7 +95,7 @@ impl Run {
             }
             if start.elapsed() > Duration::from_secs(1500) {
                 let _ = child.kill();
-                panic!("{:?} ran for ten minutes", self.command.get_program());
+                panic!("{:?} ran for 25 minutes", self.command.get_program());
             }
             std::thread::sleep(Duration::from_millis(5));
         };
