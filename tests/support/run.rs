@@ -93,9 +93,9 @@ impl Run {
             if let Some(status) = child.try_wait().expect("the child is ours") {
                 break status;
             }
-            if start.elapsed() > Duration::from_secs(1500) {
+            if start.elapsed() > Duration::from_secs(600) {
                 let _ = child.kill();
-                panic!("{:?} ran for 25 minutes", self.command.get_program());
+                panic!("{:?} ran for ten minutes", self.command.get_program());
             }
             std::thread::sleep(Duration::from_millis(5));
         };
