@@ -20,14 +20,15 @@ async fn apply(_: Cx) -> Result<()> {
     Ok(())
 }
 
-/// Behaves as the file `behaves` of the repo says: `takes 300` (milliseconds), `fails`, `hangs`, `nests`.
+/// Behaves as the file `behaves` of the repo says: `takes 300` (milliseconds), `waits` (until the file says something
+/// else), `fails`, `hangs`, `nests`.
 async fn deploy(cx: Cx) -> Result<()> {
     let behaves = std::fs::read_to_string(cx.root().join("behaves")).unwrap_or_default();
     note(&cx, "start")?;
     cx.say(format!("{} of {}", cx.task(), cx.env().get("INFRA_RUN").unwrap_or("nobody")));
     let takes = match behaves.trim().split_once(' ') {
         Some(("takes", millis)) => Duration::from_millis(millis.parse().unwrap_or(0)),
-        _ if behaves.trim() == "hangs" => Duration::from_secs(600),
+        _ if ["hangs", "waits"].contains(&behaves.trim()) => Duration::from_secs(600),
         _ => Duration::ZERO,
     };
     tokio::select! {
@@ -36,6 +37,7 @@ async fn deploy(cx: Cx) -> Result<()> {
             return Err(Error::new(ErrorKind::Cancelled, "the deploy was stopped"));
         }
         () = tokio::time::sleep(takes) => {}
+        () = told(&cx), if behaves.trim() == "waits" => {}
     }
     if behaves.trim() == "fails" {
         cx.secret(&infra_sdk::SecretValue::new("canary-value"));
@@ -47,6 +49,14 @@ async fn deploy(cx: Cx) -> Result<()> {
         cx.cmd("cargo").args(["xtask", "--list"]).run().await?;
     }
     note(&cx, "end")
+}
+
+/// Waits until the file says something else than to wait.
+async fn told(cx: &Cx) {
+    let file = cx.root().join("behaves");
+    while std::fs::read_to_string(&file).is_ok_and(|text| text.trim() == "waits") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// One line of the log that all repos share: repo, what, attempt.

@@ -262,7 +262,7 @@ async fn changed_by_hand(store: &dyn ParameterStore) {
     refs::check(store, &wanted).await.expect("a check").into_result().expect("it fits");
     let list = ParameterValue::List(vec!["hunter3".into()]);
     let vpc = ParameterWrite::new(path("/promised/network/vpc-id"), list);
-    let seen = store.get(&[vpc.path.clone()]).await.expect("parameters");
+    let seen = store.get(std::slice::from_ref(&vpc.path)).await.expect("parameters");
     let vpc = vpc.over(Over::seen(seen.values().next()));
     store.put(&[plain("/promised/network/max-tasks", "hunter4"), vpc]).await.expect("written");
     let check = refs::check(store, &wanted).await.expect("a check");

@@ -76,27 +76,26 @@ impl Fleet {
         finished.expect(code)
     }
 
-    /// Runs a command of a repo's xtask on a terminal of its own, and gives all that the terminal was sent.
-    pub(crate) fn on_terminal(&self, repo: &str, args: &[&str]) -> String {
-        let person = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
-        let folder = self.scratch.join("checkouts").join(repo);
-        let mut run =
-            Run::new("python3", &folder).args(["-c", person, env!("CARGO_BIN_EXE_fleet")]).args(args);
-        for (name, value) in self.variables() {
-            run = run.env(name, value);
-        }
-        run.env("TERM", "xterm").finish().expect(0).stdout
-    }
-
     /// Starts a command of a repo's xtask.
     pub(crate) fn start(&self, repo: &str, args: &[&str]) -> Process {
+        self.start_by(&[env!("CARGO_BIN_EXE_fleet")], repo, args)
+    }
+
+    /// Starts a command of a repo's xtask on a terminal of its own; what it says is all that the terminal is sent.
+    pub(crate) fn on_terminal(&self, repo: &str, args: &[&str]) -> Process {
+        let person = "import os, pty, sys; os.environ['TERM'] = 'xterm'; \
+                      sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+        self.start_by(&["python3", "-c", person, env!("CARGO_BIN_EXE_fleet")], repo, args)
+    }
+
+    fn start_by(&self, program: &[&str], repo: &str, args: &[&str]) -> Process {
         self.started.set(self.started.get() + 1);
         let output = self.scratch.write(&format!("output/{}", self.started.get()), "");
         let file = || Stdio::from(std::fs::OpenOptions::new().append(true).open(&output).expect("just made"));
         #[expect(clippy::disallowed_types, reason = "it must be met while it runs, and die without a chance")]
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fleet"));
-        command.args(args).current_dir(self.scratch.join("checkouts").join(repo));
-        command.envs(self.variables()).env_remove("CI").env_remove("GITHUB_ACTIONS");
+        let mut command = std::process::Command::new(program[0]);
+        command.args(&program[1..]).args(args).current_dir(self.scratch.join("checkouts").join(repo));
+        command.envs(self.variables()).env_remove("CI").env_remove("GITHUB_ACTIONS").env_remove("NO_COLOR");
         command.stdin(Stdio::null()).stdout(file()).stderr(file());
         Process { child: command.spawn().expect("it starts"), output }
     }

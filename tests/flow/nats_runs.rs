@@ -60,7 +60,7 @@ fn a_queue_that_is_deleted_meanwhile_is_told_and_made_again() {
     let server = NatsServer::start();
     let fleet = fleet("nats-runs-queue", &server);
     drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
-    fleet.behaves("api", "takes 1500");
+    fleet.behaves("api", "waits");
     let agent = fleet.agent(&[]);
     agent.says("serving");
     let all = fleet.all(&[]);
@@ -68,8 +68,11 @@ fn a_queue_that_is_deleted_meanwhile_is_told_and_made_again() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let client = async_nats::connect(server.url()).await.expect("the server is there");
-        drop(async_nats::jetstream::new(client).delete_stream("INFRA_WORK").await.expect("deleted"));
+        let jetstream = async_nats::jetstream::new(client);
+        let deleted = jetstream.delete_stream("INFRA_WORK").await.expect("an answer");
+        assert!(deleted.success);
     });
+    fleet.behaves("api", "");
     all.says("NATS lacks");
     drop(fleet.run("web", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
     let (code, said) = all.end();

@@ -56,13 +56,16 @@ fn every_repo_is_deployed_once_and_after_those_it_waits_for() {
 #[test]
 fn a_terminal_shows_a_table_that_is_redrawn_in_its_place() {
     let fleet = Fleet::new("runs-table", &SHOP);
-    fleet.behaves("api", "takes 400");
+    fleet.behaves("api", "waits");
     let agent = fleet.agent(&[]);
-    let screen = fleet.on_terminal("web", &["infra:deploy:all"]);
+    let terminal = fleet.on_terminal("web", &["infra:deploy:all"]);
+    terminal.says("api     running          1  ada@");
+    fleet.behaves("api", "");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen:?}");
     let table = screen.split("goes on: ").nth(1).expect("a table");
     assert!(table.contains("repo    state      attempt  agent"), "{screen:?}");
     assert!(table.contains("\u{1b}[2K\u{1b}[1A\u{1b}[2K"), "it is taken away line by line: {screen:?}");
-    assert!(screen.contains("api     running          1  ada@"), "{screen:?}");
     let last = screen.rsplit("\u{1b}[2K").next().expect("what stays");
     assert!(last.contains("is done: 3 done") && last.contains("worker  done"), "{last:?}");
     drop(agent);
@@ -118,13 +121,14 @@ fn a_cancelled_run_begins_nothing_more_and_stops_what_runs() {
 #[test]
 fn a_run_goes_on_without_the_command_that_started_it() {
     let fleet = Fleet::new("runs-leave", &SHOP);
-    fleet.behaves("api", "takes 600");
+    fleet.behaves("api", "waits");
     let agent = fleet.agent(&[]);
     let all = fleet.all(&[]);
     let run = all.run();
     until("the deploy begins", || !fleet.log().is_empty());
     all.signal("INT");
     let (code, said) = all.end();
+    fleet.behaves("api", "");
     assert_eq!(code, Some(130), "{said}");
     for task in ["status", "resume", "cancel"] {
         assert!(said.contains(&format!("cargo xtask infra:deploy:{task} {run}")), "{said}");
@@ -162,7 +166,7 @@ fn two_coordinators_and_two_agents_do_no_more_than_one_of_each() {
 #[test]
 fn a_dead_coordinators_run_is_taken_over_within_two_leases() {
     let fleet = Fleet::new("runs-takeover", &SHOP);
-    fleet.behaves("api", "takes 1500");
+    fleet.behaves("api", "waits");
     // An agent for one repo alone moves nothing on.
     let agent = fleet.start("api", &["infra:deploy:agent", "--once", "--lease", "5s"]);
     let all = fleet.all(&[]);
@@ -171,6 +175,7 @@ fn a_dead_coordinators_run_is_taken_over_within_two_leases() {
     until("the deploy begins", || !fleet.log().is_empty());
     all.kill();
     let killed = Instant::now();
+    fleet.behaves("api", "");
     assert_eq!(agent.end().0, Some(0));
     let rest = fleet.agent(&[]);
     let (code, said) = standby.end();

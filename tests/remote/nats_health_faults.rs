@@ -113,6 +113,7 @@ async fn a_cluster_without_a_majority_fails_though_its_healthz_says_ok() {
     assert!(probe(&whole, "quorum").saw.contains("all of its 3 servers"), "{whole}");
     servers[1].kill();
     servers[2].kill();
+    // For some seconds; then it says "unavailable".
     assert_eq!(servers[0].monitor("/healthz")["status"], "ok");
     // A process of its own, so that it looks for the servers itself.
     let spec = HealthSpec { monitor: Some(servers[0].monitoring()), ..HealthSpec::default() };
@@ -133,7 +134,6 @@ async fn a_cluster_without_a_majority_fails_though_its_healthz_says_ok() {
         }
         assert!(began.elapsed() < Duration::from_secs(30), "{health}");
     }
-    assert_eq!(servers[0].monitor("/healthz")["status"], "ok");
 }
 
 #[tokio::test]

@@ -77,7 +77,7 @@ impl Owner {
                 versions.extend(calls.version(&part.version_id).await?);
             }
         }
-        versions.sort_by(|a, b| b.number.cmp(&a.number));
+        versions.sort_by_key(|version| std::cmp::Reverse(version.number));
         let accepted = deployments.iter().find_map(Deployment::accepted).unwrap_or_default();
         let status = self.status(&versions, latest.as_ref(), &accepted)?;
         Ok(Look { versions, latest, accepted, status })

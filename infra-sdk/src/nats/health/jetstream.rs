@@ -116,8 +116,8 @@ pub(super) fn size(bytes: i64) -> String {
     let value = bytes as f64;
     match bytes {
         ..1024 => format!("{bytes} B"),
-        ..0x10_0000 => format!("{:.1} KiB", value / 1024.0),
-        ..0x4000_0000 => format!("{:.1} MiB", value / 1_048_576.0),
+        1024..0x10_0000 => format!("{:.1} KiB", value / 1024.0),
+        0x10_0000..0x4000_0000 => format!("{:.1} MiB", value / 1_048_576.0),
         _ => format!("{:.1} GiB", value / 1_073_741_824.0),
     }
 }
