@@ -4,23 +4,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use infra_sdk::config;
-use infra_sdk::events::{Event, EventBus, EventStore, Permissions, Query, Start, subscribe};
+use infra_sdk::events::{Access, Event, EventBus, EventStore, Permissions, Query, Start, subscribe};
 use infra_sdk::ledger::{Ledger, Outcome, Record, verify};
-use infra_sdk::nats::{Nats, NatsAssets, NatsBus, NatsLedger};
+use infra_sdk::nats::{Nats, NatsAssets, NatsBus, NatsLedger, NatsRuns};
+use infra_sdk::runs::RunStore;
 use infra_sdk::{Error, ErrorKind};
 use serde_json::{Value, json};
 use support::{NatsServer, Scratch};
 
 use crate::nats_events::{bootstrap, nats_at, nats_with};
+use crate::runs;
 
 fn event(repo: &str) -> Event {
     Event::new(format!("/acme/{repo}").parse().unwrap(), "deploy.done", "staging", json!(1)).unwrap()
 }
 
 /// What the user of `/acme/shop` needs.
-fn permissions(nats: &Nats) -> Permissions {
+fn permissions(nats: &Nats, access: Access) -> Permissions {
     let settings = config::Nats { ledger: true, ..config::Nats::default() };
-    NatsAssets::new(nats.clone(), &settings).permissions(&"/acme/shop".parse().unwrap()).unwrap()
+    NatsAssets::new(nats.clone(), &settings).permissions(&"/acme/shop".parse().unwrap(), access).unwrap()
 }
 
 /// Everything that the user of a repository does.
@@ -56,30 +58,58 @@ fn is_denied(error: &Error, subject: &str, begun: Instant) {
 
 /// What the user of a repository must not do.
 async fn is_confined(nats: &Nats) {
-    let bus = NatsBus::new(nats.clone());
-    let begun = Instant::now();
-    let error = bus.publish(&event("web")).await.unwrap_err();
-    is_denied(&error, "publish infra.v1.evt.acme.web.staging.deploy.done", begun);
+    speaks_for_itself_alone(nats).await;
     let begun = Instant::now();
     let assets = NatsAssets::new(nats.clone(), &config::Nats::default());
     let error = assets.plan_setup().await.unwrap_err();
     is_denied(&error, "publish $JS.API.STREAM.INFO.INFRA_WORK", begun);
     // After a denial the connection goes on.
-    bus.read(&Query::first(1)).await.unwrap();
+    NatsBus::new(nats.clone()).read(&Query::first(1)).await.unwrap();
+}
+
+async fn speaks_for_itself_alone(nats: &Nats) {
+    let begun = Instant::now();
+    let error = NatsBus::new(nats.clone()).publish(&event("web")).await.unwrap_err();
+    is_denied(&error, "publish infra.v1.evt.acme.web.staging.deploy.done", begun);
 }
 
 #[tokio::test]
 async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_servers_configuration() {
     let nowhere = nats_at("nats://127.0.0.1:1");
-    let block = permissions(&nowhere).to_string();
-    let server = NatsServer::start_with(&format!(
-        "jetstream {{ store_dir: \"{{store}}\" }}\naccounts {{ A {{ jetstream: enabled, users: [\n\
-         {{ user: admin, password: admin }}\n{{ user: shop, password: shop\n{block}\n}}\n] }} }}"
-    ));
+    let block = permissions(&nowhere, Access::Events).to_string();
+    let server = served_to(&block);
     let as_user = |user: &str| nats_at_as(&server, user);
     bootstrap(&as_user("admin")).await;
     suffices(&as_user("shop")).await;
     is_confined(&as_user("shop")).await;
+    let begun = Instant::now();
+    let store = NatsRuns::new(as_user("shop"), &"acme".parse().unwrap());
+    let error = store.create(&support::relay::run_of(1)).await.unwrap_err();
+    is_denied(&error, "$KV.infra-runs.acme.", begun);
+}
+
+/// A server with a user who may do everything, and `shop`, who has these permissions.
+fn served_to(block: &str) -> NatsServer {
+    NatsServer::start_with(&format!(
+        "jetstream {{ store_dir: \"{{store}}\" }}\naccounts {{ A {{ jetstream: enabled, users: [\n\
+         {{ user: admin, password: admin }}\n{{ user: shop, password: shop\n{block}\n}}\n] }} }}"
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_permissions_for_deploys_suffice_for_all_that_runs_do_and_confine_all_the_same() {
+    let block = permissions(&nats_at("nats://127.0.0.1:1"), Access::Deploys).to_string();
+    let server = served_to(&block);
+    bootstrap(&nats_at_as(&server, "admin")).await;
+    suffices(&nats_at_as(&server, "shop")).await;
+    speaks_for_itself_alone(&nats_at_as(&server, "shop")).await;
+    let redelivery = Duration::from_secs(2);
+    let of =
+        |org: &str| NatsRuns::new(nats_at_as(&server, "shop"), &org.parse().unwrap()).redelivery(redelivery);
+    runs::holds(Arc::new(of("acme")), redelivery).await;
+    let begun = Instant::now();
+    let error = of("others").create(&support::relay::run_of(1)).await.unwrap_err();
+    is_denied(&error, "$KV.infra-runs.others.", begun);
 }
 
 /// As a user whose password is their name: an address with both comes from a variable alone.
@@ -107,7 +137,7 @@ async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_jwt() {
         })
     };
     bootstrap(&as_user("admin", account.user("admin"))).await;
-    let allowed = serde_json::to_value(permissions(&nats_at(&server.url()))).unwrap();
+    let allowed = serde_json::to_value(permissions(&nats_at(&server.url()), Access::Events)).unwrap();
     let shop = as_user("shop", account.user_with("shop", &allowed, None));
     suffices(&shop).await;
     is_confined(&shop).await;

@@ -6,6 +6,17 @@ use serde::Serialize;
 
 use crate::events::Source;
 
+/// How far a user of a service that carries events may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// Speaks for a repository: tells its events, and reads everybody's.
+    #[default]
+    Events,
+    /// Also takes part in deploys over many repos: starts, follows and ends them, and deploys what is offered. This
+    /// reaches every repo of the organisation, for a run does.
+    Deploys,
+}
+
 /// The subjects that a repository's credentials need, as a server's configuration and a user's JWT have them.
 ///
 /// ```

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{Permissions, Source};
+use crate::events::{Access, Permissions, Source};
 
 /// Makes ready what events, runs and the ledger are kept in.
 ///
@@ -31,11 +31,11 @@ pub trait EventStore: Send + Sync {
     /// was done before stays.
     async fn set_up(&self, plan: &AssetsPlan) -> Result<()>;
 
-    /// What a user may do who speaks for this repository and no other.
+    /// What a user may do who speaks for this repository and no other, and goes that far.
     ///
     /// # Errors
     /// `Invalid` where no service is named.
-    fn permissions(&self, source: &Source) -> Result<Permissions>;
+    fn permissions(&self, source: &Source, access: Access) -> Result<Permissions>;
 }
 
 /// What is missing or other than it should be.

@@ -1,7 +1,7 @@
 //! Making ready what carries events between machines, once for an organisation.
 
 use crate::error::Result;
-use crate::events::{AssetsPlan, AssetsSetup, Permissions, Source};
+use crate::events::{Access, AssetsPlan, AssetsSetup, Permissions, Source};
 use crate::infra::open::Infra;
 use crate::ledger::Outcome;
 
@@ -30,11 +30,11 @@ impl Infra {
         Ok(AssetsSetup { done: plan })
     }
 
-    /// What a user of the service may do who speaks for a repository and no other.
+    /// What a user of the service may do who speaks for a repository and no other, and goes that far.
     ///
     /// # Errors
     /// `Invalid` where no service is named.
-    pub fn event_permissions(&self, source: &Source) -> Result<Permissions> {
-        self.ports().event_store.permissions(source)
+    pub fn event_permissions(&self, source: &Source, access: Access) -> Result<Permissions> {
+        self.ports().event_store.permissions(source, access)
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source};
+use crate::events::{
+    Access, AssetsPlan, Event, EventBus, EventStore, Page, Permissions, Published, Query, Source,
+};
 use crate::health::{Health, HealthCheck};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;
@@ -167,7 +169,7 @@ impl EventStore for Unready {
         self.fail()
     }
 
-    fn permissions(&self, _: &Source) -> Result<Permissions> {
+    fn permissions(&self, _: &Source, _: Access) -> Result<Permissions> {
         self.fail()
     }
 }

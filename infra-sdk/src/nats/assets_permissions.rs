@@ -1,16 +1,18 @@
 //! Which subjects a repository's user needs: its own events, what reading takes, and nothing of other repositories.
 
-use crate::events::{Permissions, Source};
+use crate::events::{Access, Permissions, Source};
 use crate::nats::Nats;
-use crate::nats::assets::{EVENT_SUBJECTS, EVENTS, LEDGER, LEDGER_SUBJECTS, Wishes};
+use crate::nats::assets::{
+    EVENT_SUBJECTS, EVENTS, LEDGER, LEDGER_SUBJECTS, RUNS, RUNS_STREAM, WORK, WORK_SUBJECTS, Wishes,
+};
 use crate::nats::subject::token;
 
 /// The inbox that answers come to when nothing else is named.
 const INBOX: &str = "_INBOX";
 
 /// What a user may do who speaks for `source`: publish its events, read everybody's, and with the ledger in NATS add
-/// entries to it. Nothing here makes, changes or removes a stream.
-pub(super) fn permissions(nats: &Nats, wishes: Wishes, source: &Source) -> Permissions {
+/// entries to it; and take part in deploys over many repos. Nothing here makes, changes or removes a stream.
+pub(super) fn permissions(nats: &Nats, wishes: Wishes, source: &Source, access: Access) -> Permissions {
     let (org, repo) = (token(source.org().as_str()), token(source.repo().as_str()));
     let api = nats.api_prefix();
     let inbox = nats.target().inbox_prefix.as_ref().map_or(INBOX, |prefix| prefix.value.as_str());
@@ -28,7 +30,28 @@ pub(super) fn permissions(nats: &Nats, wishes: Wishes, source: &Source) -> Permi
             format!("{api}.DIRECT.GET.{LEDGER}"),
         ]);
     }
-    let subscribe = vec![format!("{inbox}.>"), format!("{EVENT_SUBJECTS}.{org}.>")];
+    let mut subscribe = vec![format!("{inbox}.>"), format!("{EVENT_SUBJECTS}.{org}.>")];
+    if access == Access::Deploys {
+        let (keys, work) = (format!("$KV.{RUNS}.{org}.>"), format!("{WORK_SUBJECTS}.{org}.>"));
+        // Keys of a bucket elsewhere are written through the interface there.
+        let through = if api == "$JS.API" { String::new() } else { format!("{api}.") };
+        publish.extend([
+            format!("{through}{keys}"),
+            work.clone(),
+            format!("{api}.STREAM.INFO.{RUNS_STREAM}"),
+            format!("{api}.STREAM.INFO.{WORK}"),
+            format!("{api}.STREAM.MSG.GET.{RUNS_STREAM}"),
+            format!("{api}.DIRECT.GET.{RUNS_STREAM}"),
+            format!("{api}.DIRECT.GET.{RUNS_STREAM}.>"),
+            format!("{api}.DIRECT.GET.{WORK}"),
+            format!("{api}.CONSUMER.CREATE.{WORK}.>"),
+            format!("{api}.CONSUMER.MSG.NEXT.{WORK}.>"),
+            format!("$JS.ACK.{WORK}.>"),
+            // Old runs are forgotten.
+            format!("{api}.STREAM.PURGE.{RUNS_STREAM}"),
+        ]);
+        subscribe.extend([keys, work]);
+    }
     Permissions { source: source.clone(), publish, subscribe }
 }
 
@@ -44,7 +67,12 @@ mod tests {
     fn of(settings: &config::Nats, ledger: bool) -> Permissions {
         let target = Target::resolve(&Env::of([("X", "y")], "/"), settings, Path::new("/")).unwrap();
         let nats = Nats::new(target, "test");
-        permissions(&nats, Wishes { replicas: None, ledger }, &"/acme/shop.api".parse().unwrap())
+        permissions(
+            &nats,
+            Wishes { replicas: None, ledger },
+            &"/acme/shop.api".parse().unwrap(),
+            Access::Events,
+        )
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Nats as Settings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{AssetSetting, AssetStep, AssetsPlan, EventStore, Obstacle, Permissions, Source};
+use crate::events::{Access, AssetSetting, AssetStep, AssetsPlan, EventStore, Obstacle, Permissions, Source};
 use crate::nats::Nats;
 use crate::nats::assets::{Asset, Rule, Want, Wishes, wanted};
 use crate::nats::assets_permissions::permissions;
@@ -131,8 +131,8 @@ impl EventStore for NatsAssets {
         Ok(())
     }
 
-    fn permissions(&self, source: &Source) -> Result<Permissions> {
-        Ok(permissions(&self.nats, self.wishes, source))
+    fn permissions(&self, source: &Source, access: Access) -> Result<Permissions> {
+        Ok(permissions(&self.nats, self.wishes, source, access))
     }
 }
 

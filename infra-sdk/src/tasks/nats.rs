@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::config::Span;
 use crate::error::{Error, Result};
-use crate::events::{MOST_BYTES, Query, Source, Start};
+use crate::events::{Access, MOST_BYTES, Query, Source, Start};
 use crate::infra::Infra;
 use crate::names::{EnvName, quoted};
 use crate::tasks::{nats_deploy, nats_health};
@@ -68,18 +68,23 @@ fn text(matches: &ArgMatches, name: &str) -> Option<String> {
 
 struct AccessFlags {
     repo: String,
+    access: Access,
 }
 
 impl TaskArgs for AccessFlags {
     fn augment(command: Command) -> Command {
         let repo = Arg::new("repo").value_name("REPO");
-        command.arg(repo.help(
-            "The repo, as `shop` or `/acme/shop`; default: this one. The text is a block of a server's configuration; with \
-             `--output json` it is what a user's JWT has",
-        ))
+        let deploys = Arg::new("deploys").long("deploys").action(ArgAction::SetTrue);
+        command
+            .arg(repo.help(
+                "The repo, as `shop` or `/acme/shop`; default: this one. The text is a block of a server's configuration; \
+                 with `--output json` it is what a user's JWT has",
+            ))
+            .arg(deploys.help("Also what takes part in deploys over many repos: infra:deploy:all and infra:deploy:agent"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        Ok(AccessFlags { repo: text(matches, "repo").unwrap_or_default() })
+        let access = if matches.get_flag("deploys") { Access::Deploys } else { Access::Events };
+        Ok(AccessFlags { repo: text(matches, "repo").unwrap_or_default(), access })
     }
 }
 
@@ -173,7 +178,7 @@ fn source(infra: &Infra, text: &str) -> Result<Source> {
 
 async fn access(cx: Cx, flags: AccessFlags) -> Result<()> {
     let infra = cx.infra().await?;
-    cx.report(&infra.event_permissions(&source(&infra, &flags.repo)?)?);
+    cx.report(&infra.event_permissions(&source(&infra, &flags.repo)?, flags.access)?);
     Ok(())
 }
 

@@ -28,10 +28,8 @@ const MARK: &str = "change the phase of a run";
 /// by one consumer a repo and environment, which is made when it is first needed and forgotten when nobody asks it;
 /// waiting is hearing what is being written.
 ///
-/// What a user needs, beside answers on its inbox: to publish `$KV.infra-runs.ORG.>` and `infra.v1.work.ORG.>`, to
-/// subscribe to both, and of JetStream's interface `STREAM.INFO.*`, `STREAM.MSG.GET.KV_infra-runs`, `DIRECT.GET.*`,
-/// `CONSUMER.CREATE.INFRA_WORK.>`, `CONSUMER.MSG.NEXT.INFRA_WORK.>` and `$JS.ACK.INFRA_WORK.>`. Old runs are forgotten
-/// where it may also use `STREAM.PURGE.KV_infra-runs`.
+/// What a user needs is what [`Permissions`](crate::events::Permissions) say with
+/// [`Access::Deploys`](crate::events::Access::Deploys); without the purging among it, old runs are not forgotten.
 #[derive(Clone, Debug)]
 pub struct NatsRuns {
     nats: Nats,
