@@ -228,6 +228,18 @@ impl Env {
             .find(|file| is_executable(file))
     }
 
+    /// The same, with programs looked for in these folders before those of `PATH`.
+    pub(crate) fn looking_first_in(&self, folders: impl IntoIterator<Item = PathBuf>) -> Self {
+        let path = self.vars.get(std::ffi::OsStr::new("PATH")).cloned().unwrap_or_default();
+        let all = folders.into_iter().chain(std::env::split_paths(&path));
+        let mut env = self.clone();
+        // A folder whose name cannot stand in a list of folders is one that nothing is found in.
+        if let Ok(path) = std::env::join_paths(all) {
+            env.vars.insert("PATH".into(), path);
+        }
+        env
+    }
+
     /// The folder of the local provider: `INFRA_HOME`, or `infra-sdk` in the platform's data folder.
     ///
     /// # Errors

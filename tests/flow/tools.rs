@@ -348,5 +348,8 @@ async fn a_tool_that_is_not_ours_to_install_is_checked_all_the_same() {
     let other = tools::check(&asked("20.0.0"), &env, &sandbox.home()).await.unwrap();
     assert!(other.to_string().contains("other version 22.1.0"), "{other}");
     assert!(other.ready().unwrap_err().hints()[0].contains("install node 20.0.0"));
-    assert!(tools::plan(&asked("20.0.0"), &env, &sandbox.home(), &sandbox.lock()).await.is_err());
+    let plan = tools::plan(&asked("20.0.0"), &env, &sandbox.home(), &sandbox.lock()).await.unwrap();
+    assert!(plan.steps.is_empty(), "{plan}");
+    assert_eq!(plan.by_hand, ["install node 20.0.0 and put it on PATH"]);
+    assert!(plan.to_string().contains("install node 20.0.0"), "{plan}");
 }

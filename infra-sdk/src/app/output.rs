@@ -164,9 +164,11 @@ impl Output {
 
     /// Redraws the lines at the bottom, or takes them away.
     pub(crate) fn progress(&self, lane: u32, text: Option<&str>) {
-        // A line that is wider than the terminal could not be taken away again.
-        let line = |line: &str| self.masks.apply(&clean(line, false)).chars().take(78).collect::<String>();
-        let shown = text.map(|text| text.split('\n').map(line).collect::<Vec<_>>().join("\n"));
+        // A line that is wider than the terminal, or one above its first row, could not be taken away again.
+        let (columns, rows) = terminal_size();
+        let line =
+            |line: &str| self.masks.apply(&clean(line, false)).chars().take(columns - 1).collect::<String>();
+        let shown = text.map(|text| text.split('\n').take(rows - 1).map(line).collect::<Vec<_>>().join("\n"));
         let mut state = self.lock();
         match shown {
             None if state.progress.as_ref().is_none_or(|(owner, _)| *owner != lane) => {}
@@ -221,6 +223,19 @@ impl Output {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The columns and rows of the terminal that standard error is; what most have where nobody says.
+fn terminal_size() -> (usize, usize) {
+    const USUAL: (usize, usize) = (79, 24);
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stderr())
+        && size.ws_col > 1
+        && size.ws_row > 1
+    {
+        return (usize::from(size.ws_col), usize::from(size.ws_row));
+    }
+    USUAL
 }
 
 impl State {

@@ -7,8 +7,22 @@ use serde::Serialize;
 use crate::tree::{Node, Value};
 
 /// The sections in the order in which a person reads a file.
-const SECTIONS: [&str; 12] = [
-    "extends", "project", "env", "secrets", "refs", "exports", "stack", "policy", "image", "deploy", "dev",
+const SECTIONS: [&str; 16] = [
+    "extends",
+    "project",
+    "env",
+    "secrets",
+    "vault",
+    "refs",
+    "exports",
+    "stack",
+    "policy",
+    "costs",
+    "image",
+    "deploy",
+    "repos",
+    "dev",
+    "nats-server",
     "tools",
 ];
 
@@ -41,7 +55,8 @@ impl Shown {
             .map(|(path, node)| ShownValue { path, value: shown(node), origin: node.origin.to_string() })
             .collect();
         let rank = |value: &ShownValue| {
-            SECTIONS.iter().position(|section| value.path.split('.').next() == Some(section))
+            let at = SECTIONS.iter().position(|section| value.path.split('.').next() == Some(section));
+            at.unwrap_or(SECTIONS.len())
         };
         values.sort_by_key(rank);
         Shown { environment: environment.to_owned(), values }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -168,7 +169,8 @@ impl Infra {
         }
         for (name, words) in &plan.programs {
             let Some((program, args)) = words.split_first() else { continue };
-            let mut cmd = named(name.as_str(), host.command(program).args(args));
+            // One of this repo's own is written from its root, wherever the command was typed.
+            let mut cmd = named(name.as_str(), host.command(self.of_repo(program)).args(args));
             for (name, value) in &plan.plain {
                 cmd = cmd.env(name, value);
             }
@@ -194,6 +196,15 @@ impl Infra {
         tokio::select! {
             ended = running.until_one_ends() => ended,
             () = health => Err(Error::new(ErrorKind::Bug, "looking at the health of an app ended")),
+        }
+    }
+
+    /// A program as infra.toml names it: by its name alone, or by a path from the root.
+    fn of_repo(&self, program: &str) -> PathBuf {
+        if program.contains(['/', std::path::MAIN_SEPARATOR]) {
+            self.config().root().join(program)
+        } else {
+            program.into()
         }
     }
 

@@ -62,7 +62,7 @@ impl Session {
             if let Some(lock) = FileLock::try_acquire(&folder.join("session.lock"))? {
                 break lock;
             }
-            // The holder writes its name right after it took the lock, and a guard has none.
+            // The holder writes its name right after it took the lock; a guard has none.
             let holder = file::read_json::<Holder>(&holder_file(folder)).ok().flatten();
             if let Some(holder) = holder.filter(|holder| holder.process.is_alive()) {
                 let pid = holder.process.pid;
@@ -79,9 +79,9 @@ impl Session {
             tokio::time::sleep(Duration::from_millis(25)).await;
         };
         let session = Session { folder: folder.to_owned(), _lock: lock };
-        let left = end_marked(folder).await?;
         let holder = Holder { process: Detached::this(), since: Timestamp::now() };
         file::write_json(&holder_file(folder), &holder, Access::Private)?;
+        let left = end_marked(folder).await?;
         Ok((session, left))
     }
 
@@ -117,6 +117,17 @@ impl Session {
         // A damaged file costs nothing but other ports.
         let kept = file::read_json::<Ports>(&path).ok().flatten().unwrap_or_default();
         let free = |port: &u16| local::check_free(*port).is_ok();
+        if let (Some(app), Some(nats)) = (wanted.app, wanted.nats)
+            && app == nats
+        {
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                format!("the app and its NATS server are both to listen on {app}"),
+            )
+            .hint(
+                "set another `port` under `[deploy]`, or another `nats_port` under `[dev]`, in infra.toml",
+            ));
+        }
         let app = match wanted.app {
             Some(port) => {
                 local::check_free(port).map_err(|error| {
@@ -124,7 +135,10 @@ impl Session {
                 })?;
                 port
             }
-            None => kept.app.filter(free).map_or_else(local::choose_port, Ok)?,
+            None => match kept.app.filter(|port| free(port) && Some(*port) != wanted.nats) {
+                Some(port) => port,
+                None => other_than(wanted.nats.unwrap_or_default())?,
+            },
         };
         let nats = match wanted.nats {
             Some(port) => {

@@ -44,6 +44,7 @@ impl Infra {
                 .display()
                 .to_string()
                 .replace('\\', "/"),
+            env: self.environment().to_string(),
             operator: self.public_jwt(operator, Subject::Operator)?,
             system_account: self.public_jwt(system, Subject::Account)?,
             accounts: accounts.collect::<Result<_>>()?,

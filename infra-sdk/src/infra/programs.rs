@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::Lock;
+use crate::env::Env;
 use crate::error::Result;
 use crate::infra::open::Infra;
 use crate::tools::{self, InstallPlan, InstallStep, Installed, ToolsReport};
@@ -13,7 +14,7 @@ impl Infra {
     /// # Errors
     /// `NotFound` when there are stacks and neither terraform nor tofu is there.
     pub async fn check_tools(&self) -> Result<ToolsReport> {
-        let report = tools::check(&self.settings().tools, self.env(), self.home().root()).await?;
+        let report = tools::check(&self.settings().tools, &self.programs(), self.home().root()).await?;
         if report.ready().is_ok() && !self.settings().stack.is_empty() {
             self.terraform().await?;
         }
@@ -23,10 +24,19 @@ impl Infra {
     /// What of `[tools]` must be fetched, and from where.
     ///
     /// # Errors
-    /// `Invalid` when a tool can not be fetched or its version is none.
+    /// `Invalid` when the version of a tool is none.
     pub async fn plan_tools(&self) -> Result<InstallPlan> {
         let lock = Lock::load(self.config().root())?;
-        tools::plan(&self.settings().tools, self.env(), self.home().root(), &lock).await
+        tools::plan(&self.settings().tools, &self.programs(), self.home().root(), &lock).await
+    }
+
+    /// Where programs are looked for: what npm put into this repo, such as wrangler, before the rest.
+    fn programs(&self) -> Env {
+        let root = self.config().root();
+        let settings = self.settings().deploy.wrangler.as_ref().map(|path| root.join(path));
+        let beside = settings.as_deref().and_then(Path::parent).map(Path::to_owned);
+        let folders = beside.into_iter().chain([root.to_owned()]);
+        self.env().looking_first_in(folders.map(|folder| folder.join("node_modules/.bin")))
     }
 
     /// Fetches what was planned, each archive checked against its checksum.

@@ -31,6 +31,8 @@ pub struct NatsServerSpec {
     pub region: Option<String>,
     /// Where the files will stand, for the text that goes with them.
     pub dir: String,
+    /// The environment it is for, for the same.
+    pub env: String,
     /// Who runs it.
     pub operator: PublicJwt,
     /// The account that the server itself reports in.
@@ -61,6 +63,9 @@ const CLOUDFLARE: [(&str, &str); 5] = [
 /// `Invalid` for an image that may change under its name or is too old, and for an account of another operator.
 pub fn nats_server(target: NatsTarget, spec: &NatsServerSpec) -> Result<Vec<Manifest>> {
     check_image(&spec.image)?;
+    if target == NatsTarget::Ecs {
+        check_ecs(spec)?;
+    }
     check_size(&spec.store)?;
     let all = || std::iter::once(&spec.system_account).chain(&spec.accounts);
     if let Some(account) = all().find(|account| !account.is_of(&spec.operator)) {
@@ -78,6 +83,7 @@ pub fn nats_server(target: NatsTarget, spec: &NatsServerSpec) -> Result<Vec<Mani
         ("store", &spec.store),
         ("region", &region),
         ("dir", &spec.dir),
+        ("env", &spec.env),
         ("operator", &spec.operator.text),
         ("system_account", &spec.system_account.subject),
         ("accounts", &preloaded.join("\n")),
@@ -90,6 +96,27 @@ pub fn nats_server(target: NatsTarget, spec: &NatsServerSpec) -> Result<Vec<Mani
         .into_iter()
         .map(|(path, template)| Ok(Manifest { path: path.into(), text: fill(template, &values)? }))
         .collect()
+}
+
+/// What a server on ECS needs beside what every server does.
+fn check_ecs(spec: &NatsServerSpec) -> Result<()> {
+    if spec.region.is_none() {
+        return Err(Error::invalid("a server on ECS needs a region").hint(
+            "name the environment that it is for, as `--env production`, with `region` under `[env.production]` in infra.toml",
+        ));
+    }
+    // Docker's official images without `-alpine` are made from nothing (<https://hub.docker.com/_/nats>).
+    let (named, _) = spec.image.split_once('@').unwrap_or((&spec.image, ""));
+    let official = named.strip_prefix("docker.io/").unwrap_or(named);
+    let official = official.strip_prefix("library/").unwrap_or(official);
+    if official.strip_prefix("nats:").is_some_and(|tag| !tag.contains("alpine")) {
+        return Err(Error::invalid(format!(
+            "image {} has no shell, which the task starts the server with",
+            quoted(&spec.image)
+        ))
+        .hint("write the one with `-alpine`, such as `nats:2.15.1-alpine`, in `image` of `[nats-server]`"));
+    }
+    Ok(())
 }
 
 /// An image that is the same tomorrow: by its digest, or at least by an exact version.

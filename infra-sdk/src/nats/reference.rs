@@ -73,6 +73,12 @@ impl Reader<'_> {
                     .hint("write the credentials to a file of your own with mode 0600 and name that, or `env://NAME`"));
             }
         }
+        if is_secret(text) {
+            return Err(refuse("is the secret itself, and not where it stands").hint(
+                "put it into a variable of another name, such as NATS_USER_CREDS, and write `env://NATS_USER_CREDS`; or \
+                 into a file with mode 0600, and name that",
+            ));
+        }
         let path = self.path(scheme(text, "file").unwrap_or(text));
         let content = file::read_text(&path, LIMIT)?.ok_or_else(|| {
             Error::not_found(format!("there is no {key} file at {}", path.display()))
@@ -125,6 +131,15 @@ fn scheme<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     Some(rest.strip_prefix("//").unwrap_or(rest))
 }
 
+/// Whether a text is what should stand in a file: the content of one, or the seed of a user, an account or an operator
+/// (56 or 58 letters of base32 behind `S`, <https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth>).
+fn is_secret(text: &str) -> bool {
+    let base32 = |text: &str| text.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b));
+    text.contains(['\n', '\r'])
+        || text.contains("-----BEGIN")
+        || (text.len() >= 50 && text.starts_with('S') && base32(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +171,8 @@ mod tests {
             ("data:SUABC", ErrorKind::Invalid),
             ("data:;base64,%%%SUABC", ErrorKind::Invalid),
             ("/nowhere/at/all.creds", ErrorKind::NotFound),
+            ("-----BEGIN NATS USER JWT-----\nSUABC\n------END NATS USER JWT------", ErrorKind::Invalid),
+            ("SUABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRSTUVWX", ErrorKind::Invalid),
         ] {
             let error = read(text, context()).unwrap_err();
             assert_eq!(error.kind(), kind, "{text}");

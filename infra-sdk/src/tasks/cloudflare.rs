@@ -30,7 +30,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> CloudflareTasks {
 }
 
 async fn test(cx: Cx, flags: HealthFlags) -> Result<()> {
-    let checked = async { cx.infra().await?.check_cloudflare(flags.planned).await }.await;
+    let checked = async { cx.infra().await?.check_cloudflare(flags.planned()?).await }.await;
     flags.tell(&cx, checked)
 }
 

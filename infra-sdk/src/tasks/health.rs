@@ -16,11 +16,11 @@ use crate::health::{Health, State};
 const UNKNOWN: u8 = 3;
 
 /// Flags of a task that asks a service whether it is well.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct HealthFlags {
     format: Format,
-    /// How long the run will take that wants to use the service.
-    pub(super) planned: Duration,
+    /// As it was written: what is wrong with it is told in the words of the format.
+    planned: String,
 }
 
 /// How the report is written where it is not asked for as JSON.
@@ -58,13 +58,20 @@ impl TaskArgs for HealthFlags {
             .arg(planned.help("How long the run will take: a credential that ends before it does is not ok"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
-        let planned = matches.get_one::<String>("planned").map_or("30m", String::as_str);
-        let planned = planned.parse::<Span>()?.0;
+        let planned = matches.get_one::<String>("planned").map_or("30m", String::as_str).to_owned();
         Ok(HealthFlags { format: matches.get_one("format").copied().unwrap_or(Format::Text), planned })
     }
 }
 
 impl HealthFlags {
+    /// How long the run will take that wants to use the service.
+    ///
+    /// # Errors
+    /// `Invalid` for what is no time.
+    pub(super) fn planned(&self) -> Result<Duration> {
+        Ok(self.planned.parse::<Span>()?.0)
+    }
+
     /// Tells what a check found, and ends as its state says: well with a service that can be used, also a degraded one;
     /// for Nagios with the code that it knows the state by, also where the check itself could not be made.
     ///
@@ -133,9 +140,9 @@ mod tests {
 
     #[test]
     fn the_planned_run_is_half_an_hour_unless_said_otherwise() {
-        assert_eq!(flags(&[]).unwrap().planned, Duration::from_secs(1800));
-        assert_eq!(flags(&["--planned", "2h"]).unwrap().planned, Duration::from_secs(7200));
-        assert!(!flags(&["--planned", "soon"]).unwrap_err().hints().is_empty());
+        assert_eq!(flags(&[]).unwrap().planned().unwrap(), Duration::from_secs(1800));
+        assert_eq!(flags(&["--planned", "2h"]).unwrap().planned().unwrap(), Duration::from_secs(7200));
+        assert!(!flags(&["--planned", "soon"]).unwrap().planned().unwrap_err().hints().is_empty());
     }
 
     #[test]

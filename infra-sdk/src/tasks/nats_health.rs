@@ -34,9 +34,10 @@ impl TaskArgs for NatsHealthFlags {
 
 async fn health(cx: Cx, flags: NatsHealthFlags) -> Result<()> {
     // Where the settings cannot be read the check was not made, either.
-    let checked = match cx.infra().await {
-        Ok(infra) => infra.check_nats(flags.health.planned, flags.monitor.as_deref()).await,
-        Err(error) => Err(error),
+    let checked = async {
+        let planned = flags.health.planned()?;
+        cx.infra().await?.check_nats(planned, flags.monitor.as_deref()).await
     };
+    let checked = checked.await;
     flags.health.tell(&cx, checked)
 }

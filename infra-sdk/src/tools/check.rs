@@ -103,7 +103,7 @@ impl ToolStatus {
         INSTALLABLE.contains(&self.name.as_str())
     }
 
-    fn remedy(&self) -> String {
+    pub(super) fn remedy(&self) -> String {
         if self.can_be_installed() {
             "run `cargo xtask infra:tools:install`".into()
         } else {

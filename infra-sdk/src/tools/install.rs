@@ -29,6 +29,8 @@ const SUMS_LIMIT: u64 = 1_000_000;
 pub struct InstallPlan {
     /// The tools to fetch; empty when all are there.
     pub steps: Vec<InstallStep>,
+    /// Those that are missing and that nobody fetches here, with what to do about each.
+    pub by_hand: Vec<String>,
 }
 
 /// One tool to fetch.
@@ -60,15 +62,19 @@ pub struct Installed {
 }
 
 /// Finds out which of `tools` must be fetched and from where: the publisher, or the mirror that `INFRA_TOOLS_MIRROR`
-/// names, a folder or URL that holds `<tool>/<version>/<archive>` and, for digests nobody knows yet, the publisher's
-/// `<tool>_<version>_SHA256SUMS` beside it. A digest in `infra.toml` goes before the one in `lock`.
+/// names, a folder or URL that holds `<tool>/<version>/<archive>` and, for digests nobody knows yet, the publisher's list
+/// beside it: `<tool>_<version>_SHA256SUMS`, for nats-server `SHA256SUMS`. A digest in `infra.toml` goes before the one in `lock`.
 ///
 /// # Errors
-/// `Invalid` when a tool cannot be installed, a version is none or the mirror is no folder or safe URL.
+/// `Invalid` when a version is none or the mirror is no folder or safe URL.
 pub async fn plan(tools: &BTreeMap<Label, Tool>, env: &Env, home: &Path, lock: &Lock) -> Result<InstallPlan> {
-    let mut steps = Vec::new();
+    let (mut steps, mut by_hand) = (Vec::new(), Vec::new());
     for status in check(tools, env, home).await?.tools {
         if status.standing == Standing::Ok {
+            continue;
+        }
+        if !status.can_be_installed() {
+            by_hand.push(status.remedy());
             continue;
         }
         let (name, version) = (status.name, status.wanted);
@@ -86,7 +92,7 @@ pub async fn plan(tools: &BTreeMap<Label, Tool>, env: &Env, home: &Path, lock: &
             origin,
         });
     }
-    Ok(InstallPlan { steps })
+    Ok(InstallPlan { steps, by_hand })
 }
 
 /// Fetches what `plan` says. Each program is whole in its place or not there at all. `start` begins the
@@ -215,11 +221,12 @@ impl Drop for Scratch {
 
 impl fmt::Display for InstallPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.steps.is_empty() {
+        if self.steps.is_empty() && self.by_hand.is_empty() {
             return f.write_str("all tools are there");
         }
-        let lines: Vec<String> = self.steps.iter().map(|step| format!("fetch {step}")).collect();
-        f.write_str(&lines.join("\n"))
+        let fetched = self.steps.iter().map(|step| format!("fetch {step}"));
+        let by_hand = self.by_hand.iter().map(|what| format!("by hand: {what}"));
+        f.write_str(&fetched.chain(by_hand).collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{Config, Provider};
+use crate::config::Config;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::health::HealthCheck;
@@ -42,8 +42,8 @@ impl Providers {
     ) -> Result<Arc<dyn HealthCheck>> {
         let section = config.section()?;
         match &section.nats {
-            // Whoever names a server's monitoring means a server.
-            None if section.provider == Provider::Local && monitor.is_none() => {
+            // Then events are lines of a file, whatever else is where. Whoever names a server's monitoring means a server.
+            None if monitor.is_none() => {
                 let events = home.events();
                 Ok(Arc::new(LocalHealth::new(events.parent().unwrap_or(&events))))
             }
