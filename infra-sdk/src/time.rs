@@ -40,10 +40,15 @@ impl Timestamp {
     }
 }
 
+/// The last millisecond of the year 9999.
+const LAST: u64 = 253_402_300_799_999;
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Timestamp(SystemTime::UNIX_EPOCH + Duration::from_millis(since.as_millis() as u64))
+        // RFC 3339 has four digits for the year.
+        let millis = u64::try_from(since.as_millis()).unwrap_or(LAST).min(LAST);
+        Timestamp(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
     }
 }
 
@@ -97,6 +102,12 @@ pub(crate) fn human(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_later_than_can_be_written_is_the_last_that_can() {
+        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000_000);
+        assert_eq!(Timestamp::from(far).to_string(), "9999-12-31T23:59:59.999Z");
+    }
 
     #[test]
     fn a_time_survives_being_written_and_read() {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use infra_sdk::config;
 use infra_sdk::events::{Access, Event, EventBus, EventStore, Permissions, Query, Start, subscribe};
+use infra_sdk::health::State;
 use infra_sdk::ledger::{Ledger, Outcome, Record, verify};
-use infra_sdk::nats::{Nats, NatsAssets, NatsBus, NatsLedger, NatsRuns};
+use infra_sdk::nats::{HealthSpec, Nats, NatsAssets, NatsBus, NatsLedger, NatsRuns};
 use infra_sdk::runs::RunStore;
 use infra_sdk::{Error, ErrorKind};
 use serde_json::{Value, json};
@@ -26,13 +27,21 @@ fn permissions(nats: &Nats, access: Access) -> Permissions {
 }
 
 /// Everything that the user of a repository does.
-async fn suffices(nats: &Nats) {
+async fn suffices(server: &NatsServer, nats: &Nats) {
     let bus = Arc::new(NatsBus::new(nats.clone()));
     let from_now = Query { from: Start::Newest, ..Query::first(0) };
     let mut following = subscribe::<Value>(bus.clone(), from_now).await.unwrap();
+    let heard = tokio::spawn(async move { following.next().await.map(|heard| heard.1.kind) });
+    // It listens, and has looked at what is there, before it is told anything.
+    let begun = Instant::now();
+    while !server.monitor("/subsz?subs=1&limit=1000").to_string().contains("\"infra.v1.evt.>\"") {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it listens to nothing");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let told = Instant::now();
     bus.publish(&event("shop")).await.unwrap();
-    let heard = tokio::time::timeout(Duration::from_secs(4), following.next()).await;
-    assert_eq!(heard.expect("it is woken up").unwrap().1.kind, "deploy.done");
+    assert_eq!(heard.await.unwrap().unwrap(), "deploy.done");
+    assert!(told.elapsed() < Duration::from_secs(1), "it is woken up, and looks not only now and then");
     assert_eq!(bus.read(&Query::first(10)).await.unwrap().events.len(), 1);
     let since = Query { from: Start::Since("2020-01-01T00:00:00Z".parse().unwrap()), ..Query::first(10) };
     assert_eq!(bus.read(&since).await.unwrap().events.len(), 1);
@@ -80,7 +89,7 @@ async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_servers_configura
     let server = served_to(&block);
     let as_user = |user: &str| nats_at_as(&server, user);
     bootstrap(&as_user("admin")).await;
-    suffices(&as_user("shop")).await;
+    suffices(&server, &as_user("shop")).await;
     is_confined(&as_user("shop")).await;
     let begun = Instant::now();
     let store = NatsRuns::new(as_user("shop"), &"acme".parse().unwrap());
@@ -101,8 +110,14 @@ async fn the_permissions_for_deploys_suffice_for_all_that_runs_do_and_confine_al
     let block = permissions(&nats_at("nats://127.0.0.1:1"), Access::Deploys).to_string();
     let server = served_to(&block);
     bootstrap(&nats_at_as(&server, "admin")).await;
-    suffices(&nats_at_as(&server, "shop")).await;
+    suffices(&server, &nats_at_as(&server, "shop")).await;
     speaks_for_itself_alone(&nats_at_as(&server, "shop")).await;
+    // Who may deploy is tried on all of it, and not on an event alone.
+    let spec =
+        HealthSpec { source: Some("/acme/shop".parse().unwrap()), ledger: true, ..HealthSpec::default() };
+    let health = infra_sdk::nats::health(&nats_at_as(&server, "shop"), &spec).await.unwrap();
+    assert_eq!(health.state(), State::Ok, "{health}");
+    assert!(health.to_string().contains("written, compared and set, read, consumed"), "{health}");
     let redelivery = Duration::from_secs(2);
     let of =
         |org: &str| NatsRuns::new(nats_at_as(&server, "shop"), &org.parse().unwrap()).redelivery(redelivery);
@@ -139,6 +154,6 @@ async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_jwt() {
     bootstrap(&as_user("admin", account.user("admin"))).await;
     let allowed = serde_json::to_value(permissions(&nats_at(&server.url()), Access::Events)).unwrap();
     let shop = as_user("shop", account.user_with("shop", &allowed, None));
-    suffices(&shop).await;
+    suffices(&server, &shop).await;
     is_confined(&shop).await;
 }

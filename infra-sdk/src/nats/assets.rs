@@ -93,8 +93,8 @@ pub(super) fn wanted(wishes: Wishes, clustered: bool) -> Vec<Asset> {
                 want("retention", json!("limits"), Rule::Fixed),
                 want("storage", json!("file"), Rule::Fixed),
                 want("discard", json!("old"), Rule::Exactly),
-                want("max_age", nanos(EVENTS_AGE), Rule::Exactly),
-                want("duplicate_window", nanos(EVENTS_AGE), Rule::Exactly),
+                want("max_age", nanos(EVENTS_AGE), Rule::AtLeast),
+                want("duplicate_window", nanos(EVENTS_AGE), Rule::AtLeast),
                 want("allow_direct", json!(true), Rule::Exactly),
                 replicas.clone(),
             ],
@@ -109,7 +109,7 @@ pub(super) fn wanted(wishes: Wishes, clustered: bool) -> Vec<Asset> {
                 want("retention", json!("workqueue"), Rule::Fixed),
                 want("storage", json!("file"), Rule::Fixed),
                 want("discard", json!("new"), Rule::Exactly),
-                want("max_age", nanos(WORK_AGE), Rule::Exactly),
+                want("max_age", nanos(WORK_AGE), Rule::AtLeast),
                 want("duplicate_window", nanos(RESENT), Rule::AtLeast),
                 want("allow_direct", json!(true), Rule::Exactly),
                 replicas.clone(),
@@ -125,6 +125,8 @@ pub(super) fn wanted(wishes: Wishes, clustered: bool) -> Vec<Asset> {
                 want("retention", json!("limits"), Rule::Fixed),
                 want("storage", json!("file"), Rule::Fixed),
                 want("discard", json!("new"), Rule::Exactly),
+                // Keys that end by themselves say so; a state that went by age would free a repo that is being deployed.
+                want("max_age", json!(0), Rule::Exactly),
                 want("max_msgs_per_subject", json!(1), Rule::AtLeast),
                 want("allow_msg_ttl", json!(true), Rule::Exactly),
                 want("subject_delete_marker_ttl", nanos(MARKER), Rule::AtLeast),
@@ -148,6 +150,8 @@ pub(super) fn wanted(wishes: Wishes, clustered: bool) -> Vec<Asset> {
                 // A full ledger takes nothing more; the oldest entry never goes.
                 want("discard", json!("new"), Rule::Exactly),
                 want("max_age", json!(0), Rule::Exactly),
+                // All entries of an organisation have one subject.
+                want("max_msgs_per_subject", json!(-1), Rule::Exactly),
                 want("duplicate_window", nanos(RESENT), Rule::AtLeast),
                 want("deny_delete", json!(true), Rule::Exactly),
                 want("deny_purge", json!(true), Rule::Exactly),

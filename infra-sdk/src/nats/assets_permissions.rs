@@ -30,7 +30,7 @@ pub(super) fn permissions(nats: &Nats, wishes: Wishes, source: &Source, access: 
             format!("{api}.DIRECT.GET.{LEDGER}"),
         ]);
     }
-    let mut subscribe = vec![format!("{inbox}.>"), format!("{EVENT_SUBJECTS}.{org}.>")];
+    let mut subscribe = vec![format!("{inbox}.>"), format!("{EVENT_SUBJECTS}.>")];
     if access == Access::Deploys {
         let (keys, work) = (format!("$KV.{RUNS}.{org}.>"), format!("{WORK_SUBJECTS}.{org}.>"));
         // Keys of a bucket elsewhere are written through the interface there.
@@ -47,6 +47,11 @@ pub(super) fn permissions(nats: &Nats, wishes: Wishes, source: &Source, access: 
             format!("{api}.CONSUMER.CREATE.{WORK}.>"),
             format!("{api}.CONSUMER.MSG.NEXT.{WORK}.>"),
             format!("$JS.ACK.{WORK}.>"),
+            // The canary of `infra:nats:health` is consumed, too.
+            format!("{api}.CONSUMER.CREATE.{RUNS_STREAM}.*.$KV.{RUNS}.{org}.health.>"),
+            format!("{api}.CONSUMER.MSG.NEXT.{RUNS_STREAM}.>"),
+            format!("{api}.CONSUMER.DELETE.{RUNS_STREAM}.>"),
+            format!("$JS.ACK.{RUNS_STREAM}.>"),
             // Old runs are forgotten.
             format!("{api}.STREAM.PURGE.{RUNS_STREAM}"),
         ]);

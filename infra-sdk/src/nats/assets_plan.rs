@@ -47,8 +47,8 @@ impl NatsAssets {
         let what = format!("look at the {}", asset.label);
         let subject = format!("STREAM.INFO.{}", asset.stream);
         match self.nats.ask::<Value>(&what, &subject, &()).await? {
-            Ok(mut info) => match info["config"].take() {
-                Value::Object(config) => Ok(Some(config)),
+            Ok(mut info) => match info.get_mut("config").map(Value::take) {
+                Some(Value::Object(config)) => Ok(Some(config)),
                 _ => Err(Error::new(ErrorKind::Failed, what)
                     .because("the answer has no settings")
                     .hint("check that the address is that of a NATS server")),
@@ -212,11 +212,20 @@ impl Want {
         let is = is.unwrap_or(&Value::Null);
         match self.rule {
             Rule::Exactly | Rule::Fixed => *is == self.value || is.is_null() && self.value == json!(0),
-            Rule::AtLeast => is.as_f64() >= self.value.as_f64() && is.is_number(),
+            Rule::AtLeast => self.is_unlimited(is) || is.is_number() && is.as_f64() >= self.value.as_f64(),
             Rule::Includes => {
                 let has = |member: &Value| is.as_array().is_some_and(|list| list.contains(member));
                 self.value.as_array().is_some_and(|list| list.iter().all(has))
             }
+        }
+    }
+
+    /// Whether there is no limit: to set one would remove what is there.
+    fn is_unlimited(&self, is: &Value) -> bool {
+        match self.name {
+            "max_age" => is.as_i64() == Some(0),
+            "max_msgs_per_subject" => is.as_i64().is_some_and(|count| count <= 0),
+            _ => false,
         }
     }
 

@@ -1,13 +1,15 @@
 //! How this program proves to a NATS server who it is.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::nats::reference::Material;
 use crate::secret::SecretValue;
 
-/// What is shown to the server. `Debug` and `Serialize` tell its kind only.
-#[derive(Clone, Debug, Serialize)]
+/// What is shown to the server. `Debug` and `Serialize` tell its kind only: the JWT of a bearer is all that it shows.
+#[derive(Clone, Serialize)]
 #[serde(into = "&'static str")]
 pub(super) enum Auth {
     /// Nothing.
@@ -25,6 +27,12 @@ pub(super) enum Auth {
 impl From<Auth> for &'static str {
     fn from(auth: Auth) -> Self {
         auth.as_str()
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

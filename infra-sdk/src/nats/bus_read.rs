@@ -90,7 +90,7 @@ impl NatsBus {
         let all = format!("{EVENT_SUBJECTS}.>");
         let found = self.nats.batch(WHAT, EVENTS, &all, Begin::Time(time), 1).await?;
         if let Some(first) = found.messages.first() {
-            return Ok(first.number - 1);
+            return Ok(first.number.saturating_sub(1));
         }
         // A copy that lags behind knows of none; the few that it may have missed are looked at from the end.
         let mut number = info.last();

@@ -68,7 +68,11 @@ impl NatsLedger {
         Error::invalid("a ledger entry cannot be read: it was not written by this crate, or damaged")
             .with("place", place)
             .because(error)
-            .hint("find out who may publish to its subject; until then the ledger proves nothing after it")
+            .hint("find out who may publish to its subject: nothing can be added behind what is no entry")
+            .hint(
+                "to begin anew, keep a copy (`nats stream backup INFRA_LEDGER DIR`), delete the stream, make it with \
+                 `infra:nats:bootstrap`, and note the last good hash: `infra:ledger:verify` tells it of the copy",
+            )
     }
 
     /// The newest entry and the number of its message.
@@ -79,6 +83,14 @@ impl NatsLedger {
         let place = || format!("{LEDGER}, message {}", kept.number);
         let entry = serde_json::from_slice(&kept.payload).map_err(|error| self.damaged(place(), error))?;
         Ok((kept.number, Some(entry)))
+    }
+
+    /// Whether this entry is the first one behind a message, however many came after it: a server that was killed has
+    /// forgotten under which id it was sent.
+    async fn follows(&self, after: u64, entry: &Entry) -> Result<bool> {
+        let next = self.nats.first_from(APPEND, LEDGER, &self.subject, after.saturating_add(1)).await?;
+        let kept = next.and_then(|kept| serde_json::from_slice::<Entry>(&kept.payload).ok());
+        Ok(kept.is_some_and(|kept| kept.hash == entry.hash))
     }
 
     async fn send(&self, entry: &Entry, json: &str, after: u64) -> Result<Sent> {
@@ -147,15 +159,15 @@ impl NatsLedger {
 #[async_trait]
 impl Ledger for NatsLedger {
     async fn append(&self, record: Record) -> Result<Entry> {
-        // One of which nobody knows whether it arrived.
-        let mut uncertain: Option<Entry> = None;
+        // One of which nobody knows whether it arrived, and the message that it was to follow.
+        let mut uncertain: Option<(Entry, u64)> = None;
         for _ in 0..ROUNDS {
-            let (after, last) = self.newest().await?;
-            if let (Some(sent), Some(last)) = (&uncertain, &last)
-                && (last.hash == sent.hash || last.prev == sent.hash)
+            if let Some((sent, after)) = &uncertain
+                && self.follows(*after, sent).await?
             {
                 return Ok(sent.clone());
             }
+            let (after, last) = self.newest().await?;
             let entry = record.clone().follow(last.as_ref(), Timestamp::now());
             let json = serde_json::to_string(&entry)
                 .map_err(|error| Error::new(ErrorKind::Bug, "write a ledger entry").because(error))?;
@@ -165,7 +177,7 @@ impl Ledger for NatsLedger {
                     Sent::Kept => return Ok(entry),
                     Sent::Late => break,
                     Sent::Unknown(error) => {
-                        uncertain = Some(entry.clone());
+                        uncertain = Some((entry.clone(), after));
                         tries -= 1;
                         if tries == 0 {
                             return Err(

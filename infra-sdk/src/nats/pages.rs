@@ -144,6 +144,9 @@ impl Nats {
                 Some(404) => return Ok(Batch { messages, is_all: true }),
                 Some(204) => {
                     let is_all = number(&answer, "Nats-Num-Pending").is_none_or(|pending| pending == 0);
+                    if messages.is_empty() && !is_all {
+                        return Err(refused(&Broken("the answer is empty, and there is more")));
+                    }
                     return Ok(Batch { messages, is_all });
                 }
                 Some(503) => return Err(refused(&Broken("no responders"))),
@@ -160,6 +163,9 @@ impl Nats {
             }
             let kept =
                 Kept::of(answer).ok_or_else(|| refused(&Broken("a part of the answer is no message")))?;
+            if messages.len() >= most.min(BATCH) || kept.number <= before {
+                return Err(refused(&Broken("the answer is not what was asked for")));
+            }
             messages.push(kept);
         }
     }

@@ -11,7 +11,7 @@ use crate::file::is_open_to_others;
 use crate::names::quoted;
 use crate::nats::auth::Auth;
 use crate::nats::context::Context;
-use crate::nats::reference::{Material, Reader};
+use crate::nats::reference::{Material, Reader, is_secret};
 use crate::nats::setting::{Origin, Setting};
 use crate::nats::target_servers::servers;
 
@@ -192,6 +192,13 @@ impl Resolver<'_> {
     }
 
     fn file(&self, key: &str, setting: &Setting<String>) -> Result<PathBuf> {
+        if is_secret(&setting.value) {
+            return Err(Error::invalid(format!(
+                "`{key}` of the NATS connection is the content, and not its file"
+            ))
+            .with("from", &setting.origin)
+            .hint("write it to a file with mode 0600, and name that"));
+        }
         let path = self.reader(&setting.origin).path(&setting.value);
         if path.is_file() {
             return Ok(path);

@@ -90,7 +90,7 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
     let cage = if in_runs {
         Cage {
             stream: RUNS_STREAM.to_owned(),
-            subject: format!("{through}$KV.{RUNS}._health.{id}"),
+            subject: format!("{through}$KV.{RUNS}.{}.{id}", home(source)),
             is_own: false,
         }
     } else {
@@ -112,6 +112,14 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
         Ok(()) => Probe::new(NAME, State::Ok, "written, compared and set, read, consumed, acknowledged")
             .with("in", place),
         Err(Fault { step, why }) => explained(why.probe(NAME, step), &why).with("in", place),
+    }
+}
+
+/// Where in the bucket of runs: among the keys of the organisation, whose users may write nowhere else.
+fn home(source: Option<&Source>) -> String {
+    match source {
+        Some(source) => format!("{}.health", token(source.org().as_str())),
+        None => "_health".to_owned(),
     }
 }
 
@@ -264,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_subject_behind_a_prefix_is_known_to_the_stream_without_it() {
-        assert_eq!(inner("$JS.hub.API.$KV.infra-runs._health.x"), "$KV.infra-runs._health.x");
+        assert_eq!(inner("$JS.hub.API.$KV.infra-runs.acme.health.x"), "$KV.infra-runs.acme.health.x");
         assert_eq!(inner("$KV.infra-health.x"), "$KV.infra-health.x");
     }
 }

@@ -21,7 +21,7 @@ pub type NatsHealth = Health;
 /// Probes NATS: the settings, the credentials, the connection, the server, JetStream, a canary that is written and read
 /// back, the majority of the cluster, and the streams and buckets that this crate keeps.
 ///
-/// The canary is a key `_health.…` in the bucket of runs that ends by itself within a minute, or, where there is no such
+/// The canary is a key `ORG.health.…` in the bucket of runs that ends by itself within a minute, or, where there is no such
 /// bucket, a stream in memory that is removed at once. Nothing else is written.
 ///
 /// ```no_run
