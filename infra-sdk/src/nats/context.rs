@@ -48,8 +48,18 @@ impl Context {
     /// `Invalid` for a name that cannot be one, a file that is none, and for what is not supported here, by name;
     /// `NotFound` for one that is not there, with the nearest.
     pub(super) fn load(env: &Env, name: Option<&str>) -> Result<Option<Self>> {
-        let folder = folder(env)?;
+        let folder = match (folder(env), name) {
+            (Err(_), None) => return Ok(None),
+            (folder, _) => folder?,
+        };
         let name = match name {
+            // A file of its own, as the command line takes one.
+            Some(path) if Path::new(path).is_absolute() => {
+                return Self::read(path.to_owned(), path.into())?.map(Some).ok_or_else(|| {
+                    Error::not_found(format!("there is no NATS context at {path}"))
+                        .hint("correct NATS_CONTEXT")
+                });
+            }
             Some(name) => name.to_owned(),
             None => match file::read_text(&folder.join("context.txt"), LIMIT)? {
                 Some(text) if !text.trim().is_empty() => text.trim().to_owned(),
@@ -62,17 +72,23 @@ impl Context {
         }
         let contexts = folder.join("context");
         let file = contexts.join(format!("{name}.json"));
-        let Some(text) = file::read_text(&file, LIMIT)? else {
-            let known = names(&contexts);
-            let error = Error::not_found(format!("there is no NATS context {}", quoted(&name)))
-                .with("looked for", file.display());
-            return Err(match nearest(&name, known.iter().map(String::as_str)) {
-                Some(near) => error.hint(format!("did you mean `{near}`?")),
-                None => {
-                    error.hint(format!("make it with `nats context add {name}`, or name `url` in infra.toml"))
-                }
-            });
-        };
+        if let Some(context) = Self::read(name.clone(), file.clone())? {
+            return Ok(Some(context));
+        }
+        let known = names(&contexts);
+        let error = Error::not_found(format!("there is no NATS context {}", quoted(&name)))
+            .with("looked for", file.display());
+        Err(match nearest(&name, known.iter().map(String::as_str)) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => {
+                error.hint(format!("make it with `nats context add {name}`, or name `url` in infra.toml"))
+            }
+        })
+    }
+
+    /// The context in a file; `None` when that is not there.
+    fn read(name: String, file: PathBuf) -> Result<Option<Self>> {
+        let Some(text) = file::read_text(&file, LIMIT)? else { return Ok(None) };
         let read: Result<Context, serde_json::Error> = serde_json::from_str(&text);
         // The cause may quote a value, so only its place is told.
         let context = read.map_err(|error| {
@@ -86,6 +102,11 @@ impl Context {
     }
 
     fn check(&self) -> Result<()> {
+        if self.user_seed.is_empty() && !self.user_jwt.is_empty() {
+            return Err(Error::invalid(format!("the NATS context {} has a `user_jwt` without a `user_seed`", quoted(&self.name)))
+                .with("file", self.file.display())
+                .hint("users who are bearers of their JWT are not supported here; name a credentials file in `creds` instead"));
+        }
         let unsupported = [
             ("nsc", &self.nsc, "name a credentials file in `creds` instead"),
             ("socks_proxy", &self.socks_proxy, "name a server that can be reached directly"),

@@ -52,7 +52,8 @@ impl Target {
         let named = env.get(NATS_CONTEXT).or(settings.context.as_deref());
         let context = match named {
             Some(name) => Context::load(env, Some(name))?,
-            None if settings.url.is_none() && env.get(NATS_URL).is_none() => Context::load(env, None)?,
+            // `NATS_URL` is another server for the selected context, as on the command line.
+            None if settings.url.is_none() => Context::load(env, None)?,
             None => None,
         };
         Resolver { env, settings, root, context: context.unwrap_or_default() }.target()

@@ -35,9 +35,12 @@ impl Resolver<'_> {
         }
         let context = &self.context;
         if let Some(user) = of_context(&context.user) {
-            let secret = of_context(&context.password)
-                .map(|setting| self.inline("password", &setting, open))
-                .transpose()?;
+            let secret = match self.env.get(NATS_PASSWORD) {
+                Some(own) => Some(SecretValue::new(own)),
+                None => of_context(&context.password)
+                    .map(|setting| self.inline("password", &setting, open))
+                    .transpose()?,
+            };
             let auth = password(user.value, secret.as_ref().map(SecretValue::expose));
             return Ok(Some(Setting::new(auth, &user.origin)));
         }
