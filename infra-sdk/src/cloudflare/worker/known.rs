@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::names::{ImageName, RepoName};
 use crate::time::Timestamp;
 
+/// The most pages of deployments that are read for what was accepted.
+const PAGES: u32 = 50;
+
 /// Which releases are whose.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
@@ -78,9 +81,34 @@ impl Owner {
             }
         }
         versions.sort_by_key(|version| std::cmp::Reverse(version.number));
-        let accepted = deployments.iter().find_map(Deployment::accepted).unwrap_or_default();
+        let accepted = self.accepted(calls, deployments, &versions).await?;
         let status = self.status(&versions, latest.as_ref(), &accepted)?;
         Ok(Look { versions, latest, accepted, status })
+    }
+
+    /// What the newest deployment of ours says was accepted, however many of others came after it.
+    async fn accepted(
+        &self,
+        calls: &Calls,
+        newest: Vec<Deployment>,
+        versions: &[Version],
+    ) -> Result<Accepted> {
+        let (mut part, mut page) = (newest, 1);
+        loop {
+            if let Some(accepted) = part.iter().find_map(Deployment::accepted) {
+                return Ok(accepted);
+            }
+            // Who has uploaded nothing has accepted nothing.
+            let may_be_there = versions.iter().any(|version| self.note(version).is_some());
+            if part.is_empty() || page == PAGES || !may_be_there {
+                return Ok(Accepted::default());
+            }
+            page += 1;
+            let next = calls.deployments_on(page).await?.unwrap_or_default();
+            // An API without pages tells the same again.
+            let is_same = next.first().map(|one| &one.id) == part.first().map(|one| &one.id);
+            part = if is_same { Vec::new() } else { next };
+        }
     }
 
     /// What such versions and such a deployment mean, with these that were accepted.
