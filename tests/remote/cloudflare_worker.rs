@@ -342,6 +342,29 @@ async fn what_was_accepted_is_known_after_many_deployments_of_others() {
 }
 
 #[tokio::test]
+async fn an_earlier_release_that_somebody_gave_the_requests_to_shares_them_at_every_step() {
+    let world = World::new("worker-given-back");
+    let target = world.target();
+    let first = deploy_to(&target, "1").await.unwrap().release.id.to_string();
+    deploy_to(&target, "2").await.unwrap();
+    world.fake.deploy(&first);
+    let steps =
+        RolloutOptions { steps: vec![10, 50, 100], step_wait: Duration::from_millis(5), ..options(&target) };
+    let before = world.fake.deployments().len();
+    let third = rollout(&target, &spec("3"), &steps, &|_| {}).await.unwrap().release.id.to_string();
+    let share = |part: u64| vec![(third.clone(), part), (first.clone(), 100 - part)];
+    assert_eq!(world.fake.deployments()[before..before + 2], [share(10), share(50)]);
+    assert_eq!(
+        rollback(&target, Some(&first.parse().unwrap()), &options(&target), &|_| {})
+            .await
+            .unwrap()
+            .release
+            .version,
+        "1"
+    );
+}
+
+#[tokio::test]
 async fn what_was_accepted_is_found_behind_a_page_of_others_deployments_and_is_never_lost() {
     let world = World::new("worker-pages");
     let target = world.target();

@@ -164,12 +164,14 @@ impl Look {
         self.versions.iter().find(|version| version.id == id.as_str())
     }
 
-    /// What was accepted, and what serves without having been: the way back of a first rollout.
+    /// What was accepted, and what serves without having been, as the last: the way back, whenever it was made.
     pub(super) fn good(&self) -> Accepted {
         let mut good = self.accepted.clone();
         let current = self.status.current.as_ref().and_then(|current| self.status.release(current));
-        if let Some((release, time)) = current.and_then(|release| Some((release, release.accepted?))) {
-            good.keep(&release.id, time);
+        if let Some(release) = current.filter(|release| release.accepted.is_some())
+            && good.last().is_none_or(|(last, _)| *last != release.id)
+        {
+            good.accept(&release.id);
         }
         good
     }

@@ -71,11 +71,6 @@ impl Accepted {
         self.times.iter().map(|(id, time)| (id, *time)).max_by_key(|(_, time)| *time)
     }
 
-    /// Adds one that was good at a time, if it is not there.
-    pub(super) fn keep(&mut self, id: &ReleaseId, at: Timestamp) {
-        self.times.entry(id.clone()).or_insert(at);
-    }
-
     /// Makes one the last that was accepted: later than all others, also by another machine's clock that was fast.
     pub(super) fn accept(&mut self, id: &ReleaseId) {
         let after = self.last().map(|(_, time)| time.plus(Duration::from_millis(1)));
