@@ -1,7 +1,7 @@
 //! Rollouts of a Worker that go well, against a stand-in for Cloudflare and one for wrangler: what is uploaded, deployed and kept.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use infra_sdk::cloudflare::{Cloudflare, WorkerPlace, WorkerTarget};
 use infra_sdk::config::Deploy;
@@ -83,7 +83,7 @@ impl World {
         let (cloudflare, folder) = (Cloudflare::new(&env).unwrap(), self.repo.join("work"));
         let project = "shop".parse().unwrap();
         let target = WorkerTarget::new(cloudflare, self.place(deploy), project, images, keys, &env, folder);
-        target.unwrap().wrangler(WRANGLER).poll(Duration::from_millis(2))
+        target.unwrap().wrangler(WRANGLER).poll(Duration::from_millis(2)).everywhere(Duration::ZERO)
     }
 
     pub(crate) fn target(&self) -> WorkerTarget {
@@ -339,6 +339,84 @@ async fn what_was_accepted_is_known_after_many_deployments_of_others() {
     }
     deploy_to(&target, "2").await.unwrap();
     assert_eq!(rollback(&target, None, &options(&target), &|_| {}).await.unwrap().release.id, ours);
+}
+
+#[tokio::test]
+async fn an_earlier_release_that_somebody_gave_the_requests_to_shares_them_at_every_step() {
+    let world = World::new("worker-given-back");
+    let target = world.target();
+    let first = deploy_to(&target, "1").await.unwrap().release.id.to_string();
+    deploy_to(&target, "2").await.unwrap();
+    world.fake.deploy(&first);
+    let steps =
+        RolloutOptions { steps: vec![10, 50, 100], step_wait: Duration::from_millis(5), ..options(&target) };
+    let before = world.fake.deployments().len();
+    let third = rollout(&target, &spec("3"), &steps, &|_| {}).await.unwrap().release.id.to_string();
+    let share = |part: u64| vec![(third.clone(), part), (first.clone(), 100 - part)];
+    assert_eq!(world.fake.deployments()[before..before + 2], [share(10), share(50)]);
+    assert_eq!(
+        rollback(&target, Some(&first.parse().unwrap()), &options(&target), &|_| {})
+            .await
+            .unwrap()
+            .release
+            .version,
+        "1"
+    );
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_found_behind_a_page_of_others_deployments_and_is_never_lost() {
+    let world = World::new("worker-pages");
+    let target = world.target();
+    let first = deploy_to(&target, "1").await.unwrap().release.id;
+    let second = deploy_to(&target, "2").await.unwrap().release.id;
+    (0..25).for_each(|_| world.fake.deploy(second.as_str()));
+    let accepted = async || -> Vec<_> {
+        let listed = history(&world.target()).await.unwrap().releases;
+        assert!(listed.iter().all(|release| release.accepted.is_some()), "{listed:?}");
+        listed.into_iter().map(|release| release.id).collect()
+    };
+    assert_eq!(accepted().await, [second.clone(), first.clone()]);
+    // The next deployment carries the list on, and the pages behind it are not needed any more.
+    let third = deploy_to(&target, "3").await.unwrap().release.id;
+    world.fake.take();
+    assert_eq!(accepted().await, [third, second.clone(), first.clone()]);
+    assert!(world.fake.take().iter().all(|request| !request.query.contains("page")));
+    assert_eq!(rollback(&target, None, &options(&target), &|_| {}).await.unwrap().release.id, second);
+    assert_eq!(rollback(&target, None, &options(&target), &|_| {}).await.unwrap().release.id, first);
+}
+
+#[tokio::test]
+async fn a_good_answer_counts_only_when_it_can_no_longer_be_that_of_the_version_before() {
+    let world = World::new("worker-everywhere");
+    deploy_to(&world.target(), "1").await.unwrap();
+    world.fake.behind(2);
+    let within = Duration::from_millis(300);
+    let target = world.target().everywhere(within);
+    let (told, begun) = (Mutex::new(Vec::new()), Instant::now());
+    let note = |step: Progress| told.lock().unwrap().push(step.to_string());
+    rollout(&target, &spec("2"), &options(&target), &note).await.unwrap();
+    let told = told.into_inner().unwrap();
+    assert!(told.iter().any(|line| line.ends_with("waiting until the version is everywhere")), "{told:?}");
+    assert!(begun.elapsed() >= within);
+    // What is healthy once does not begin to start again.
+    let current = target.status().await.unwrap().current.unwrap();
+    assert_eq!(target.observe(&current).await.unwrap(), Observation::Healthy);
+}
+
+#[tokio::test]
+async fn stopping_waits_until_cloudflare_shows_it() {
+    let world = World::new("worker-stopping");
+    let target = world.target();
+    deploy_to(&target, "1").await.unwrap();
+    world.fake.late(2);
+    target.stop().await.unwrap();
+    assert_eq!(world.target().status().await.unwrap().active, None);
+    world.fake.late(0);
+    deploy_to(&target, "1").await.unwrap();
+    world.fake.swallow(1);
+    let error = target.stop().await.unwrap_err();
+    assert!(error.kind() == ErrorKind::TimedOut && !error.hints().is_empty(), "{error:?}");
 }
 
 #[tokio::test]

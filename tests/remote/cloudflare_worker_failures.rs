@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use infra_sdk::config::Deploy;
-use infra_sdk::deploy::{DeployTarget, Observation, RolloutOptions, rollout};
+use infra_sdk::deploy::{DeployTarget, Observation, Progress, RolloutOptions, rollout};
 use infra_sdk::{Error, ErrorKind};
+use support::Answer;
 use support::worker_fake::WorkerFake;
 
 use crate::cloudflare_worker::{SECRET, World, deploy_to, options, spec};
@@ -132,6 +133,40 @@ async fn a_version_that_answers_badly_is_taken_back_with_what_it_said() {
 }
 
 #[tokio::test]
+async fn a_broken_release_behind_a_good_old_one_is_taken_back() {
+    let world = served("worker-behind").await;
+    world.fake.behind(3);
+    // Looks are not so many that the token's limit is met.
+    let target = world.target().everywhere(Duration::from_secs(3)).poll(Duration::from_millis(50));
+    let error =
+        rollout(&target, &spec("2").env("BROKEN", "yes"), &options(&target), &|_| {}).await.unwrap_err();
+    let report = told(&error);
+    for part in ["/healthz answered 500: cannot reach the database", "serving again: 1 ("] {
+        assert!(report.contains(part), "{part:?} is not in\n{report}");
+    }
+    still_serves(&world).await;
+}
+
+#[tokio::test]
+async fn a_release_that_does_not_get_the_part_it_was_given_is_taken_back() {
+    let world = served("worker-part").await;
+    let target = world.target();
+    let steps =
+        RolloutOptions { steps: vec![10, 100], step_wait: Duration::from_millis(5), ..options(&target) };
+    let error = rollout(&target, &spec("2"), &steps, &|step| {
+        // The deployment of the last step is answered as made, and is not.
+        if matches!(step, Progress::Sharing { .. }) {
+            world.fake.swallow(1);
+        }
+    })
+    .await
+    .unwrap_err();
+    let report = told(&error);
+    assert!(report.contains("it gets 10 % of the requests, and was given 100 %"), "{report}");
+    still_serves(&world).await;
+}
+
+#[tokio::test]
 async fn a_first_release_that_fails_leaves_a_worker_that_answers_nobody() {
     let world = World::new("worker-first-fails");
     let target = world.target();
@@ -216,6 +251,61 @@ async fn a_busy_service_is_asked_again() {
     deploy_to(&target, "2").await.unwrap();
 }
 
+/// What Cloudflare answers a token that asks too often.
+fn held_back(seconds: u32) -> Answer {
+    Answer::Whole(429, vec![("retry-after", seconds.to_string())], "{}".into())
+}
+
+#[tokio::test]
+async fn a_wait_that_cloudflare_asks_for_is_waited_and_ends_neither_a_rollout_nor_the_way_back() {
+    let world = served("worker-held-back").await;
+    let target = world.target();
+    let begun = Instant::now();
+    world.fake.fault("POST deployments", held_back(2));
+    let release = deploy_to(&target, "2").await.unwrap().release;
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+    let error = rollout(&target, &spec("3").env("BROKEN", "yes"), &options(&target), &|step| {
+        if matches!(step, Progress::GoingBack { .. }) {
+            world.fake.fault("POST deployments", held_back(2));
+        }
+    })
+    .await
+    .unwrap_err();
+    assert!(told(&error).contains(&format!("serving again: 2 ({})", release.id)), "{error:?}");
+    assert_eq!(world.fake.serving(), [(release.id.to_string(), 100)]);
+}
+
+#[tokio::test]
+async fn no_answer_that_there_is_nothing_puts_another_program_in_the_place_of_one_that_serves() {
+    let world = served("worker-not-found").await;
+    world.fake.take();
+    // Something else than Cloudflare's own word is a failure.
+    let page = Answer::Whole(404, vec![("content-type", "text/html".into())], "<h1>Not found</h1>".into());
+    for answer in [page, WorkerFake::refusal(404, 971, "Not found.")] {
+        world.fake.fault("GET deployments", answer);
+        let error = deploy_to(&world.target(), "2").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        told(&error);
+        still_serves(&world).await;
+    }
+    // Its own word is not believed of a Worker that was there, once or twice.
+    for times in [1, 2] {
+        let target = world.target();
+        let error = rollout(&target, &spec("2"), &options(&target), &|step| {
+            if matches!(step, Progress::Preparing { .. }) {
+                let gone = || WorkerFake::refusal(404, 10007, "This Worker does not exist on your account.");
+                (0..times).for_each(|_| world.fake.fault("GET deployments", gone()));
+            }
+        })
+        .await
+        .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error:?}");
+        assert!(told(&error).contains("nothing was changed"), "{error:?}");
+        still_serves(&world).await;
+    }
+    assert!(world.fake.take().iter().all(|request| request.method == "GET"));
+}
+
 #[tokio::test]
 async fn a_version_that_is_gone_cannot_be_gone_back_to() {
     let world = served("worker-gone").await;
@@ -232,9 +322,8 @@ async fn a_version_that_is_gone_cannot_be_gone_back_to() {
     );
 }
 
-#[tokio::test]
-async fn a_worker_of_another_environment_is_not_taken_over() {
-    let world = served("worker-owner").await;
+/// The Worker as another environment of the project sees it.
+fn of_production(world: &World) -> infra_sdk::cloudflare::WorkerTarget {
     let env = world.env(&[]);
     let place = infra_sdk::cloudflare::WorkerPlace {
         environment: "production".parse().unwrap(),
@@ -245,15 +334,31 @@ async fn a_worker_of_another_environment_is_not_taken_over() {
     let cloudflare = infra_sdk::cloudflare::Cloudflare::new(&env).unwrap();
     let project = "shop".parse().unwrap();
     let folder = world.repo.join("work");
-    let target =
-        infra_sdk::cloudflare::WorkerTarget::new(cloudflare, place, project, images, keys, &env, folder)
-            .unwrap()
-            .wrangler("4.164.0");
-    let error = deploy_to(&target, "2").await.unwrap_err();
+    infra_sdk::cloudflare::WorkerTarget::new(cloudflare, place, project, images, keys, &env, folder)
+        .unwrap()
+        .wrangler("4.164.0")
+}
+
+#[tokio::test]
+async fn a_worker_of_another_environment_is_not_taken_over() {
+    let world = served("worker-owner").await;
+    let error = deploy_to(&of_production(&world), "2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let report = told(&error);
     assert!(report.contains("environment: staging") && report.contains("`service`"), "{report}");
     still_serves(&world).await;
+    // A version that says nothing of itself, such as one with another secret, does not change whose it is.
+    let patched = world.fake.upload();
+    world.fake.deploy(&patched);
+    let (error, versions) =
+        (deploy_to(&of_production(&world), "2").await.unwrap_err(), world.fake.versions().len());
+    assert!(
+        error.kind() == ErrorKind::Conflict && told(&error).contains("environment: staging"),
+        "{error:?}"
+    );
+    assert_eq!(world.fake.serving(), [(patched, 100)]);
+    deploy_to(&world.target(), "2").await.unwrap();
+    assert_eq!(world.fake.versions().len(), versions + 1);
 }
 
 #[tokio::test]

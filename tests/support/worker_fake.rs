@@ -37,7 +37,14 @@ struct Model {
     swallowed: u32,
     /// How many answers of the health path are bad before good ones.
     slow: u32,
+    /// How many answers of the health path after a deployment come from the version before, and how many are left.
+    behind: (u32, u32),
+    /// How many lists of deployments after one that was made do not show it, and how many are left.
+    late: (u32, u32),
 }
+
+/// The deployments that one page of them has.
+const PAGE: usize = 10;
 
 impl WorkerFake {
     /// The account.
@@ -97,6 +104,21 @@ impl WorkerFake {
     /// Answers the health path badly this often before well.
     pub fn slow(&self, looks: u32) {
         locked(&self.model).slow = looks;
+    }
+
+    /// Lets the version before answer the health path so often after each deployment, whichever one is asked for.
+    pub fn behind(&self, answers: u32) {
+        locked(&self.model).behind = (answers, 0);
+    }
+
+    /// Shows each deployment only after so many lists without it.
+    pub fn late(&self, lists: u32) {
+        locked(&self.model).late = (lists, 0);
+    }
+
+    /// Adds a container of this name with an image, as somebody else would.
+    pub fn contain(&self, name: &str, image: &str) {
+        locked(&self.model).containers.add(name, image);
     }
 
     /// The Worker answers at workers.dev no more.
@@ -264,7 +286,7 @@ impl Model {
             ("POST", ["subdomain"]) => Ok(done(&json!({ "enabled": true, "previews_enabled": false }))),
             // The names of the settings and of their section, which wrangler notes there.
             ("PATCH", ["script-settings"]) => Ok(done(&json!({}))),
-            ("GET", ["deployments"]) => Ok(done(&json!({ "deployments": self.deployments }))),
+            ("GET", ["deployments"]) => self.list(&request.query),
             ("POST", ["deployments"]) => self.post_deployment(request),
             ("GET", ["versions"]) => {
                 if request.query != "deployable=true" {
@@ -349,9 +371,20 @@ impl Model {
             "strategy": "percentage", "versions": versions, "annotations": annotations,
         });
         self.deployments.insert(0, deployment.clone());
-        // No more than these are told.
-        self.deployments.truncate(10);
+        (self.behind.1, self.late.1) = (self.behind.0, self.late.0);
         deployment
+    }
+
+    /// One page, of which the first has the newest.
+    fn list(&mut self, query: &str) -> Result<Answer, String> {
+        let page = if query.is_empty() { Some("1") } else { query.strip_prefix("page=") };
+        let page = page.and_then(|page| page.parse::<usize>().ok()).filter(|page| *page > 0);
+        let page = page.ok_or_else(|| format!("there is no such page of deployments: {query}"))?;
+        let hidden = usize::from(self.late.1 > 0);
+        self.late.1 = self.late.1.saturating_sub(1);
+        let shown: Vec<&Value> =
+            self.deployments.iter().skip(hidden + (page - 1) * PAGE).take(PAGE).collect();
+        Ok(done(&json!({ "deployments": shown })))
     }
 
     fn post_deployment(&mut self, request: &Request) -> Result<Answer, String> {
@@ -385,7 +418,9 @@ impl Model {
         if path != "/healthz" || request.method != "GET" || request.header("authorization").is_some() {
             return Err("the Worker is only asked how it is, and told nothing".into());
         }
-        let parts = self.deployments.first().map(|latest| latest["versions"].clone()).unwrap_or_default();
+        let before = usize::from(self.behind.1 > 0 && self.deployments.len() > 1);
+        self.behind.1 = self.behind.1.saturating_sub(1);
+        let parts = self.deployments.get(before).map(|latest| latest["versions"].clone()).unwrap_or_default();
         let parts: Vec<(String, u64)> = parts.as_array().into_iter().flatten().map(part).collect();
         let wanted = request.header("cloudflare-workers-version-overrides").unwrap_or_default();
         let wanted = wanted.strip_prefix(&format!("{}=\"", WorkerFake::SCRIPT)).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! The engine: start a release, wait until it is healthy, or go back to the last good one.
 
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::deploy::progress::Progress;
 use crate::deploy::release::{Release, ReleaseId};
@@ -12,6 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// The lines of a failed release's log that an error shows.
 const SHOWN_LINES: usize = 20;
+
+/// What takes a target longer than this is told, and no look at a release counts for more: a service that is asked too often
+/// answers only after minutes, which says nothing about the release.
+const HELD_BACK: Duration = Duration::from_secs(30);
 
 /// One rollout under way.
 pub(super) struct Engine<'a> {
@@ -42,7 +46,7 @@ impl Engine<'_> {
                 self.share(&release, step).await?;
             }
             self.healthy(&release).await?;
-            self.target.accept(&release.id, self.options.keep).await
+            self.patiently(self.target.accept(&release.id, self.options.keep)).await
         };
         let error = match self.unless_cancelled(started).await {
             Ok(()) => {
@@ -60,10 +64,13 @@ impl Engine<'_> {
 
     /// Waits until a release is healthy.
     pub(super) async fn healthy(&self, release: &Release) -> Result<()> {
-        let begun = Instant::now();
+        let (begun, mut held) = (Instant::now(), Duration::ZERO);
         let mut told = String::new();
         loop {
-            let seen = match self.target.observe(&release.id).await {
+            let asked = Instant::now();
+            let seen = self.patiently(self.target.observe(&release.id)).await;
+            held += asked.elapsed().saturating_sub(HELD_BACK);
+            let seen = match seen {
                 // A service that is asked too often, or away for a moment, says nothing about the release.
                 Err(error) if error.is_retryable() => Observation::Starting { why: error.to_string() },
                 seen => seen?,
@@ -81,7 +88,7 @@ impl Engine<'_> {
                 }
                 Observation::Starting { why } => why,
             };
-            if begun.elapsed() >= self.options.wait {
+            if begun.elapsed().saturating_sub(held) >= self.options.wait {
                 let waited = crate::time::human(self.options.wait);
                 let what = format!("{release} did not become healthy within {waited}: {why}");
                 return Err(Error::new(ErrorKind::Failed, what).hint(
@@ -94,6 +101,20 @@ impl Engine<'_> {
             }
             tokio::time::sleep(self.options.poll).await;
         }
+    }
+
+    /// Waits for what a target does, and says so when that takes long.
+    pub(super) async fn patiently<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::pin!(work);
+        if let Ok(done) = tokio::time::timeout(HELD_BACK, &mut work).await {
+            return done;
+        }
+        let why = format!(
+            "no answer for {}; a service that is asked too often answers later",
+            crate::time::human(HELD_BACK)
+        );
+        (self.progress)(Progress::Waiting { why });
+        work.await
     }
 
     /// What served before and serves still, after the next one could not be started: then there is nothing to go back to.
@@ -152,9 +173,9 @@ impl Engine<'_> {
         };
         (self.progress)(Progress::GoingBack { to: good.clone(), why: error.operation().to_owned() });
         let back = async {
-            self.target.activate(&good.id).await?;
+            self.patiently(self.target.activate(&good.id)).await?;
             self.healthy(good).await?;
-            self.target.accept(&good.id, self.options.keep).await
+            self.patiently(self.target.accept(&good.id, self.options.keep)).await
         };
         match back.await {
             Ok(()) => {

@@ -23,9 +23,9 @@ impl Engine<'_> {
         let shares = outcome == Outcome::RolledOut && beside.is_some();
         let mut parts = self.options.steps.iter().copied().filter(|part| *part < 100 && shares);
         let Some(first) = parts.next() else {
-            return self.target.activate(&release.id).await.map(|()| Vec::new());
+            return self.patiently(self.target.activate(&release.id)).await.map(|()| Vec::new());
         };
-        self.target.share(&release.id, first).await?;
+        self.patiently(self.target.share(&release.id, first)).await?;
         (self.progress)(Progress::Sharing { release: release.clone(), percent: first });
         Ok(parts.chain([100]).collect())
     }
@@ -35,9 +35,9 @@ impl Engine<'_> {
         self.healthy(release).await?;
         self.stays_healthy(release).await?;
         if percent >= 100 {
-            return self.target.activate(&release.id).await;
+            return self.patiently(self.target.activate(&release.id)).await;
         }
-        self.target.share(&release.id, percent).await?;
+        self.patiently(self.target.share(&release.id, percent)).await?;
         (self.progress)(Progress::Sharing { release: release.clone(), percent });
         Ok(())
     }

@@ -19,6 +19,9 @@ const STEP: u8 = 25;
 /// The most reasons that are told.
 const REASONS: usize = 3;
 
+/// The most pages of applications that are read for one.
+const PAGES: usize = 50;
+
 /// An application, as far as it is used here
 /// (<https://developers.cloudflare.com/api/resources/containers/subresources/applications/>).
 #[derive(Clone, Debug, Deserialize)]
@@ -126,7 +129,18 @@ pub(super) async fn roll(calls: &Calls, container: &Container, image: &str) -> R
         target_configuration: &target,
     };
     let path = path(calls, &[&application.id, "rollouts"]);
-    calls.again(|| calls.cloudflare.post::<Value>(&path, &[], &body)).await.map(drop)
+    calls.again(|| calls.cloudflare.post::<Value>(&path, &[], &body)).await.map(drop).map_err(permission)
+}
+
+/// The image that a container runs or is about to.
+///
+/// # Errors
+/// As [`roll`].
+pub(super) async fn present(calls: &Calls, container: &Container) -> Result<Option<String>> {
+    let application = application(calls, container).await?;
+    let rollout = newest(calls, &application).await?.filter(Rollout::is_good);
+    let configuration = rollout.map_or(application.configuration, |rollout| rollout.target_configuration);
+    Ok(image_of(&configuration).map(str::to_owned))
 }
 
 /// How far a container is on its way to an image.
@@ -181,13 +195,25 @@ fn path<'a>(calls: &'a Calls, more: &[&'a str]) -> Vec<&'a str> {
 
 async fn application(calls: &Calls, container: &Container) -> Result<Application> {
     let path = path(calls, &[]);
-    let listed: Vec<Application> = calls.again(|| calls.cloudflare.get(&path)).await.map_err(permission)?;
-    listed.into_iter().find(|application| application.name == container.name).ok_or_else(|| {
-        Error::not_found("Cloudflare has no such container")
-            .with("container", &container.name)
-            .with("class", &container.class)
-            .hint("make it once with `wrangler deploy`, which also goes through its migration; then roll out again")
-    })
+    let mut token = String::new();
+    for _ in 0..PAGES {
+        let name = ("name", container.name.as_str());
+        let query = [name, ("page_token", &token)];
+        let query = if token.is_empty() { &query[..1] } else { &query };
+        let (listed, next) = calls.part::<Vec<Application>>(&path, query).await.map_err(permission)?;
+        // The filter may let through what is only called alike.
+        if let Some(found) = listed.into_iter().find(|application| application.name == container.name) {
+            return Ok(found);
+        }
+        let Some(next) = next.filter(|next| *next != token) else { break };
+        token = next;
+    }
+    Err(Error::not_found("Cloudflare has no such container")
+        .with("container", &container.name)
+        .with("class", &container.class)
+        .hint(
+            "make it once with `wrangler deploy`, which also goes through its migration; then roll out again",
+        ))
 }
 
 /// The newest rollout of an application.
@@ -202,10 +228,10 @@ fn image_of(configuration: &Map<String, Value>) -> Option<&str> {
     configuration.get("image").and_then(Value::as_str)
 }
 
-/// Containers have a permission of their own.
+/// Containers have a permission of their own, which is told in the place of that for Workers.
 fn permission(error: Error) -> Error {
     if error.kind() == crate::error::ErrorKind::Denied {
-        return error.hint("give the token the permission `Containers: Edit`, too");
+        return error.map_hints(|hint| hint.replace("Workers Scripts: Edit", "Containers: Edit"));
     }
     error
 }

@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::names::{ImageName, RepoName};
 use crate::time::Timestamp;
 
+/// The most pages of deployments that are read for what was accepted.
+const PAGES: u32 = 50;
+
 /// Which releases are whose.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
@@ -78,9 +81,34 @@ impl Owner {
             }
         }
         versions.sort_by_key(|version| std::cmp::Reverse(version.number));
-        let accepted = deployments.iter().find_map(Deployment::accepted).unwrap_or_default();
+        let accepted = self.accepted(calls, deployments, &versions).await?;
         let status = self.status(&versions, latest.as_ref(), &accepted)?;
         Ok(Look { versions, latest, accepted, status })
+    }
+
+    /// What the newest deployment of ours says was accepted, however many of others came after it.
+    async fn accepted(
+        &self,
+        calls: &Calls,
+        newest: Vec<Deployment>,
+        versions: &[Version],
+    ) -> Result<Accepted> {
+        let (mut part, mut page) = (newest, 1);
+        loop {
+            if let Some(accepted) = part.iter().find_map(Deployment::accepted) {
+                return Ok(accepted);
+            }
+            // Who has uploaded nothing has accepted nothing.
+            let may_be_there = versions.iter().any(|version| self.note(version).is_some());
+            if part.is_empty() || page == PAGES || !may_be_there {
+                return Ok(Accepted::default());
+            }
+            page += 1;
+            let next = calls.deployments_on(page).await?.unwrap_or_default();
+            // An API without pages tells the same again.
+            let is_same = next.first().map(|one| &one.id) == part.first().map(|one| &one.id);
+            part = if is_same { Vec::new() } else { next };
+        }
     }
 
     /// What such versions and such a deployment mean, with these that were accepted.
@@ -136,12 +164,14 @@ impl Look {
         self.versions.iter().find(|version| version.id == id.as_str())
     }
 
-    /// What was accepted, and what serves without having been: the way back of a first rollout.
+    /// What was accepted, and what serves without having been, as the last: the way back, whenever it was made.
     pub(super) fn good(&self) -> Accepted {
         let mut good = self.accepted.clone();
         let current = self.status.current.as_ref().and_then(|current| self.status.release(current));
-        if let Some((release, time)) = current.and_then(|release| Some((release, release.accepted?))) {
-            good.keep(&release.id, time);
+        if let Some(release) = current.filter(|release| release.accepted.is_some())
+            && good.last().is_none_or(|(last, _)| *last != release.id)
+        {
+            good.accept(&release.id);
         }
         good
     }

@@ -51,6 +51,7 @@ impl WorkerTarget {
         let note = Note::of(spec, place.environment.as_str(), by, made_of);
         note.message()?;
         if !look.is_there() {
+            self.check_absent().await?;
             self.make(&upload, &settings, &spec.secrets).await?;
         }
         let id = upload.version(&settings, &note, &spec.secrets).await?;
@@ -82,6 +83,20 @@ impl WorkerTarget {
         let settings = settings.clone().running(&work.write(parked::FILE, program.as_bytes())?);
         let id = upload.first(&settings, &note, secrets).await?;
         self.uploaded(&id).await.map(drop)
+    }
+
+    /// Making the Worker puts another program in the place of one that serves, so a single answer that there is none is not
+    /// enough.
+    async fn check_absent(&self) -> Result<()> {
+        let was_there = self.seen().there;
+        if !self.look().await?.is_there() && !was_there {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Conflict, "Cloudflare knew this Worker, and for a moment it did not")
+            .with("worker", &self.owner.place.script)
+            .hint(
+                "nothing was changed; roll out again, also where somebody deleted it: then it is made anew",
+            ))
     }
 
     fn standing_in(&self, settings: &Settings) -> Result<(String, Note)> {
@@ -126,10 +141,16 @@ impl WorkerTarget {
         Ok(Some((container.name.clone(), image)))
     }
 
-    /// Two projects, or two environments of one, would take turns in the place of each other.
+    /// Two projects, or two environments of one, would take turns in the place of each other. A version that says nothing of
+    /// itself, such as one that a secret was added to, belongs to who uploaded the one before it.
     fn check_owner(&self, look: &Look) -> Result<()> {
         let active = look.status.active.as_ref().and_then(|id| look.version(id));
-        let other = active.filter(|version| self.owner.note(version).is_none()).and_then(Version::note);
+        let Some(active) = active else { return Ok(()) };
+        // Newest first.
+        let mut since = look.versions.iter().filter(|version| version.number <= active.number);
+        let last =
+            active.note().is_some().then_some(active).or_else(|| since.find(|one| one.note().is_some()));
+        let other = last.filter(|version| self.owner.note(version).is_none()).and_then(Version::note);
         let Some(note) = other else { return Ok(()) };
         Err(Error::new(ErrorKind::Conflict, "this Worker runs releases of somebody else")
             .with("worker", &self.owner.place.script)

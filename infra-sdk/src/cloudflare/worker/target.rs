@@ -1,6 +1,5 @@
 //! The deploy target of Cloudflare: one Worker, whose releases are versions of its script.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,14 +12,15 @@ use crate::cloudflare::worker::calls::{Calls, Part, Version, whole};
 use crate::cloudflare::worker::known::{Look, Owner};
 use crate::cloudflare::worker::output::is_version;
 use crate::cloudflare::worker::place::WorkerPlace;
+use crate::cloudflare::worker::probe::{LAG, Seen};
 use crate::cloudflare::worker::settings::{Container, Settings};
-use crate::cloudflare::worker::{containers, probe, work};
+use crate::cloudflare::worker::{containers, work};
 use crate::deploy::{
     Claim, DeployTarget, Habits, Observation, Release, ReleaseId, ReleaseSpec, Status, Takes,
 };
 use crate::digest::Digest;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::images::ImageRegistry;
 use crate::names::{ImageName, RepoName};
 use crate::secrets::KeyKeeper;
@@ -35,11 +35,10 @@ const POLL: Duration = Duration::from_secs(3);
 /// How long one run of wrangler may take, with the repo's own build in it.
 const DEADLINE: Duration = Duration::from_secs(10 * 60);
 
-/// After how many looks at bad answers a release will not become healthy by itself: a version is everywhere in less.
-const PATIENCE: u32 = 20;
-
-/// How many looks may show a deployment from before one that was just made.
-const LAG: u32 = 5;
+/// How long a good answer may still be that of the version before: the header that chooses one may take some seconds to be
+/// known everywhere
+/// (<https://developers.cloudflare.com/workers/configuration/versions-and-deployments/gradual-deployments/#version-overrides>).
+const EVERYWHERE: Duration = Duration::from_secs(10);
 
 /// Rolls out one project as a [Worker](https://developers.cloudflare.com/workers/configuration/versions-and-deployments/). A
 /// release is a version of it.
@@ -52,10 +51,13 @@ const LAG: u32 = 5;
 /// - Variables of a release replace all others of the Worker but those in the settings.
 /// - What a release is stands in the message of its version, what was accepted in the message of each deployment: 1,000 bytes,
 ///   enough for some 20 releases.
-/// - Health is asked at `url`, or at workers.dev, of the very version that is meant. Without either, a version that gets the
-///   requests counts as healthy.
+/// - Health is asked at `url`, or at workers.dev, of the very version that is meant. A good answer counts only some seconds
+///   after a deployment, for until then the version before may give it. Without an address, and for what somebody else
+///   uploaded, a version that gets the requests counts as healthy.
 /// - A container that the settings name gets the image of the release by a rollout of its own, which is waited for. What the
-///   settings say of it otherwise is applied by `wrangler deploy`.
+///   settings say of it otherwise is applied by `wrangler deploy`. The image it has with a version of somebody else is noted
+///   with a deployment before it gets another one, so that going back brings that back, too.
+/// - Where Cloudflare wants fewer requests, each is held back for as long as it says, up to five minutes.
 /// - The first rollout makes the Worker by `wrangler deploy`, with its routes, schedules and containers, as one that answers
 ///   503; later changes of those are applied by `wrangler triggers deploy` and `wrangler deploy`. A project that is stopped
 ///   is that Worker again, for Cloudflare knows no other way to stop one.
@@ -87,19 +89,9 @@ pub struct WorkerTarget {
     pub(super) pinned: Option<String>,
     pub(super) deadline: Duration,
     pub(super) habits: Habits,
+    pub(super) everywhere: Duration,
     seen: Mutex<Seen>,
     url: OnceCell<Option<String>>,
-}
-
-/// What this program saw and did.
-#[derive(Default)]
-struct Seen {
-    /// Versions, which never change.
-    versions: BTreeMap<ReleaseId, Version>,
-    /// What it asked for last, and how many looks ago.
-    activated: Option<(ReleaseId, u32)>,
-    /// Who gives bad answers, for how many looks, and the last of them.
-    failing: Option<(ReleaseId, u32, String)>,
 }
 
 impl WorkerTarget {
@@ -130,6 +122,7 @@ impl WorkerTarget {
             pinned: None,
             deadline: DEADLINE,
             habits,
+            everywhere: EVERYWHERE,
             seen: Mutex::default(),
             url: OnceCell::new(),
         })
@@ -158,11 +151,20 @@ impl WorkerTarget {
         self
     }
 
-    pub(super) async fn look(&self) -> Result<Look> {
-        self.owner.look(&self.calls).await
+    /// Trusts a good answer only this long after a deployment; default: 10 seconds.
+    #[must_use]
+    pub fn everywhere(mut self, within: Duration) -> Self {
+        self.everywhere = within;
+        self
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) async fn look(&self) -> Result<Look> {
+        let look = self.owner.look(&self.calls).await?;
+        self.seen().there |= look.is_there();
+        Ok(look)
+    }
+
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -184,7 +186,7 @@ impl WorkerTarget {
     }
 
     /// Where the Worker answers.
-    async fn url(&self) -> Result<Option<&str>> {
+    pub(super) async fn url(&self) -> Result<Option<&str>> {
         if let Some(url) = &self.owner.place.url {
             return Ok(Some(url));
         }
@@ -218,59 +220,74 @@ impl WorkerTarget {
             .hint("name a registry that it can reach, as `registry` of the environment in infra.toml"))
     }
 
-    /// The container of a release, with the image that it is to run.
-    async fn container(&self, version: &Version) -> Result<Option<(Container, String)>> {
-        // What others uploaded names no image; its container stays as it is.
-        let Some(note) = self.owner.note(version) else { return Ok(None) };
+    /// The container of a release, with the image that it is to run: that of its note, or the one that was `kept` for a
+    /// version of somebody else. Without either it stays as it is.
+    fn container(&self, version: &Version, kept: Option<&str>) -> Result<Option<(Container, String)>> {
+        let note = self.owner.note(version);
+        if note.is_none() && kept.is_none() {
+            return Ok(None);
+        }
         let settings = Settings::load(&self.owner.place)?;
         let containers = settings.containers(&self.owner.place.script)?;
         let Some(container) = containers::chosen(&self.owner.place, &containers)? else { return Ok(None) };
-        let image = self.pulled_as(&ImageName::new(&note.image)?, &note.digest)?;
+        let image = match note {
+            Some(note) => self.pulled_as(&ImageName::new(&note.image)?, &note.digest)?,
+            None => kept.unwrap_or_default().to_owned(),
+        };
         Ok(Some((container.clone(), image)))
     }
 
+    /// Notes which image the container has with a version of somebody else, where that is what to go back to. With Cloudflare,
+    /// and before the container gets another one: whoever takes over after a kill has to know it, too.
+    async fn keep_image(&self, look: &mut Look, release: &ReleaseId, container: &Container) -> Result<()> {
+        let Some(current) = look.status.current.clone().filter(|current| current != release) else {
+            return Ok(());
+        };
+        let is_theirs = look.version(&current).is_some_and(|version| self.owner.note(version).is_none());
+        let Some(latest) =
+            look.latest.clone().filter(|_| is_theirs && look.accepted.image(&current).is_none())
+        else {
+            return Ok(());
+        };
+        let Some(image) = containers::present(&self.calls, container).await? else { return Ok(()) };
+        let mut accepted = look.good();
+        if !accepted.keep_image(&current, &image) {
+            return Err(Error::invalid(
+                "the image that the container has now cannot be noted, to go back to it",
+            )
+            .with("container", &container.name)
+            .with("image", image)
+            .hint(
+                "give the container an image with a shorter name by `wrangler deploy`, then roll out again",
+            ));
+        }
+        self.calls.deploy(&latest.versions, &accepted).await?;
+        look.accepted = accepted;
+        Ok(())
+    }
+
     async fn deploy(&self, release: &ReleaseId, parts: &[Part], look: &Look) -> Result<()> {
-        {
-            let mut seen = self.seen();
-            (seen.activated, seen.failing) = (Some((release.clone(), 0)), None);
-        }
-        self.calls.deploy(parts, &look.good()).await
+        self.seen().ask(None);
+        self.calls.deploy(parts, &look.good()).await?;
+        let percent = parts.iter().find(|part| part.version_id == release.as_str());
+        self.seen().ask(percent.map(|part| (release, part.percentage)));
+        Ok(())
     }
 
-    /// A version that does not get requests, though it is asked for.
-    async fn elsewhere(&self, release: &ReleaseId, others: &[Part]) -> Result<Observation> {
-        if let Some((_, looks)) = self.seen().activated.as_mut().filter(|(id, _)| id == release) {
-            *looks += 1;
-            if *looks <= LAG {
-                return Ok(Observation::Starting { why: "Cloudflare does not show the change yet".into() });
+    /// Waits until Cloudflare shows a version with all requests, and until that is so everywhere.
+    async fn ended(&self, parked: &ReleaseId) -> Result<()> {
+        for _ in 0..=LAG {
+            let latest = self.calls.deployments().await?.unwrap_or_default().into_iter().next();
+            if latest.is_some_and(|latest| latest.is(&whole(parked))) {
+                tokio::time::sleep(self.everywhere).await;
+                return Ok(());
             }
+            tokio::time::sleep(self.habits.poll).await;
         }
-        let other = others.first().map(|part| part.version_id.clone()).unwrap_or_default();
-        let parked = self.calls.version(&other).await?.is_some_and(|version| self.owner.is_parked(&version));
-        let why = if parked {
-            "the project was stopped".into()
-        } else {
-            format!("it is not the release that runs: {other} gets the requests")
-        };
-        Ok(Observation::Unhealthy { why })
-    }
-
-    /// What the health path says of a version.
-    async fn health(&self, version: &Version, id: &ReleaseId) -> Result<Observation> {
-        let health = self.owner.note(version).map(|note| note.health).unwrap_or_default();
-        let Some(url) = self.url().await?.filter(|_| !health.is_empty()) else {
-            return Ok(Observation::Healthy);
-        };
-        let answer = probe::ask(url, &self.owner.place.script, &version.id, &health).await?;
-        let mut seen = self.seen();
-        let Some(why) = answer else {
-            seen.failing = None;
-            return Ok(Observation::Healthy);
-        };
-        let looks =
-            seen.failing.as_ref().filter(|(other, ..)| other == id).map_or(0, |(_, looks, _)| *looks) + 1;
-        seen.failing = Some((id.clone(), looks, why.clone()));
-        Ok(if looks > PATIENCE { Observation::Unhealthy { why } } else { Observation::Starting { why } })
+        Err(Error::new(ErrorKind::TimedOut, "Cloudflare does not show that the project is stopped")
+            .with("worker", &self.owner.place.script)
+            .with("version", parked)
+            .hint("look at `infra:deploy:status`, and stop it again"))
     }
 }
 
@@ -292,9 +309,10 @@ impl DeployTarget for WorkerTarget {
 
     async fn activate(&self, release: &ReleaseId) -> Result<()> {
         let version = self.kept(release).await?;
-        let look = self.look().await?;
+        let mut look = self.look().await?;
         // First, for it can fail before anything gets requests.
-        if let Some((container, image)) = self.container(&version).await? {
+        if let Some((container, image)) = self.container(&version, look.accepted.image(release))? {
+            self.keep_image(&mut look, release, &container).await?;
             containers::roll(&self.calls, &container, &image).await?;
         }
         self.deploy(release, &whole(release), &look).await
@@ -318,13 +336,15 @@ impl DeployTarget for WorkerTarget {
         let Some(latest) = latest else {
             return Ok(Observation::Unhealthy { why: "there is no such Worker".into() });
         };
-        let Some(part) = latest.part(release.as_str()) else {
-            return self.elsewhere(release, &latest.versions).await;
-        };
-        self.seen().activated = None;
+        let part = latest.part(release.as_str());
+        if let Some(late) = self.late(release, part) {
+            return Ok(late);
+        }
+        let Some(part) = part else { return self.elsewhere(&latest.versions).await };
         let version = self.kept(release).await?;
+        let noted = latest.accepted().unwrap_or_default();
         if part >= 100.0
-            && let Some((container, image)) = self.container(&version).await?
+            && let Some((container, image)) = self.container(&version, noted.image(release))?
         {
             let seen = containers::observe(&self.calls, &container, &image).await?;
             if seen != Observation::Healthy {
@@ -367,8 +387,7 @@ impl DeployTarget for WorkerTarget {
         let mut told = vec![format!(
             "Cloudflare keeps its lines: live with `wrangler tail {script} --version-id {release}`, older ones in Workers Logs"
         )];
-        let failing = self.seen().failing.clone().filter(|(id, ..)| *id == release);
-        told.extend(failing.map(|(_, looks, why)| format!("{why} (at {looks} looks)")));
+        told.extend(self.seen().failing(&release).map(|(looks, why)| format!("{why} (at {looks} looks)")));
         Ok(told.split_off(told.len().saturating_sub(lines)))
     }
 
@@ -378,8 +397,9 @@ impl DeployTarget for WorkerTarget {
             return Ok(());
         }
         let parked = self.parked(&look).await?;
-        self.seen().activated = None;
-        self.calls.deploy(&whole(&parked), &look.good()).await
+        self.seen().ask(None);
+        self.calls.deploy(&whole(&parked), &look.good()).await?;
+        self.ended(&parked).await
     }
 }
 
