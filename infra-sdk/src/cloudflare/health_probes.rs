@@ -6,6 +6,7 @@ use crate::cloudflare::client::Cloudflare;
 use crate::cloudflare::health_needs::{BucketNeed, CloudflareNeeds};
 use crate::cloudflare::permissions::Permission;
 use crate::cloudflare::verify::{TokenOwner, TokenStatus};
+use crate::cloudflare::verify_account::listed;
 use crate::error::{Error, ErrorKind};
 use crate::health::{Probe, State};
 use crate::time::{Timestamp, human};
@@ -139,12 +140,7 @@ async fn refused(cloudflare: &Cloudflare, findings: &mut Findings, id: &str, err
             false
         }
         Ok(seen) if !seen.is_empty() => {
-            let seen: Vec<String> = seen
-                .iter()
-                .map(|account| format!("{} ({})", account.name.escape_debug(), account.id))
-                .collect();
-            findings
-                .add(State::Failed, format!("{id}: the token is for another account: {}", seen.join(", ")));
+            findings.add(State::Failed, format!("{id}: the token is for another account: {}", listed(&seen)));
             findings.hint(
                 "correct the account in infra.toml or CLOUDFLARE_ACCOUNT_ID, or use a token of this account",
             );

@@ -22,6 +22,19 @@ pub struct Account {
 const PER_PAGE: usize = 50;
 const PAGES: usize = 10;
 
+/// The most accounts that a message names.
+const NAMED: usize = 10;
+
+/// Accounts as a message names them.
+pub(super) fn listed(accounts: &[Account]) -> String {
+    let one = |account: &Account| format!("{} ({})", account.name.escape_debug(), account.id);
+    let mut all: Vec<String> = accounts.iter().take(NAMED).map(one).collect();
+    if accounts.len() > NAMED {
+        all.push(format!("and {} more", accounts.len() - NAMED));
+    }
+    all.join(", ")
+}
+
 /// Where a list goes on.
 #[derive(Deserialize)]
 struct Page {
@@ -84,14 +97,9 @@ impl Cloudflare {
             1 => Ok(accounts.remove(0)),
             0 => Err(Error::not_found("the token sees no account of Cloudflare")
                 .hint(format!("set {CLOUDFLARE_ACCOUNT_ID}, or give the token `{}`", Permission::ACCOUNT))),
-            _ => {
-                let names = accounts
-                    .iter()
-                    .map(|account| format!("{} ({})", account.id, account.name.escape_debug()));
-                Err(Error::invalid("the token sees several accounts, and none is named")
-                    .with("accounts", names.collect::<Vec<_>>().join(", "))
-                    .hint(format!("set {CLOUDFLARE_ACCOUNT_ID} to the one that is meant")))
-            }
+            _ => Err(Error::invalid("the token sees several accounts, and none is named")
+                .with("accounts", listed(&accounts))
+                .hint(format!("set {CLOUDFLARE_ACCOUNT_ID} to the one that is meant"))),
         }
     }
 }
