@@ -133,20 +133,25 @@ impl R2Bucket {
     /// Makes it, and looks where it came to lie: two may make it at once, and a location is no more than a hint.
     ///
     /// # Errors
-    /// As [`look`](R2Bucket::look); `Conflict` when somebody else has this name; `Unavailable` when it is not to be seen yet.
+    /// As [`look`](R2Bucket::look); `Conflict` when somebody else has this name.
     pub async fn create(&self) -> Result<R2Found> {
         let body = Wanted { name: &self.name, location: self.location.map(Location::as_str) };
         let call = self.cloudflare.call(Method::Post, &self.path())?;
         let call = in_jurisdiction(call, self.jurisdiction).json(&body);
         let made = self.cloudflare.permitted::<serde::de::IgnoredAny>(call, Permission::R2).await;
-        let missing = match made {
-            Ok(_) => Error::new(ErrorKind::Unavailable, "the bucket was made, and R2 does not show it yet")
-                .hint("try again in a moment")
-                .retryable(),
-            Err(error) if error.kind() == ErrorKind::Conflict => error.hint("choose another name"),
-            Err(error) => return Err(error.with("bucket", self)),
-        };
-        self.look().await?.ok_or_else(|| missing.with("bucket", self))
+        match made {
+            Ok(_) => {
+                // It is there for certain, even if no list shows it yet, and where it lies.
+                let jurisdiction = self.jurisdiction.map(|jurisdiction| jurisdiction.as_str().to_owned());
+                let unseen = R2Found { name: self.name.clone(), location: None, jurisdiction };
+                Ok(self.look().await?.unwrap_or(unseen))
+            }
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                let found = self.look().await?;
+                found.ok_or_else(|| error.with("bucket", self).hint("choose another name"))
+            }
+            Err(error) => Err(error.with("bucket", self)),
+        }
     }
 
     /// Where a bucket that is made now comes to lie, in words.
