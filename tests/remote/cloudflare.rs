@@ -160,7 +160,8 @@ async fn a_batch_that_stops_in_the_middle_says_what_was_made() {
 async fn what_cloudflare_refuses_has_a_way_out() {
     let api = WorkerApi::start();
     for (status, code, kind, way) in [
-        (400, 10215, ErrorKind::Conflict, "versions deploy"),
+        (400, 10215, ErrorKind::Conflict, "roll out again with `cargo xtask deploy`"),
+        (400, 10214, ErrorKind::Conflict, "versions deploy"),
         (403, 10000, ErrorKind::Denied, "Workers Scripts: Edit"),
         (401, 9109, ErrorKind::Denied, "Workers Scripts: Edit"),
         (503, 10013, ErrorKind::Unavailable, "try again"),

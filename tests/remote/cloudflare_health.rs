@@ -53,7 +53,16 @@ fn bucket(jurisdiction: Option<Jurisdiction>) -> BucketNeed {
 }
 
 fn worker(script: &str) -> WorkerNeed {
-    WorkerNeed { account: None, script: script.into(), why: "the store `worker`".into() }
+    WorkerNeed { account: None, script: script.into(), why: "the store `worker`".into(), by_releases: false }
+}
+
+/// The Worker that releases run as.
+fn released(script: &str) -> WorkerNeed {
+    WorkerNeed { why: "releases".into(), by_releases: true, ..worker(script) }
+}
+
+fn workers(workers: &[WorkerNeed]) -> CloudflareNeeds {
+    CloudflareNeeds { workers: workers.to_vec(), ..CloudflareNeeds::default() }
 }
 
 fn everything() -> CloudflareNeeds {
@@ -317,5 +326,138 @@ async fn all_clients_of_a_token_keep_back_when_one_was_told_to() {
     assert!(health.state() == State::Failed && begin.elapsed() < Duration::from_secs(1), "{health}");
     assert!(
         client(&api, "canary-other-token", None).verify_token(None).await.unwrap_err().throttle().is_none()
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_that_names_no_time_holds_all_clients_of_a_token_back_for_ten_seconds() {
+    let api = ready();
+    let (one, other) = (client(&api, CloudflareApi::TOKEN, None), client(&api, CloudflareApi::TOKEN, None));
+    api.set(|world| world.next = [Some(Answer::Whole(429, Vec::new(), String::new()))].into());
+    let after = |error: infra_sdk::Error| error.throttle().unwrap().after.unwrap();
+    assert_eq!(after(one.accounts().await.unwrap_err()), Duration::from_secs(10));
+    let left = after(other.verify_token(None).await.unwrap_err());
+    assert!((5..=10).contains(&left.as_secs()), "{left:?}");
+    assert_eq!(api.take().len(), 1, "nothing is asked before its time");
+}
+
+#[tokio::test]
+async fn a_worker_that_the_first_rollout_makes_may_be_missing_before_and_what_else_needs_it_says_so() {
+    let api = ready();
+    let needs = workers(&[released("shop-web"), released("shop-api")]);
+    let health = check(&api, needs).await;
+    assert_eq!(health.state(), State::Ok, "{health}");
+    let saw = &probe(&health, "workers").saw;
+    assert!(
+        saw.contains("shop-web, for releases, is made by the first rollout")
+            && saw.contains("shop-api, for releases;"),
+        "{saw}"
+    );
+    // Secrets have no place before there is a Worker: a rollout makes it, where that is what makes it.
+    api.take();
+    let health = check(&api, workers(&[worker("shop-web"), released("shop-web")])).await;
+    let both = probe(&health, "workers");
+    assert!(
+        both.state == State::Degraded
+            && both.saw.contains("for the store `worker`, releases, was not deployed"),
+        "{health}"
+    );
+    assert!(both.hints[0].contains("roll out first"), "{health}");
+    let asked = api.take().into_iter().filter(|request| request.path.ends_with("/secrets")).count();
+    assert_eq!(asked, 1, "one Worker is asked for once");
+    let health = check(&api, workers(&[worker("shop-web")])).await;
+    assert!(probe(&health, "workers").hints[0].contains("deploy the Worker first"), "{health}");
+}
+
+#[tokio::test]
+async fn a_token_is_looked_for_in_every_account_that_it_may_belong_to() {
+    let api = ready();
+    api.set(|world| world.account_owned = true);
+    // The first by name is another's; the token belongs to the one of the environment.
+    let elsewhere = WorkerNeed { account: Some(OTHER.into()), ..worker("shop-api") };
+    let health = check(&api, workers(&[elsewhere, worker("shop-api")])).await;
+    assert_eq!(probe(&health, "token").evidence, [("owner", "account".to_owned())]);
+    assert_eq!(probe(&health, "token").state, State::Ok, "{health}");
+    assert!(probe(&health, "account").saw.contains("for another account: Acme"), "{health}");
+    // What it may do is read where it belongs.
+    let read = format!("/accounts/{}/tokens/{}", CloudflareApi::ACCOUNT, CloudflareApi::TOKEN_ID);
+    assert!(api.take().iter().any(|request| request.path.ends_with(&read)));
+}
+
+#[tokio::test]
+async fn state_with_keys_of_its_own_in_another_account_is_no_affair_of_the_token() {
+    let api = ready();
+    api.set(|world| (world.account_owned, world.accounts) = (true, vec![(OTHER.into(), "Other".into())]));
+    let needs = CloudflareNeeds {
+        buckets: vec![BucketNeed { by_token: false, ..bucket(None) }],
+        workers: vec![WorkerNeed { account: Some(OTHER.into()), ..worker("shop-api") }],
+        ..CloudflareNeeds::default()
+    };
+    for own in [None, Some(OTHER), Some(CloudflareApi::ACCOUNT)] {
+        let health = check_as(&api, CloudflareApi::TOKEN, own, needs.clone()).await;
+        assert_eq!(health.state(), State::Ok, "{health}");
+        assert!(!probe(&health, "r2").needed, "{health}");
+        assert!(probe(&health, "account").saw.starts_with("Other"), "{health}");
+    }
+    // With the token's own keys it is.
+    let by_token = CloudflareNeeds { buckets: vec![bucket(None)], ..needs.clone() };
+    let health = check_as(&api, CloudflareApi::TOKEN, None, by_token).await;
+    assert_eq!(probe(&health, "account").state, State::Failed, "{health}");
+    // Where that bucket is all there is, nobody asks which account is meant.
+    api.set(|world| world.accounts.push(("f".repeat(32), "Third".into())));
+    let alone = CloudflareNeeds { workers: Vec::new(), ..needs };
+    let health = check_as(&api, CloudflareApi::TOKEN, Some(OTHER), alone).await;
+    assert!(probe(&health, "account").saw.contains("needs none"), "{health}");
+    assert_eq!(health.state(), State::Ok, "{health}");
+}
+
+#[tokio::test]
+async fn a_zone_that_is_denied_is_no_reason_to_miss_the_permission_for_others() {
+    let api = ready();
+    api.set(|world| world.denied.push(("Zone Read", "com.cloudflare.api.account.zone.z9")));
+    let health = check(&api, everything()).await;
+    assert_eq!(health.state(), State::Ok, "{health}");
+    // What is denied for the account that is meant stays missing.
+    let resource = "com.cloudflare.api.account.023e105f4ecef8ad9ca31a8372d0c353";
+    api.set(|world| world.denied.push(("Workers Scripts Write", resource)));
+    let health = check(&api, everything()).await;
+    assert!(probe(&health, "permissions").saw.contains("missing: `Workers Scripts: Edit`"), "{health}");
+}
+
+/// So many accounts, of which the last is the usual one.
+fn many(api: &CloudflareApi, accounts: usize) {
+    let others = (1..accounts).map(|n| (format!("{n:032x}"), format!("Customer {n}")));
+    let all = others.chain([(CloudflareApi::ACCOUNT.to_owned(), "Acme".to_owned())]).collect();
+    api.set(|world| world.accounts = all);
+}
+
+#[tokio::test]
+async fn an_account_that_stands_on_a_later_page_is_not_taken_for_anothers() {
+    let api = ready();
+    // It may not read the settings of an account: only the list says which it sees.
+    api.set(|world| world.may.retain(|group| *group != "Account Settings Read"));
+    for (accounts, pages) in [(50, 1), (51, 2), (150, 3)] {
+        many(&api, accounts);
+        api.take();
+        let health = check(&api, everything()).await;
+        assert_eq!(probe(&health, "account").state, State::Ok, "{health}");
+        let asked = api.take().into_iter().filter(|request| request.path.ends_with("/accounts")).count();
+        assert_eq!(asked, pages, "of {accounts} accounts");
+    }
+    // Where it stands on none of them it is.
+    let health =
+        check_as(&api, CloudflareApi::TOKEN, Some(&"f".repeat(32)), CloudflareNeeds::default()).await;
+    assert!(probe(&health, "account").saw.contains("for another account"), "{health}");
+    assert!(probe(&health, "account").saw.ends_with("and 140 more"), "{health}");
+    // And of more than are read nobody concludes anything.
+    many(&api, 501);
+    let health = check(&api, everything()).await;
+    let account = probe(&health, "account");
+    assert!(account.state == State::NotPermitted && !account.needed, "{health}");
+    assert_eq!(health.state(), State::Ok, "{health}");
+    let error = client(&api, CloudflareApi::TOKEN, None).accounts().await.unwrap_err();
+    assert!(
+        error.kind() == ErrorKind::Invalid && error.hints()[0].contains("CLOUDFLARE_ACCOUNT_ID"),
+        "{error:?}"
     );
 }

@@ -1,10 +1,12 @@
 //! Buckets of R2 and the keys for them: made as planned, beside Cloudflare's own client, and used over S3's protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use infra_sdk::aws::{Bucket, S3Ledger, S3Locks, S3State};
-use infra_sdk::cloudflare::{Cloudflare, R2Bucket};
+use infra_sdk::cloudflare::{Cloudflare, CloudflareHealth, CloudflareNeeds, R2Bucket};
 use infra_sdk::config::{Jurisdiction, Location};
+use infra_sdk::health::{HealthCheck, State};
 use infra_sdk::state::{KeySource, KeyTemplate, Probe, SetupPlan, StateBackend, StateKey, StateStore};
 use infra_sdk::{Env, Error, ErrorKind};
 use serde_json::{Value, json};
@@ -87,10 +89,27 @@ async fn a_bucket_that_lies_elsewhere_is_told_and_never_made_again() {
     api.set(|world| world.buckets = vec![("acme-state".into(), "default".into(), "ENAM".into())]);
     let error = store(wanted(&api, Some(Jurisdiction::Eu), None)).plan_setup().await.unwrap_err();
     assert!(error.report().to_string().contains("leave `jurisdiction` out"), "{error:?}");
-    let error = store(wanted(&api, None, Some(Location::Weur))).plan_setup().await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Invalid && error.to_string().contains("enam"), "{error:?}");
     sound(&error);
     assert!(api.take().iter().all(|request| request.method == "GET"));
+}
+
+#[tokio::test]
+async fn a_location_that_r2_does_not_honour_is_said_and_stops_nothing() {
+    let api = CloudflareApi::start();
+    api.set(|world| world.puts = Some("enam"));
+    let bucket = wanted(&api, None, Some(Location::Weur));
+    let found = bucket.create().await.unwrap();
+    assert_eq!(found.location.as_deref(), Some("ENAM"), "it is looked at after it was made");
+    // Nor is it made again by the next setup, which says where it lies.
+    let plan = store(bucket.clone()).plan_setup().await.unwrap();
+    assert!(plan.steps.is_empty(), "{plan}");
+    assert!(plan.place.starts_with("r2://acme-state (in enam,") && plan.place.contains("weur"), "{plan}");
+    // Who came too late to make it is told the same.
+    assert_eq!(bucket.create().await.unwrap(), found);
+    assert!(bucket.mismatch(&found).is_some());
+    // Where it lies as it was to, there is nothing to say.
+    api.set(|world| world.buckets[0].2 = "WEUR".into());
+    assert_eq!(store(bucket).plan_setup().await.unwrap().place, "r2://acme-state");
 }
 
 #[tokio::test]
@@ -131,6 +150,23 @@ async fn what_cloudflare_refuses_about_buckets_names_the_permission_and_the_way_
     }
 }
 
+/// Method and path, the query's parts, the jurisdiction, who asks, and the body.
+type Asked = (String, Vec<String>, Option<String>, Option<String>, Value);
+
+/// What two clients that ask for the same have in common.
+fn same(request: &Request) -> Asked {
+    let header = |name| request.header(name).map(str::to_owned);
+    let mut query: Vec<String> = request.query.split('&').map(str::to_owned).collect();
+    query.sort();
+    (
+        format!("{} {}", request.method, request.path),
+        query,
+        header("cf-r2-jurisdiction"),
+        header("authorization"),
+        request.json(),
+    )
+}
+
 #[tokio::test]
 async fn cloudflares_own_client_asks_the_same() {
     let node = repo().join("target/tools/node");
@@ -166,18 +202,6 @@ async fn cloudflares_own_client_asks_the_same() {
     let told: Value = serde_json::from_str(&theirs.stdout).unwrap();
     assert_eq!(told["eu"], json!(["acme-state"]));
     assert_eq!((&told["user"], &told["account"]), (&json!("active"), &json!(401)));
-    let same = |request: &Request| {
-        let header = |name| request.header(name).map(str::to_owned);
-        let mut query: Vec<String> = request.query.split('&').map(str::to_owned).collect();
-        query.sort();
-        (
-            format!("{} {}", request.method, request.path),
-            query,
-            header("cf-r2-jurisdiction"),
-            header("authorization"),
-            request.json(),
-        )
-    };
     let official = api.take();
     for theirs in official.iter().map(same) {
         let found = sent.iter().map(same).any(|ours| ours == theirs);
@@ -186,6 +210,63 @@ async fn cloudflares_own_client_asks_the_same() {
             "ours sends nothing like {theirs:?}\n{:#?}",
             sent.iter().map(same).collect::<Vec<_>>()
         );
+    }
+}
+
+/// Cloudflare's own client, with what a token may do and the pages of a list: `node -e` PACKAGES ACCOUNT TOKEN_ID.
+const OFFICIAL: &str = r#"
+const { createRequire } = require("node:module");
+const [packages, account_id, token] = process.argv.slice(1);
+const { Cloudflare } = createRequire(packages + "/")("cloudflare");
+async function main() {
+  const client = new Cloudflare({ maxRetries: 0 });
+  const first = await client.accounts.list({ per_page: 50 });
+  const second = await first.getNextPage();
+  const policies = [await client.user.tokens.get(token), await client.accounts.tokens.get(token, { account_id })];
+  console.log(JSON.stringify({
+    accounts: [first.result.length, second.result.length],
+    policies: policies.map((held) => held.policies.length),
+  }));
+}
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});
+"#;
+
+#[tokio::test]
+async fn cloudflares_own_client_reads_policies_and_further_pages_the_same() {
+    let node = repo().join("target/tools/node");
+    assert!(node.join("node_modules/cloudflare").is_dir(), "run `cargo xtask provision`");
+    let api = CloudflareApi::start();
+    let others = (1..=50).map(|n| (format!("{n:032x}"), format!("Customer {n}")));
+    api.set(|world| {
+        world.accounts.extend(others);
+        world.zones.push(("acme.example", "active"));
+    });
+    assert_eq!(client(&api).accounts().await.unwrap().len(), 51);
+    for owned in [false, true] {
+        api.set(|world| world.account_owned = owned);
+        let needs = CloudflareNeeds { zones: vec!["acme.example".into()], ..CloudflareNeeds::default() };
+        let health = CloudflareHealth::new(client(&api), needs).check(Duration::ZERO).await.unwrap();
+        assert_eq!(health.state(), State::Ok, "{health}");
+    }
+    let sent = api.take();
+
+    let theirs = Run::new(node.join("node"), &repo())
+        .args(["-e", OFFICIAL])
+        .args([&node])
+        .args([CloudflareApi::ACCOUNT, CloudflareApi::TOKEN_ID])
+        .env("CLOUDFLARE_BASE_URL", api.url())
+        .env("CLOUDFLARE_API_TOKEN", CloudflareApi::TOKEN)
+        .finish()
+        .expect(0);
+    let told: Value = serde_json::from_str(&theirs.stdout).unwrap();
+    assert_eq!(told, json!({"accounts": [50, 1], "policies": [1, 1]}));
+    let official = api.take();
+    assert_eq!(official.len(), 4, "{official:?}");
+    for theirs in official.iter().map(same) {
+        assert!(sent.iter().map(same).any(|ours| ours == theirs), "ours sends nothing like {theirs:?}");
     }
 }
 

@@ -178,6 +178,50 @@ fn the_bucket_of_state_is_made_used_and_locked_with_the_token_alone() {
 }
 
 #[test]
+fn the_worker_that_is_asked_for_is_the_one_that_releases_go_to() {
+    const NAME: &str = "cloudflare-releases";
+    const OTHER: &str = "0123456789abcdef0123456789abcdef";
+    let repo = Repo::new(NAME, "");
+    repo.make(NAME);
+    repo.api.set(|world| world.accounts.push((OTHER.into(), "Workers of Acme".into())));
+    let toml = std::fs::read_to_string(repo.scratch.join("repo/infra.toml")).unwrap();
+    let deploy =
+        format!("[env.staging.deploy]\ntarget = \"worker\"\nservice = \"shop-web\"\naccount = \"{OTHER}\"\n");
+    repo.scratch.write("repo/infra.toml", toml + &deploy);
+    let text = repo.run(&["infra:cloudflare:test"], 0).stdout;
+    assert!(
+        text.contains("shop-web, for releases, is made by the first rollout")
+            && text.contains("Workers of Acme"),
+        "{text}"
+    );
+    let asked = format!("/accounts/{OTHER}/workers/scripts/shop-web/secrets");
+    assert!(repo.api.take().iter().any(|request| request.path.ends_with(&asked)));
+    // Before the first rollout that is well: nobody is alerted.
+    let alert = repo.run(&["infra:cloudflare:test", "--format", "nagios"], 0).stdout;
+    assert!(alert.starts_with("Cloudflare OK - "), "{alert}");
+    repo.api.set(|world| world.workers.push("shop-web"));
+    let text = repo.run(&["infra:cloudflare:test"], 0).stdout;
+    assert!(text.contains("shop-web, for releases") && !text.contains("first rollout"), "{text}");
+}
+
+#[test]
+fn a_bucket_that_came_to_lie_elsewhere_is_said_and_used() {
+    const NAME: &str = "cloudflare-elsewhere";
+    let repo = Repo::new(NAME, ", location = \"weur\"");
+    repo.make_objects(NAME);
+    repo.api.set(|world| world.puts = Some("enam"));
+    let done = repo.run(&["infra:cloudflare:setup"], 0).stdout;
+    assert!(
+        done.contains("+ make the bucket in weur") && done.contains("in enam, where R2 put it"),
+        "{done}"
+    );
+    let again = repo.run(&["infra:state:setup"], 0).stdout;
+    assert!(again.contains("in enam, where R2 put it") && again.contains("is as it should be"), "{again}");
+    let alert = repo.run(&["infra:cloudflare:test", "--format", "nagios"], 1).stdout;
+    assert!(alert.starts_with("Cloudflare WARNING - r2: "), "{alert}");
+}
+
+#[test]
 fn a_service_that_wants_fewer_requests_is_waited_for_and_said_so() {
     const NAME: &str = "cloudflare-slow";
     let repo = Repo::new(NAME, "");

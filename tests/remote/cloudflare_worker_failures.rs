@@ -114,6 +114,35 @@ async fn a_wrangler_that_is_missing_or_not_pinned_says_how_to_get_it() {
     assert!(error.kind() == ErrorKind::NotFound && told(&error).contains("wrangler.jsonc"), "{error:?}");
 }
 
+/// wrangler that is told to slow down as soon as it uploads, and writes what wrangler 4.164.0 writes of that.
+const THROTTLED: &str = r#"#!/bin/sh
+case "$*" in
+  --version | *--dry-run*) exec "$0.kept" "$@" ;;
+esac
+echo '{"type":"command-failed","version":1,"code":971,"message":"Please wait","retry_after_ms":90500}' \
+  >> "$WRANGLER_OUTPUT_FILE_PATH"
+exit 1
+"#;
+
+#[tokio::test]
+async fn a_wrangler_that_is_told_to_slow_down_holds_all_clients_of_the_token_back() {
+    let world = served("worker-throttled").await;
+    let program = world.repo.join("node_modules/.bin/wrangler");
+    std::fs::copy(&program, program.with_extension("kept")).unwrap();
+    std::fs::write(&program, THROTTLED).unwrap();
+    let error = deploy_to(&world.target(), "2").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_eq!(error.throttle().unwrap().after, Some(Duration::from_millis(90_500)));
+    assert!(told(&error).contains("wait that long"), "{error:?}");
+    world.is_tidy();
+    // Whoever has this token is told, and nothing is asked.
+    world.fake.take();
+    let client = infra_sdk::cloudflare::Cloudflare::new(&world.env(&[])).unwrap();
+    let left = client.accounts().await.unwrap_err().throttle().unwrap().after.unwrap();
+    assert!((60..=90).contains(&left.as_secs()), "{left:?}");
+    assert!(world.fake.take().is_empty());
+}
+
 #[tokio::test]
 async fn a_version_that_answers_badly_is_taken_back_with_what_it_said() {
     let world = served("worker-broken").await;

@@ -21,12 +21,16 @@ pub struct CloudflareWorld {
     pub verified: Value,
     /// The permissions of the token, as policies name them.
     pub may: Vec<&'static str>,
+    /// Permissions that are denied for one resource, whatever else is allowed: the permission and the resource.
+    pub denied: Vec<(&'static str, &'static str)>,
     /// Ids and names of the accounts the token is for; the first is [`CloudflareApi::ACCOUNT`] unless a test changes it.
     pub accounts: Vec<(String, String)>,
     /// Names and states of zones.
     pub zones: Vec<(&'static str, &'static str)>,
     /// Buckets: name, jurisdiction (`default` for none), location.
     pub buckets: Vec<(String, String, String)>,
+    /// Where a bucket that is made comes to lie, whatever it was asked for; `None`: where it was asked for.
+    pub puts: Option<&'static str>,
     /// Names of Workers.
     pub workers: Vec<&'static str>,
     /// What the next requests are answered with; `None` for what the rest says.
@@ -56,9 +60,11 @@ impl CloudflareApi {
                 "API Tokens Read",
                 "Account API Tokens Read",
             ],
+            denied: Vec::new(),
             accounts: vec![(Self::ACCOUNT.into(), "Acme".into())],
             zones: Vec::new(),
             buckets: Vec::new(),
+            puts: None,
             workers: Vec::new(),
             next: VecDeque::new(),
         }));
@@ -141,7 +147,7 @@ impl CloudflareWorld {
                 Ok(done(&verified))
             }
             (_, [.., "tokens", id]) if *id == CloudflareApi::TOKEN_ID => Ok(done(&self.policies())),
-            (_, ["accounts"]) => Ok(done(&self.accounts.iter().map(account).collect())),
+            (_, ["accounts"]) => self.accounts(request),
             (_, ["accounts", id]) => Ok(match self.accounts.iter().find(|(known, _)| known == id) {
                 Some(found) => done(&account(found)),
                 None => CloudflareApi::refusal(403, 9109, "Unauthorized to access requested resource"),
@@ -163,8 +169,31 @@ impl CloudflareWorld {
         let resources: serde_json::Map<String, Value> = (self.accounts.iter())
             .map(|(id, _)| (format!("com.cloudflare.api.account.{id}"), "*".into()))
             .collect();
-        let policy = json!({"effect": "allow", "permission_groups": groups, "resources": resources});
-        json!({"id": CloudflareApi::TOKEN_ID, "name": "ci", "status": "active", "policies": [policy]})
+        let mut policies =
+            vec![json!({"effect": "allow", "permission_groups": groups, "resources": resources})];
+        policies.extend(self.denied.iter().map(|(name, resource)| {
+            json!({"effect": "deny", "permission_groups": [{"id": "1", "name": name}], "resources": {*resource: "*"}})
+        }));
+        json!({"id": CloudflareApi::TOKEN_ID, "name": "ci", "status": "active", "policies": policies})
+    }
+
+    /// Pages as <https://developers.cloudflare.com/api/resources/accounts/methods/list/> describes them.
+    fn accounts(&self, request: &Request) -> Result<Answer, String> {
+        let number = |name, usual: usize| {
+            query(request, name).map_or(Ok(usual), str::parse).map_err(|_| format!("{name} is no number"))
+        };
+        let (page, most) = (number("page", 1)?, number("per_page", 20)?);
+        if page == 0 || !(5..=50).contains(&most) {
+            return Err(format!("there is no page {page} of {most} accounts"));
+        }
+        let listed: Vec<Value> =
+            self.accounts.iter().skip((page - 1) * most).take(most).map(account).collect();
+        let info = json!({"page": page, "per_page": most, "count": listed.len(), "total_count": self.accounts.len(),
+                          "total_pages": self.accounts.len().div_ceil(most)});
+        Ok(Answer::json(
+            200,
+            &json!({"success": true, "errors": [], "messages": [], "result": listed, "result_info": info}),
+        ))
     }
 
     fn zones(&self, request: &Request) -> Result<Answer, String> {
@@ -218,7 +247,8 @@ impl CloudflareWorld {
         if self.buckets.iter().any(|(known, jurisdiction, _)| known == name && jurisdiction == within) {
             return Ok(CloudflareApi::refusal(409, 10004, "The bucket you tried to create already exists."));
         }
-        self.buckets.push((name.into(), within.into(), hint.unwrap_or("enam").to_uppercase()));
+        let lies = self.puts.or(hint).unwrap_or("enam").to_uppercase();
+        self.buckets.push((name.into(), within.into(), lies));
         Ok(done(&json!({"name": name, "jurisdiction": within, "location": hint})))
     }
 }

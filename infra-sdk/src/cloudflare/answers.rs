@@ -57,8 +57,9 @@ const KNOWN: [Known; 6] = [
         &[10214, 10215],
         ErrorKind::Conflict,
         "the Worker's newest version is not the one that is deployed",
-        "deploy its newest version (`wrangler versions deploy`) or upload it again, then do the same again: secrets are \
-         added to the newest version only where that one is live",
+        "roll out again with `cargo xtask deploy`: the newest version was taken back, or not released yet, and secrets are \
+         added to it only where it is live; a Worker that is released here gets them with each release. Only if that very \
+         version is wanted live: `wrangler versions deploy`",
     ),
     (
         &[10007, 10090],
@@ -112,8 +113,8 @@ mod tests {
     #[test]
     fn each_code_that_is_known_says_the_way_out() {
         for (code, kind, way) in [
-            (10215, ErrorKind::Conflict, "wrangler versions deploy"),
-            (10214, ErrorKind::Conflict, "wrangler versions deploy"),
+            (10215, ErrorKind::Conflict, "roll out again with `cargo xtask deploy`"),
+            (10214, ErrorKind::Conflict, "if that very version is wanted live: `wrangler versions deploy`"),
             (10007, ErrorKind::NotFound, "deploy the Worker first"),
             (10090, ErrorKind::NotFound, "deploy the Worker first"),
             (10053, ErrorKind::Conflict, "rename the secret"),

@@ -1,5 +1,6 @@
 //! Cloudflare's API: where it is, who asks, and for which account.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -110,11 +111,21 @@ impl Cloudflare {
 
     /// Makes the request, if it is its turn.
     pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer> {
-        let budget = Budget::of(&self.authority(), &self.token);
+        let budget = self.budget();
         budget.turn().await?;
-        let answer = call.send().await.inspect_err(|error| budget.refused(error))?;
+        let answer = call.send().await.map_err(|error| budget.refused(error))?;
         budget.heard(&answer);
         Ok(answer)
+    }
+
+    /// Lets all who have this token keep back as a refusal asks that a program of Cloudflare met, which asks by itself; gives
+    /// it back with the wait.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        self.budget().refused(error)
+    }
+
+    fn budget(&self) -> Arc<Budget> {
+        Budget::of(&self.authority(), &self.token)
     }
 
     /// A request, not yet made.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::cloudflare::client::Cloudflare;
 use crate::cloudflare::health_needs::CloudflareNeeds;
 use crate::cloudflare::health_probes as probes;
+use crate::cloudflare::health_workers::workers;
 use crate::error::Result;
 use crate::health::{Health, HealthCheck, Probe, Skipped, State};
 
@@ -54,11 +55,7 @@ impl HealthCheck for CloudflareHealth {
             end: Instant::now() + BUDGET,
             over: None,
         };
-        let account = needs.accounts().first().copied();
-        let token = async {
-            let (probe, status) = probes::token(cloudflare, account, planned).await;
-            (probe, status)
-        };
+        let token = probes::token(cloudflare, needs, planned);
         let status = run.probe("token", token).await.flatten();
         if !run.stands("token") {
             run.over = Some("the token cannot be used".into());
@@ -79,8 +76,7 @@ impl HealthCheck for CloudflareHealth {
             run.probe("r2", async { (probes::buckets(cloudflare, &needs.buckets).await, ()) }).await;
         }
         if !needs.workers.is_empty() {
-            run.probe("workers", async { (probes::workers(cloudflare, &needs.workers, own).await, ()) })
-                .await;
+            run.probe("workers", async { (workers(cloudflare, &needs.workers, own).await, ()) }).await;
         }
         Ok(run.health)
     }

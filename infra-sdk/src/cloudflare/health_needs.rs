@@ -44,17 +44,19 @@ pub struct WorkerNeed {
     pub script: String,
     /// What needs it, in words.
     pub why: String,
+    /// Whether it is what releases run as: the first of them makes it.
+    pub by_releases: bool,
 }
 
 /// A permission for an account, and all that needs it; without an account it is for zones.
 pub(super) type NeededPermissions = BTreeMap<(Permission, Option<String>), Vec<String>>;
 
 impl CloudflareNeeds {
-    /// The accounts that are named, each once.
+    /// The accounts that are named for something that the token is used for, each once.
     pub(super) fn accounts(&self) -> Vec<&str> {
         let named = self.workers.iter().filter_map(|worker| worker.account.as_deref());
-        let mut accounts: Vec<&str> =
-            self.buckets.iter().map(|bucket| bucket.account.as_str()).chain(named).collect();
+        let buckets = self.buckets.iter().filter(|bucket| bucket.by_token);
+        let mut accounts: Vec<&str> = buckets.map(|bucket| bucket.account.as_str()).chain(named).collect();
         accounts.sort_unstable();
         accounts.dedup();
         accounts
@@ -62,7 +64,8 @@ impl CloudflareNeeds {
 
     /// Whether something is to be looked for in the account that nobody names, or nothing anywhere.
     pub(super) fn wants_own_account(&self) -> bool {
-        self.workers.iter().any(|worker| worker.account.is_none()) || self.accounts().is_empty()
+        let nothing = self.accounts().is_empty() && self.buckets.is_empty();
+        nothing || self.workers.iter().any(|worker| worker.account.is_none())
     }
 
     /// The permissions that all of it takes; `own` is the account where none is named.
@@ -94,6 +97,7 @@ mod tests {
             account: account.map(str::to_owned),
             script: "shop".into(),
             why: why.into(),
+            by_releases: false,
         };
         let needs = CloudflareNeeds {
             workers: vec![worker(None, "the store `worker`"), worker(Some("a1"), "releases")],
@@ -104,5 +108,23 @@ mod tests {
         let permissions = needs.permissions(Some("a1"));
         let whys = &permissions[&(Permission::SCRIPTS, Some("a1".into()))];
         assert_eq!((permissions.len(), whys.join(", ").as_str()), (1, "the store `worker`, releases"));
+    }
+
+    #[test]
+    fn the_account_of_a_bucket_with_keys_of_its_own_is_none_of_the_tokens() {
+        let bucket = |by_token| BucketNeed {
+            account: "a1".into(),
+            name: "state".into(),
+            jurisdiction: None,
+            location: None,
+            why: "Terraform state".into(),
+            by_token,
+        };
+        let needs =
+            |by_token| CloudflareNeeds { buckets: vec![bucket(by_token)], ..CloudflareNeeds::default() };
+        assert_eq!(needs(true).accounts(), ["a1"]);
+        assert_eq!(needs(false).accounts(), [""; 0]);
+        // Nothing is asked of an account that nothing is needed of.
+        assert!(!needs(false).wants_own_account() && needs(false).permissions(None).is_empty());
     }
 }

@@ -3,47 +3,47 @@
 use std::time::Duration;
 
 use crate::cloudflare::client::Cloudflare;
-use crate::cloudflare::health_needs::{BucketNeed, CloudflareNeeds, WorkerNeed};
+use crate::cloudflare::health_needs::{BucketNeed, CloudflareNeeds};
 use crate::cloudflare::permissions::Permission;
 use crate::cloudflare::verify::{TokenOwner, TokenStatus};
+use crate::cloudflare::verify_account::listed;
 use crate::error::{Error, ErrorKind};
 use crate::health::{Probe, State};
-use crate::http::Method;
 use crate::time::{Timestamp, human};
 
 /// A token that ends sooner than this is worth a word.
 const SOON: Duration = Duration::from_secs(7 * 86_400);
 
 /// What several things of a kind were found to be, for one probe.
-struct Findings {
+pub(super) struct Findings {
     state: State,
     saw: Vec<String>,
     hints: Vec<String>,
 }
 
 impl Findings {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Findings { state: State::Ok, saw: Vec::new(), hints: Vec::new() }
     }
 
-    fn add(&mut self, state: State, saw: impl Into<String>) {
+    pub(super) fn add(&mut self, state: State, saw: impl Into<String>) {
         self.state = self.state.max(state);
         self.saw.push(saw.into());
     }
 
-    fn hint(&mut self, hint: impl Into<String>) {
+    pub(super) fn hint(&mut self, hint: impl Into<String>) {
         let hint = hint.into();
         if !self.hints.contains(&hint) {
             self.hints.push(hint);
         }
     }
 
-    fn error(&mut self, of: &str, error: &Error) {
+    pub(super) fn error(&mut self, of: &str, error: &Error) {
         self.add(state_of(error), format!("{of}: {error}"));
         error.hints().iter().for_each(|hint| self.hint(hint));
     }
 
-    fn probe(self, name: &'static str) -> Probe {
+    pub(super) fn probe(self, name: &'static str) -> Probe {
         let probe = Probe::new(name, self.state, self.saw.join("; "));
         self.hints.into_iter().fold(probe, Probe::hint)
     }
@@ -58,11 +58,14 @@ fn state_of(error: &Error) -> State {
 /// Whether the token is accepted, for a run of this length.
 pub(super) async fn token(
     cloudflare: &Cloudflare,
-    account: Option<&str>,
+    needs: &CloudflareNeeds,
     planned: Duration,
 ) -> (Probe, Option<TokenStatus>) {
     let mut findings = Findings::new();
-    let status = match cloudflare.verify_token(account).await {
+    let mut accounts = needs.accounts();
+    // Whether the one of the environment can be one is said where it is needed.
+    accounts.extend(cloudflare.account(None).ok().filter(|own| !needs.accounts().contains(own)));
+    let status = match cloudflare.verify_token_of(&accounts).await {
         Ok(status) => status,
         Err(error) => {
             findings.error("CLOUDFLARE_API_TOKEN", &error);
@@ -116,6 +119,9 @@ pub(super) async fn accounts(cloudflare: &Cloudflare, needs: &CloudflareNeeds) -
             Err(error) => unseen |= refused(cloudflare, &mut findings, id, &error).await,
         }
     }
+    if findings.saw.is_empty() {
+        findings.add(State::Ok, "this repo needs none of the token");
+    }
     // Nothing here reads the settings of an account: what is needed in it says whether it is the right one.
     let only_unseen = unseen && findings.state == State::NotPermitted;
     let probe = findings.probe("account");
@@ -134,12 +140,7 @@ async fn refused(cloudflare: &Cloudflare, findings: &mut Findings, id: &str, err
             false
         }
         Ok(seen) if !seen.is_empty() => {
-            let seen: Vec<String> = seen
-                .iter()
-                .map(|account| format!("{} ({})", account.name.escape_debug(), account.id))
-                .collect();
-            findings
-                .add(State::Failed, format!("{id}: the token is for another account: {}", seen.join(", ")));
+            findings.add(State::Failed, format!("{id}: the token is for another account: {}", listed(&seen)));
             findings.hint(
                 "correct the account in infra.toml or CLOUDFLARE_ACCOUNT_ID, or use a token of this account",
             );
@@ -166,8 +167,7 @@ pub(super) async fn permissions(
     if all.is_empty() {
         return Probe::new("permissions", State::Ok, "this repo needs none");
     }
-    let owner = needs.accounts().first().copied().or(own);
-    let held = match cloudflare.held(status, owner).await {
+    let held = match cloudflare.held(status).await {
         Ok(held) => held,
         Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => {
             let reading = match status.owner {
@@ -258,42 +258,4 @@ pub(super) async fn buckets(cloudflare: &Cloudflare, buckets: &[BucketNeed]) -> 
     }
     let probe = findings.probe("r2");
     if buckets.iter().any(|bucket| bucket.by_token) { probe } else { probe.not_needed() }
-}
-
-/// Whether the Workers are there and can be read.
-pub(super) async fn workers(cloudflare: &Cloudflare, workers: &[WorkerNeed], own: Option<&str>) -> Probe {
-    let mut findings = Findings::new();
-    let mut asked = Vec::new();
-    for WorkerNeed { account, script, why } in workers {
-        let Some(account) = account.as_deref().or(own) else {
-            findings.add(State::Failed, format!("{script}, for {why}: no account is named"));
-            findings.hint("set CLOUDFLARE_ACCOUNT_ID, or `account` of the store in infra.toml");
-            continue;
-        };
-        if asked.contains(&(account, script)) {
-            continue;
-        }
-        asked.push((account, script));
-        match seen(cloudflare, account, script).await {
-            Ok(()) => findings.add(State::Ok, format!("{script}, for {why}")),
-            Err(error) if is_no_worker(&error) => {
-                findings.add(State::Degraded, format!("{script}, for {why}, was not deployed yet"));
-                findings.hint("deploy the Worker first: secrets belong to one that exists");
-            }
-            Err(error) => findings.error(script, &error),
-        }
-    }
-    findings.probe("workers")
-}
-
-fn is_no_worker(error: &Error) -> bool {
-    error.context().any(|(key, code)| key == "code" && (code == "10007" || code == "10090"))
-}
-
-async fn seen(cloudflare: &Cloudflare, account: &str, script: &str) -> crate::error::Result<()> {
-    // Its names and addresses are checked as those of every Worker are.
-    let _checked = cloudflare.worker_secrets(Some(account), script)?;
-    let path = ["accounts", account, "workers", "scripts", script, "secrets"];
-    let call = cloudflare.call(Method::Get, &path)?;
-    cloudflare.permitted::<serde::de::IgnoredAny>(call, Permission::SCRIPTS).await.map(drop)
 }

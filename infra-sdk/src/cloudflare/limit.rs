@@ -20,6 +20,9 @@ const WINDOW: Duration = Duration::from_secs(300);
 /// A wait that nobody has to be told of.
 const UNTOLD: Duration = Duration::from_secs(1);
 
+/// How long a refusal holds that says not for how long.
+const UNSAID: Duration = Duration::from_secs(10);
+
 /// No answer is believed that wants to be left alone for longer.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -101,11 +104,12 @@ impl Budget {
         });
     }
 
-    /// Learns from a refusal when to ask again.
-    pub(super) fn refused(&self, error: &Error) {
-        if let Some(after) = error.throttle().and_then(|throttle| throttle.after) {
-            self.with(|inner, now| inner.hold(now, after));
-        }
+    /// Learns from a refusal when to ask again, and gives it back with that wait, for who can sleep it.
+    pub(super) fn refused(&self, error: Error) -> Error {
+        let Some(throttle) = error.throttle() else { return error };
+        let after = throttle.after.unwrap_or(UNSAID);
+        self.with(|inner, now| inner.hold(now, after));
+        error.throttled(Some(after))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Inner, Instant) -> T) -> T {
@@ -167,6 +171,10 @@ mod tests {
         }
     }
 
+    fn refuse(budget: &Budget, after: Option<Duration>) -> Error {
+        budget.refused(Error::new(ErrorKind::Unavailable, "x").throttled(after))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn one_token_has_one_budget_whoever_asks_and_no_other_shares_it() {
         let token = SecretValue::new("canary-budget");
@@ -210,13 +218,23 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_refusal_holds_everybody_back_for_as_long_as_it_says_and_not_longer_than_can_be_meant() {
         let budget = Budget::new();
-        budget.refused(&Error::new(ErrorKind::Unavailable, "x").throttled(Some(7 * SECOND)));
-        budget.refused(&Error::new(ErrorKind::Unavailable, "x").throttled(None));
+        refuse(&budget, Some(7 * SECOND));
+        refuse(&budget, Some(3 * SECOND));
         assert_eq!(wait(&budget).await, 7);
         let error = budget.turn().await.unwrap_err();
         assert!(error.to_string().contains("wait: 7.0 s") && !error.hints().is_empty(), "{error}");
-        budget.refused(&Error::new(ErrorKind::Unavailable, "x").throttled(Some(Duration::MAX)));
+        refuse(&budget, Some(Duration::MAX));
         assert_eq!(wait(&budget).await, 3600);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_names_no_time_holds_everybody_back_for_ten_seconds_and_says_so() {
+        let budget = Budget::new();
+        assert_eq!(refuse(&budget, None).throttle().unwrap().after, Some(10 * SECOND));
+        assert_eq!(wait(&budget).await, 10);
+        tokio::time::advance(10 * SECOND).await;
+        let other = budget.refused(Error::new(ErrorKind::Unavailable, "down").retryable());
+        assert!(other.throttle().is_none() && wait(&budget).await == 0);
     }
 
     #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ mod client;
 mod health;
 mod health_needs;
 mod health_probes;
+mod health_workers;
 mod limit;
 mod permissions;
 mod permissions_held;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cloudflare::client::Cloudflare;
 use crate::cloudflare::permissions::Permission;
-use crate::cloudflare::verify::{TokenOwner, TokenStatus};
+use crate::cloudflare::verify::TokenStatus;
 use crate::config::Jurisdiction;
 use crate::error::Result;
 use crate::http::Method;
@@ -43,18 +43,14 @@ struct Group {
 }
 
 impl Cloudflare {
-    /// The policies of the token itself; `account` owns it, or is anything for a user's.
+    /// The policies of the token itself.
     ///
     /// # Errors
     /// `Denied` naming the permission for a token that may not read them.
-    pub(super) async fn held(&self, status: &TokenStatus, account: Option<&str>) -> Result<Held> {
-        let needed = match status.owner {
-            TokenOwner::User => Permission::USER_TOKENS,
-            TokenOwner::Account => Permission::ACCOUNT_TOKENS,
-        };
-        let path = match status.owner {
-            TokenOwner::User => vec!["user", "tokens", &status.id],
-            TokenOwner::Account => vec!["accounts", self.account(account)?, "tokens", &status.id],
+    pub(super) async fn held(&self, status: &TokenStatus) -> Result<Held> {
+        let (path, needed) = match &status.account {
+            None => (vec!["user", "tokens", &status.id], Permission::USER_TOKENS),
+            Some(account) => (vec!["accounts", account, "tokens", &status.id], Permission::ACCOUNT_TOKENS),
         };
         Ok(self.permitted(self.call(Method::Get, &path)?, needed).await?.0)
     }
@@ -69,9 +65,9 @@ impl Held {
         self.decides(|group| needed.is_in(group), covers)
     }
 
-    /// Whether it has it for anything at all: which zones it is for is told by what it sees.
+    /// Whether it has it for anything at all, whatever else is denied: which zones it is for is told by what it sees.
     pub(super) fn allows_some(&self, needed: Permission) -> bool {
-        self.decides(|group| needed.is_in(group), |_| true)
+        self.says("allow", &|group| needed.is_in(group), &|_| true)
     }
 
     /// Whether it may use the objects of a bucket.
@@ -89,14 +85,16 @@ impl Held {
 
     /// A policy that denies goes before all that allow.
     fn decides(&self, group: impl Fn(&str) -> bool, covers: impl Fn(&str) -> bool) -> bool {
-        let says = |effect: &str| {
-            self.policies.iter().any(|policy| {
-                policy.effect == effect
-                    && policy.permission_groups.iter().any(|known| group(&known.name))
-                    && policy.resources.keys().any(|resource| covers(resource))
-            })
-        };
-        says("allow") && !says("deny")
+        self.says("allow", &group, &covers) && !self.says("deny", &group, &covers)
+    }
+
+    /// Whether a policy with this effect is about such a group and such a resource.
+    fn says(&self, effect: &str, group: &dyn Fn(&str) -> bool, covers: &dyn Fn(&str) -> bool) -> bool {
+        self.policies.iter().any(|policy| {
+            policy.effect == effect
+                && policy.permission_groups.iter().any(|known| group(&known.name))
+                && policy.resources.keys().any(|resource| covers(resource))
+        })
     }
 }
 
@@ -137,6 +135,15 @@ mod tests {
         ]);
         let held = held(both);
         assert!(!held.allows(Permission::SCRIPTS, "a1") && held.allows(Permission::SCRIPTS, "b2"));
+    }
+
+    #[test]
+    fn a_zone_that_is_denied_does_not_take_the_permission_for_all_others() {
+        let zone = |effect: &str, which: &str| {
+            policy(effect, "Zone Read", &format!("com.cloudflare.api.account.zone.{which}"))
+        };
+        assert!(held(json!([zone("allow", "*"), zone("deny", "z1")])).allows_some(Permission::ZONE));
+        assert!(!held(json!([zone("deny", "z1")])).allows_some(Permission::ZONE));
     }
 
     #[test]

@@ -114,7 +114,8 @@ impl R2Bucket {
         Ok(None)
     }
 
-    /// Why a bucket that is there is not as it is meant to be: nothing of it can be changed later.
+    /// Why a bucket that is there is not where it is meant to be. R2 takes a location as a hint, and nothing of it can be
+    /// changed later: a reason to say so, and none to stop.
     pub fn mismatch(&self, found: &R2Found) -> Option<Error> {
         let wanted = self.location?.as_str();
         let lies = found.location.as_deref().filter(|lies| !lies.eq_ignore_ascii_case(wanted))?;
@@ -129,21 +130,26 @@ impl R2Bucket {
         )
     }
 
-    /// Makes it. Where one of the same name is there already, it is looked at: two may make it at once.
+    /// Makes it, and looks where it came to lie: two may make it at once, and a location is no more than a hint.
     ///
     /// # Errors
     /// As [`look`](R2Bucket::look); `Conflict` when somebody else has this name.
-    pub async fn create(&self) -> Result<()> {
+    pub async fn create(&self) -> Result<R2Found> {
         let body = Wanted { name: &self.name, location: self.location.map(Location::as_str) };
         let call = self.cloudflare.call(Method::Post, &self.path())?;
         let call = in_jurisdiction(call, self.jurisdiction).json(&body);
         let made = self.cloudflare.permitted::<serde::de::IgnoredAny>(call, Permission::R2).await;
         match made {
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::Conflict => match self.look().await? {
-                Some(_) => Ok(()),
-                None => Err(error.with("bucket", self).hint("choose another name")),
-            },
+            Ok(_) => {
+                // It is there for certain, even if no list shows it yet, and where it lies.
+                let jurisdiction = self.jurisdiction.map(|jurisdiction| jurisdiction.as_str().to_owned());
+                let unseen = R2Found { name: self.name.clone(), location: None, jurisdiction };
+                Ok(self.look().await?.unwrap_or(unseen))
+            }
+            Err(error) if error.kind() == ErrorKind::Conflict => {
+                let found = self.look().await?;
+                found.ok_or_else(|| error.with("bucket", self).hint("choose another name"))
+            }
             Err(error) => Err(error.with("bucket", self)),
         }
     }

@@ -19,6 +19,8 @@ pub struct TokenStatus {
     pub id: String,
     /// Whose it is.
     pub owner: TokenOwner,
+    /// The account that owns it; `None` for a person's.
+    pub account: Option<String>,
     /// Whether it is in use.
     pub standing: Standing,
     /// When it ends, if it does.
@@ -68,24 +70,28 @@ impl Cloudflare {
     /// `Denied` for a token that is nobody's; `Invalid` for a key that is no token, and for an account that cannot be one;
     /// `Unavailable` or `TimedOut`.
     pub async fn verify_token(&self, account: Option<&str>) -> Result<TokenStatus> {
+        let accounts: Vec<&str> = account.or(self.own_account()).into_iter().collect();
+        self.verify_token_of(&accounts).await
+    }
+
+    /// As [`verify_token`](Cloudflare::verify_token), for a token that may be any of these accounts': nobody but its own
+    /// account knows it.
+    pub(super) async fn verify_token_of(&self, accounts: &[&str]) -> Result<TokenStatus> {
         if self.credentials().0.expose().starts_with("cfk_") {
             return Err(Error::invalid("CLOUDFLARE_API_TOKEN has a Global API Key, which may do everything")
                 .hint("make an API token with the permissions that are needed, and set it instead"));
         }
-        let account = match account.or(self.own_account()) {
-            Some(account) => Some(self.account(Some(account))?),
-            None => None,
-        };
-        let user = (TokenOwner::User, None);
-        let owned = account.map(|account| (TokenOwner::Account, Some(account)));
-        let ways = match owned {
-            Some(owned) if self.credentials().0.expose().starts_with("cfat_") => [Some(owned), Some(user)],
-            owned => [Some(user), owned],
-        };
+        let mut ways = vec![None];
+        for account in accounts {
+            ways.push(Some(self.account(Some(account))?));
+        }
+        if self.credentials().0.expose().starts_with("cfat_") {
+            ways.rotate_left(1);
+        }
         let mut refused = None;
-        for (owner, account) in ways.into_iter().flatten() {
-            match self.verify_as(owner, account).await {
-                // Each of the two knows its own tokens only.
+        for account in ways {
+            match self.verify_as(account).await {
+                // Each of them knows its own tokens only.
                 Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::NotFound) => {
                     refused.get_or_insert(error);
                 }
@@ -93,13 +99,15 @@ impl Cloudflare {
             }
         }
         let error = refused.unwrap_or_else(|| Error::new(ErrorKind::Bug, "no way to ask about a token"));
-        Err(match account {
-            Some(account) => error.with("account", account),
-            None => error.hint(format!("if an account owns the token, set {CLOUDFLARE_ACCOUNT_ID} to it")),
+        Err(if accounts.is_empty() {
+            error.hint(format!("if an account owns the token, set {CLOUDFLARE_ACCOUNT_ID} to it"))
+        } else {
+            error.with("account", accounts.join(", "))
         })
     }
 
-    async fn verify_as(&self, owner: TokenOwner, account: Option<&str>) -> Result<TokenStatus> {
+    /// Asks as a person's token, or as one of an account.
+    async fn verify_as(&self, account: Option<&str>) -> Result<TokenStatus> {
         let (path, needed) = match account {
             None => (vec!["user", "tokens", "verify"], Permission::USER_TOKENS),
             Some(account) => (vec!["accounts", account, "tokens", "verify"], Permission::ACCOUNT_TOKENS),
@@ -112,7 +120,9 @@ impl Cloudflare {
                 .hint("check CLOUDFLARE_API_BASE_URL; if it is right, use a newer infra-sdk"));
         }
         let Verified { id, status, expires_on, not_before } = verified;
-        Ok(TokenStatus { id, owner, standing: status, expires: expires_on, not_before })
+        let owner = if account.is_some() { TokenOwner::Account } else { TokenOwner::User };
+        let account = account.map(str::to_owned);
+        Ok(TokenStatus { id, owner, account, standing: status, expires: expires_on, not_before })
     }
 }
 
@@ -168,6 +178,7 @@ mod tests {
         let good = TokenStatus {
             id: "ed17574386854bf78a67040be0a770b0".into(),
             owner: TokenOwner::User,
+            account: None,
             standing: Standing::Active,
             expires: Some(at("2026-11-20T10:30:00Z")),
             not_before: Some(at("2026-11-20T10:00:00Z")),

@@ -17,14 +17,62 @@ pub struct Account {
     pub name: String,
 }
 
+/// The most accounts that a page has, and how many pages are read
+/// (<https://developers.cloudflare.com/api/resources/accounts/methods/list/>).
+const PER_PAGE: usize = 50;
+const PAGES: usize = 10;
+
+/// The most accounts that a message names.
+const NAMED: usize = 10;
+
+/// Accounts as a message names them.
+pub(super) fn listed(accounts: &[Account]) -> String {
+    let one = |account: &Account| format!("{} ({})", account.name.escape_debug(), account.id);
+    let mut all: Vec<String> = accounts.iter().take(NAMED).map(one).collect();
+    if accounts.len() > NAMED {
+        all.push(format!("and {} more", accounts.len() - NAMED));
+    }
+    all.join(", ")
+}
+
+/// Where a list goes on.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    result_info: Option<PageInfo>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PageInfo {
+    total_pages: Option<usize>,
+}
+
 impl Cloudflare {
-    /// The first 50 accounts that the token can see.
+    /// All accounts that the token can see, up to 500.
     ///
     /// # Errors
-    /// `Denied`, `Unavailable` or `TimedOut`.
+    /// `Denied`, `Unavailable` or `TimedOut`; `Invalid` when there are more.
     pub async fn accounts(&self) -> Result<Vec<Account>> {
-        let call = self.call(Method::Get, &["accounts"])?.query("per_page", 50);
-        Ok(self.permitted(call, Permission::ACCOUNT).await?.0)
+        let mut all = Vec::new();
+        for page in 1..=PAGES {
+            let mut call = self.call(Method::Get, &["accounts"])?.query("per_page", PER_PAGE);
+            if page > 1 {
+                call = call.query("page", page);
+            }
+            let (listed, answer) = self.permitted::<Vec<Account>>(call, Permission::ACCOUNT).await?;
+            let info = answer.json::<Page>()?.result_info.unwrap_or_default();
+            let full = listed.len() >= PER_PAGE;
+            let ends = listed.is_empty() || info.total_pages.map_or(!full, |total| page >= total);
+            all.extend(listed);
+            if ends {
+                return Ok(all);
+            }
+        }
+        // Who concludes from a part of them that one is missing is wrong.
+        Err(Error::invalid("the token sees more accounts than are read")
+            .with("read", all.len())
+            .hint(format!("set {CLOUDFLARE_ACCOUNT_ID} to the one that is meant")))
     }
 
     /// The account `id`, if the token can see it.
@@ -49,14 +97,9 @@ impl Cloudflare {
             1 => Ok(accounts.remove(0)),
             0 => Err(Error::not_found("the token sees no account of Cloudflare")
                 .hint(format!("set {CLOUDFLARE_ACCOUNT_ID}, or give the token `{}`", Permission::ACCOUNT))),
-            _ => {
-                let names = accounts
-                    .iter()
-                    .map(|account| format!("{} ({})", account.id, account.name.escape_debug()));
-                Err(Error::invalid("the token sees several accounts, and none is named")
-                    .with("accounts", names.collect::<Vec<_>>().join(", "))
-                    .hint(format!("set {CLOUDFLARE_ACCOUNT_ID} to the one that is meant")))
-            }
+            _ => Err(Error::invalid("the token sees several accounts, and none is named")
+                .with("accounts", listed(&accounts))
+                .hint(format!("set {CLOUDFLARE_ACCOUNT_ID} to the one that is meant"))),
         }
     }
 }

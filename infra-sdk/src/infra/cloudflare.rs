@@ -42,8 +42,7 @@ impl Infra {
     /// Changes nothing.
     ///
     /// # Errors
-    /// `Invalid` when it keeps nothing there, and for a bucket in another location; otherwise as
-    /// [`plan_state_setup`](Infra::plan_state_setup).
+    /// `Invalid` when it keeps nothing there; otherwise as [`plan_state_setup`](Infra::plan_state_setup).
     pub async fn plan_cloudflare_setup(&self) -> Result<SetupPlan> {
         if !self.keeps_state_in_r2()? {
             return Err(Error::invalid("this environment keeps nothing at Cloudflare that could be made")
@@ -56,12 +55,20 @@ impl Infra {
         self.plan_state_setup().await
     }
 
-    /// Does what the plan says, then finds out whether the bucket can lock.
+    /// Does what the plan says, then finds out whether the bucket can lock, and where it came to lie.
     ///
     /// # Errors
     /// As [`set_up_state`](Infra::set_up_state).
     pub async fn set_up_cloudflare(&self, plan: SetupPlan) -> Result<StateSetup> {
-        self.set_up_state(plan).await
+        let makes = !plan.steps.is_empty();
+        let mut setup = self.set_up_state(plan).await?;
+        if makes {
+            // R2 takes a location as a hint. All is done: that it cannot be seen just now is no failure.
+            if let Ok(seen) = self.plan_state_setup().await {
+                setup.done.place = seen.place;
+            }
+        }
+        Ok(setup)
     }
 
     fn keeps_state_in_r2(&self) -> Result<bool> {

@@ -1,5 +1,7 @@
 //! What wrangler writes for programs, one JSON record a line, and what it means for who asked.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -10,6 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::mask::Masks;
 use crate::names::quoted;
 use crate::process::Finished;
+use crate::time::human;
 
 /// The longest message of wrangler that is shown.
 const MESSAGE: usize = 600;
@@ -31,6 +34,9 @@ enum Record {
         message: String,
         #[serde(default)]
         code: Value,
+        /// How long Cloudflare wants to be left alone, where it said so: wrangler waits by itself for up to a minute only.
+        #[serde(default)]
+        retry_after_ms: Value,
     },
     #[serde(other)]
     Other,
@@ -85,8 +91,9 @@ pub(super) fn judge(
                 let error = error.with("said", asked.wrangler).with("ran", quoted(&wrangler_version));
                 return Err(error.hint("look at what stands at its path; `npm ci` installs it anew"));
             }
-            Record::CommandFailed { message, code } => {
-                return Err(refusal(told, &masks.apply(&message), &code, &ended.stderr, masks));
+            Record::CommandFailed { message, code, retry_after_ms } => {
+                let (message, after) = (masks.apply(&message), wait(&retry_after_ms));
+                return Err(refusal(told, &message, &code, after, &ended.stderr, masks));
             }
             Record::VersionUpload(version) | Record::Deploy(version) => made = Some(version),
             Record::WranglerSession { .. } | Record::Other => {}
@@ -132,11 +139,17 @@ pub(super) fn is_version(text: &str) -> bool {
         && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && hex(part))
 }
 
+/// A wait in milliseconds; `None` for what cannot be one.
+fn wait(milliseconds: &Value) -> Option<Duration> {
+    Duration::try_from_secs_f64(milliseconds.as_f64()? / 1e3).ok()
+}
+
 /// The error of a failure that wrangler recorded, with what is known of its code or words.
 fn refusal(
     told: impl Fn(Error) -> Error,
     message: &str,
     code: &Value,
+    after: Option<Duration>,
     printed: &str,
     masks: &Masks,
 ) -> Error {
@@ -149,6 +162,11 @@ fn refusal(
         .with("message", shown)
         .hint("apply it once with `wrangler deploy`, which makes it live at once; then roll out again")
         .hint("migrations cannot be rolled out in steps or taken back");
+    }
+    if let Some(after) = after {
+        let error = told(Error::new(ErrorKind::Unavailable, "Cloudflare asks wrangler for fewer requests"));
+        let error = error.with("wait", human(after)).with("message", shown).throttled(Some(after));
+        return last_lines(error, printed, masks).hint("wait that long, and roll out again");
     }
     let error = told(Error::new(ErrorKind::Failed, "wrangler refused or failed")).with("message", shown);
     let error = error.hint("correct what it names, and roll out again");
@@ -223,6 +241,19 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert!(error.report().to_string().contains(": it is bad"), "{error:?}");
         assert!(error.report().to_string().contains("Workers Scripts: Edit"), "{error:?}");
+        // Without a wait that can be one, or with one that is none, it is a failure like others.
+        for (after, wait) in
+            [("90500", Some(90_500)), ("0", Some(0)), ("null", None), ("-1", None), ("\"9\"", None)]
+        {
+            let record = failed("971", "canary: slow down");
+            let record = record.replace('}', &format!(",\"retry_after_ms\":{after}}}"));
+            let error = judged(1, &[SESSION, &record], true).unwrap_err();
+            let told = error.throttle().map(|throttle| throttle.after.unwrap().as_millis());
+            assert_eq!(told, wait, "{error:?}");
+            let kind = if wait.is_some() { ErrorKind::Unavailable } else { ErrorKind::Failed };
+            assert!(error.kind() == kind && error.hints().len() == 1, "{error:?}");
+            assert!(!error.report().to_string().contains("canary"), "{error:?}");
+        }
         let error = judged(1, &[&failed("\"ENOENT\"", "canary\\nnot there")], true).unwrap_err();
         assert!(error.to_string().contains("not there") && !error.to_string().contains('\n'), "{error}");
         assert!(!error.to_string().contains("canary"), "{error}");

@@ -144,6 +144,7 @@ impl Upload<'_> {
             script: self.script,
             uploads,
         };
-        judge(asked, &ended, &String::from_utf8_lossy(&written), &masks)
+        let judged = judge(asked, &ended, &String::from_utf8_lossy(&written), &masks);
+        judged.map_err(|error| self.cloudflare.refused(error))
     }
 }

@@ -29,7 +29,7 @@ pub(in crate::infra) fn health(infra: &Infra) -> Result<Box<dyn HealthCheck>> {
 /// What infra.toml names of Cloudflare.
 #[cfg(feature = "cloudflare")]
 fn needs(infra: &Infra) -> Result<crate::cloudflare::CloudflareNeeds> {
-    use crate::cloudflare::{BucketNeed, CloudflareNeeds, WorkerNeed};
+    use crate::cloudflare::{BucketNeed, CloudflareNeeds, WorkerNeed, WorkerPlace};
     use crate::config::{StateKind, StoreKind, Target};
 
     let section = infra.config().section()?;
@@ -49,13 +49,17 @@ fn needs(infra: &Infra) -> Result<crate::cloudflare::CloudflareNeeds> {
         let store = infra.store_named(&label)?;
         if store.kind == StoreKind::Worker {
             let (account, script) = (store.account, store.script.unwrap_or_default());
-            needs.workers.push(WorkerNeed { account, script, why: format!("the store `{label}`") });
+            let why = format!("the store `{label}`");
+            needs.workers.push(WorkerNeed { account, script, why, by_releases: false });
         }
     }
     let settings = infra.settings();
     if settings.deploy.target == Target::Worker {
-        let script = settings.project.name.to_string();
-        needs.workers.push(WorkerNeed { account: None, script, why: "releases".into() });
+        // The very one that the target rolls out to.
+        let (project, root) = (&settings.project.name, infra.config().root());
+        let WorkerPlace { account, script, .. } =
+            WorkerPlace::of(&settings.deploy, project, infra.environment(), root);
+        needs.workers.push(WorkerNeed { account, script, why: "releases".into(), by_releases: true });
     }
     Ok(needs)
 }
