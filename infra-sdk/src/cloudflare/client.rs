@@ -113,9 +113,7 @@ impl Cloudflare {
     pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer> {
         let budget = self.budget();
         budget.turn().await?;
-        let answer = call.send().await.map_err(|error| budget.refused(error))?;
-        budget.heard(&answer);
-        Ok(answer)
+        call.send_heard(|answer| budget.heard(answer)).await.map_err(|error| budget.refused(error))
     }
 
     /// Lets all who have this token keep back as a refusal asks that a program of Cloudflare met, which asks by itself; gives

@@ -108,7 +108,11 @@ impl Budget {
     pub(super) fn refused(&self, error: Error) -> Error {
         let Some(throttle) = error.throttle() else { return error };
         let after = throttle.after.unwrap_or(UNSAID);
-        self.with(|inner, now| inner.hold(now, after));
+        // A header of the same answer may have asked for longer.
+        let after = self.with(|inner, now| {
+            inner.hold(now, after);
+            inner.hold.saturating_duration_since(now)
+        });
         error.throttled(Some(after))
     }
 

@@ -133,8 +133,17 @@ impl<'a> Call<'a> {
     ///   [wish to slow down](Error::throttle): 429, and 403 where the service says so.
     /// - `TimedOut`, retryable.
     /// - `Denied`: 401, 403. `NotFound`: 404, 410. `Conflict`: 409, 412. `Invalid`: other 4xx and redirects.
-    pub(crate) async fn send(mut self) -> Result<Answer> {
+    pub(crate) async fn send(self) -> Result<Answer> {
+        self.send_heard(|_| ()).await
+    }
+
+    /// The same, and lets `heard` see what the headers of the answer say, also of a refusal.
+    ///
+    /// # Errors
+    /// As [`send`](Call::send).
+    pub(crate) async fn send_heard(mut self, heard: impl FnOnce(&Answer)) -> Result<Answer> {
         let answer = self.asked().await?;
+        heard(&answer);
         if answer.is_success() {
             return Ok(answer);
         }
