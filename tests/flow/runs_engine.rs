@@ -24,12 +24,15 @@ struct Counted {
     away: AtomicBool,
     /// Every how many questions one is answered and the answer lost; 0 for never.
     loses: u64,
+    /// Whether it refuses to write down the next end of a repo.
+    refuses: AtomicBool,
 }
 
 impl Counted {
     fn new(scratch: &Scratch) -> Self {
         let inner = LocalRuns::new(scratch.join("runs"));
-        Counted { inner, asked: AtomicU64::new(0), away: AtomicBool::new(false), loses: 0 }
+        let (asked, away, refuses) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        Counted { inner, asked, away, loses: 0, refuses }
     }
 
     fn gone() -> Error {
@@ -103,6 +106,9 @@ impl RunStore for Counted {
         state: &RepoState,
     ) -> Result<Revision> {
         let number = self.ask()?;
+        if state.is_final() && self.refuses.swap(false, Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Denied, "nothing may be written"));
+        }
         let answer = self.inner.advance(run, repo, seen, state).await;
         self.answer(number, answer)
     }
@@ -132,6 +138,8 @@ struct Notes {
     deployed: Mutex<Vec<(String, u32)>>,
     said: Mutex<Vec<String>>,
     takes: Duration,
+    /// Whether a first attempt panics.
+    panics: bool,
 }
 
 impl Notes {
@@ -150,6 +158,7 @@ impl Deployer for Notes {
             () = stop.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "stopped")),
             () = tokio::time::sleep(self.takes) => {}
         }
+        assert!(!self.panics || job.attempt > 1, "this panic is part of the test");
         self.deployed.lock().expect("no test panics in it").push((job.repo.to_string(), job.attempt));
         Ok(())
     }
@@ -371,6 +380,30 @@ async fn an_agent_whose_lease_is_lost_stops_and_writes_nothing_and_serves_anew()
     assert_eq!(notes.deployed(), [("r0".to_owned(), 2)], "{}", RunReport::of(&view));
     let said = notes.said.lock().expect("no test panics in it").join("\n");
     assert!(said.contains("the lease was lost"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repo_whose_end_could_not_be_written_down_is_begun_anew_though_its_agent_lives() {
+    let scratch = Scratch::new("runs-unwritten");
+    let counted = Counted::new(&scratch);
+    counted.refuses.store(true, Ordering::Relaxed);
+    let store: Arc<dyn RunStore> = Arc::new(counted);
+    let (run, notes) = (run_of(1), Arc::new(Notes::default()));
+    let report = run_through(&store, &run, 1, &notes).await;
+    assert_eq!(report.outcome, RunOutcome::Done, "{report}");
+    assert_eq!(notes.deployed(), [("r0".to_owned(), 1), ("r0".to_owned(), 2)], "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repo_whose_deploy_panics_is_begun_anew_though_its_agent_lives() {
+    let scratch = Scratch::new("runs-panic");
+    let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
+    let (run, notes) = (run_of(1), Arc::new(Notes { panics: true, ..Notes::default() }));
+    let report = run_through(&store, &run, 1, &notes).await;
+    assert_eq!(report.outcome, RunOutcome::Done, "{report}");
+    assert_eq!(notes.deployed(), [("r0".to_owned(), 2)], "{report}");
+    let said = notes.said.lock().expect("no test panics in it").join("\n");
+    assert!(said.contains("broke off") && said.contains("serving anew"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,6 +25,9 @@ pub(super) enum Claimed {
     Deployed,
     /// It failed, was cancelled or given back.
     Ended,
+    /// Nobody knows: it may be claimed, and what became of it may not be written down. It is free for others only once the
+    /// lease of this agent is.
+    Unknown,
 }
 
 /// Why work was told to stop.
@@ -41,7 +44,7 @@ enum Stop {
 /// Claims what was offered, works on it and writes down how that ended.
 ///
 /// # Errors
-/// What the store fails with. A claim that was made then ends with the lease.
+/// What the store fails with. A claim may have been made then, and ends with the lease: the caller frees that.
 pub(super) async fn work_on(
     store: &dyn RunStore,
     deployer: &dyn Deployer,

@@ -65,10 +65,10 @@ pub(super) async fn advance(
             Err(error) => error,
         };
         if doubtful && error.kind() == ErrorKind::Conflict {
-            match store.changes(run, seen, Duration::ZERO).await {
-                Ok(changes) => {
-                    let now = changes.repos.into_iter().find(|now| now.repo == *repo);
-                    return match now.filter(|now| now.state == *state) {
+            // Nothing that may be behind is asked: it would deny a change that was heard.
+            match store.load(run).await {
+                Ok(view) => {
+                    return match view.repo(repo).filter(|now| now.state == *state) {
                         Some(heard) => Ok(heard.revision),
                         None => Err(error),
                     };
