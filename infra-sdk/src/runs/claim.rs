@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runs::agent::{Deployer, Job};
 use crate::runs::keep::Kept;
 use crate::runs::patience::{advance, passes};
+use crate::runs::run::check_task;
 use crate::runs::{Claim, End, Offer, RepoState, Revision, RunId, RunPhase, RunStore, Taken};
 use crate::time::Timestamp;
 
@@ -54,6 +55,12 @@ pub(super) async fn work_on(
     leaving: &CancelToken,
 ) -> Result<Claimed> {
     let Offer { run, env, repo, attempt, revision, task } = taken.offer.clone();
+    if let Err(error) = check_task(&task) {
+        // No run has such a repo: who wrote the offer is no coordinator. Settled, so that it does not come again.
+        deployer.tell(&format!("{repo}: the offer of run {run} is refused: {error}"));
+        let _ = store.settle(taken).await;
+        return Ok(Claimed::Not);
+    }
     let job = Job { run, env, repo, task, attempt };
     let claim = Claim {
         attempt,

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::RepoName;
-use crate::runs::{RepoState, Revision, RunId, RunStore};
+use crate::runs::{RepoState, Revision, RunId, RunStore, RunView};
 
 /// How long a store may be gone before an error is an error.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -38,6 +38,20 @@ impl Patience {
         }
         tokio::time::sleep(PAUSE).await;
         Ok(first)
+    }
+}
+
+/// A run as it is now, also from a store that is away for a while.
+///
+/// # Errors
+/// As [`RunStore::load`]; what the store fails with for longer than five minutes.
+pub(crate) async fn load(store: &dyn RunStore, run: &RunId) -> Result<RunView> {
+    let mut patience = Patience::default();
+    loop {
+        match store.load(run).await {
+            Ok(view) => return Ok(view),
+            Err(error) => drop(patience.bear(error).await?),
+        }
     }
 }
 
