@@ -174,7 +174,7 @@ fn waiting(seconds: u64) -> FollowOptions {
 #[tokio::test(start_paused = true)]
 async fn an_outage_does_not_count_for_another_one_much_later() {
     // Nobody serves the repo: the run ends when that was waited for.
-    let (memory, run) = Memory::new(vec![10..12, 400..402, 1000..1002]);
+    let (memory, run) = Memory::new(vec![10..13, 400..403, 1000..1003]);
     let (store, heard): (Arc<dyn RunStore>, _) = (memory, Heard::default());
     let view = follow(&store, &run, &waiting(700), &heard, &CancelToken::new()).await.unwrap();
     assert_eq!(view.repos[0].state.word(), "failed");
