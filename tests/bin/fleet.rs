@@ -21,7 +21,7 @@ async fn apply(_: Cx) -> Result<()> {
 }
 
 /// Behaves as the file `behaves` of the repo says: `takes 300` (milliseconds), `waits` (until the file says something
-/// else), `fails`, `hangs`, `nests`.
+/// else), `fails`, `hangs`, `nests`, `stops` (what runs here, under the lock of deploys).
 async fn deploy(cx: Cx) -> Result<()> {
     let behaves = std::fs::read_to_string(cx.root().join("behaves")).unwrap_or_default();
     note(&cx, "start")?;
@@ -44,6 +44,9 @@ async fn deploy(cx: Cx) -> Result<()> {
         cx.say("the token canary-value is not accepted");
         note(&cx, "failed")?;
         return Err(Error::new(ErrorKind::Failed, "the deploy does not work").hint("try something else"));
+    }
+    if behaves.trim() == "stops" {
+        cx.infra().await?.stop().await?;
     }
     if behaves.trim() == "nests" {
         cx.cmd("cargo").args(["xtask", "--list"]).run().await?;

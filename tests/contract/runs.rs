@@ -35,6 +35,7 @@ fn run_of(env: &str, repos: &[&str]) -> Run {
         by: "ada \"the first\"\nü".into(),
         created: Timestamp::now(),
         repos: repos.collect(),
+        wait: Some(Duration::from_millis(90_500)),
     }
 }
 
@@ -127,9 +128,21 @@ async fn creation(store: &Arc<dyn RunStore>) {
     assert_eq!(ids(store.recent(2).await.expect("runs")), newest[..2], "at most the limit");
     let summary = store.recent(1).await.expect("runs").remove(0);
     assert_eq!((summary.env, summary.phase), (third.env, RunPhase::Open));
+    let unfinished = async |env: &str| -> Vec<RunId> {
+        let env: EnvName = env.parse().expect("a name");
+        let found = store.unfinished(&env).await.expect("runs");
+        assert!(found.unreadable.is_empty(), "{:?}", found.unreadable);
+        let mut runs = found.runs;
+        runs.sort();
+        runs
+    };
+    let mut both = vec![first.id.clone(), second.id.clone()];
+    both.sort();
+    assert_eq!(unfinished("staging").await, both, "of that environment alone");
     for run in newest {
         closed(store, &run).await;
     }
+    assert_eq!(unfinished("staging").await, [], "closed ones are left out");
     let phases: Vec<RunPhase> =
         store.recent(10).await.expect("runs").into_iter().map(|run| run.phase).collect();
     assert_eq!(phases, [RunPhase::Closed, RunPhase::Closed, RunPhase::Closed]);

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use infra_sdk::state::LockInfo;
+use infra_sdk::time::Timestamp;
+use serde_json::{Value, json};
 
 use crate::fleet::{Fleet, Process};
 use crate::world::until;
@@ -222,6 +224,41 @@ fn a_killed_agents_deploy_ends_and_another_begins_it_anew() {
 }
 
 #[test]
+fn the_lock_of_a_deploy_that_died_is_waited_for_and_no_failure_of_the_repo() {
+    let fleet = Fleet::new("runs-locked", &SHOP);
+    fleet.behaves("api", "stops");
+    // As a machine that is gone leaves it in a bucket: nothing proves that its holder is dead, and it ends by time alone.
+    let mut holder = LockInfo::new("eve@elsewhere", "deploy", Duration::from_secs(3600)).expect("a lock");
+    holder.process = None;
+    let lock = "home/acme/local/locks/deploy/acme/api/local.json";
+    fleet.scratch.write(lock, serde_json::to_string(&holder).expect("JSON"));
+    fleet.run("api", &["infra:deploy:stop"], 6).says(&["eve@elsewhere", "ends by itself"]);
+    let agent = fleet.agent(&[]);
+    let all = fleet.all(&["--repos", "api,web"]);
+    agent.says("waiting for the deploy before this one to end");
+    assert_eq!(fleet.log(), ["api start 1"], "it is not taken away from whoever has it");
+    // Its time is over; replaced whole, as it is being read.
+    holder.expires = Timestamp::now();
+    let next = fleet.scratch.write("next.json", serde_json::to_string(&holder).expect("JSON"));
+    std::fs::rename(next, fleet.scratch.join(lock)).expect("the scratch folder is writable");
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(fleet.log(), ["api start 1", "api end 1", "web start 1", "web end 1"]);
+}
+
+#[test]
+fn how_long_a_repo_may_wait_outlives_the_command_that_said_it() {
+    let fleet = Fleet::new("runs-wait", &SHOP);
+    let all = fleet.all(&["--repos", "worker", "--wait", "6s"]);
+    let run = all.run();
+    all.kill();
+    let (code, said) = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]).end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("given up after 6.0 s") && said.contains("nobody served it for"), "{said}");
+    assert_eq!(fleet.states(&run), ["worker failed"]);
+}
+
+#[test]
 fn a_repo_nobody_serves_is_named_and_given_up_after_the_wait() {
     let fleet = Fleet::new("runs-nobody", &SHOP);
     let agent = fleet.start("api", &["infra:deploy:agent"]);
@@ -253,6 +290,18 @@ fn another_task_and_environment_are_used_when_the_settings_say_so() {
         "{said}"
     );
     assert!(!elsewhere.said().contains("api │"), "{}", elsewhere.said());
+
+    // What one environment did not confirm is not done in it by a command for another.
+    let last = ["infra:deploy:status", "last", "--env", "staging", "--output", "json"];
+    let status: Value = serde_json::from_str(&fleet.run("api", &last, 0).stdout).expect("JSON");
+    let run = status["run"].as_str().expect("a name");
+    for task in ["infra:deploy:resume", "infra:deploy:cancel"] {
+        fleet.run("api", &[task, run], 4).says(&["of the environment staging", "--env staging"]);
+        let yes = format!("--yes={task}");
+        fleet.run("api", &[task, run, "--env", "staging"], 3).says(&[yes.as_str()]);
+    }
+    let resume = ["infra:deploy:resume", run, "--env", "staging", "--yes=infra:deploy:resume"];
+    assert!(fleet.run("api", &resume, 0).stdout.contains("into staging is done"));
 }
 
 #[test]
@@ -264,6 +313,10 @@ fn what_cannot_be_a_run_is_refused_with_a_way_out() {
     fleet.run("api", &["infra:deploy:status", "last"], 5).says(&["infra:deploy:all"]);
     fleet.run("api", &["infra:deploy:status", "20261129-231502-4f2a9c"], 5).says(&["no run", "next:"]);
     fleet.run("api", &["infra:deploy:cancel", "a b"], 4).says(&["not the name of a run", "next:"]);
+    for task in ["all", "agent"] {
+        let task = format!("infra:deploy:{task}");
+        fleet.run("api", &[task.as_str(), "--lease", "0s"], 4).says(&["shorter than a second", "--lease 5s"]);
+    }
     fleet.run("api", &["infra:deploy:agent", "--checkouts", "nowhere"], 5).says(&["not there", "next:"]);
     fleet.repo("api", "[repos.api]\nafter = [\"web\"]\n[repos.web]\nafter = [\"api\"]\n");
     fleet.run("api", &["infra:deploy:all"], 4).says(&["api → web → api", "infra.toml:"]);

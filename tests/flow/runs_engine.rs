@@ -11,11 +11,12 @@ use infra_sdk::names::{EnvName, RepoName};
 use infra_sdk::runs::{
     AgentOptions, Changes, Claim, Created, Deployer, FollowOptions, Job, Lease, LeaseRequest, Leases, Offer,
     Offered, RepoState, Revision, Run, RunId, RunOutcome, RunPhase, RunRepo, RunReport, RunStore, RunSummary,
-    RunView, Taken, Watcher, follow, serve,
+    RunView, Taken, Watcher, follow, serve, steward,
 };
 use infra_sdk::time::Timestamp;
 use infra_sdk::{CancelToken, Error, ErrorKind, Result};
 use support::Scratch;
+use tokio::task::JoinHandle;
 
 /// A store that counts what it is asked, and can be away.
 struct Counted {
@@ -24,12 +25,15 @@ struct Counted {
     away: AtomicBool,
     /// Every how many questions one is answered and the answer lost; 0 for never.
     loses: u64,
+    /// Whether it refuses to write down the next end of a repo.
+    refuses: AtomicBool,
 }
 
 impl Counted {
     fn new(scratch: &Scratch) -> Self {
         let inner = LocalRuns::new(scratch.join("runs"));
-        Counted { inner, asked: AtomicU64::new(0), away: AtomicBool::new(false), loses: 0 }
+        let (asked, away, refuses) = (AtomicU64::new(0), AtomicBool::new(false), AtomicBool::new(false));
+        Counted { inner, asked, away, loses: 0, refuses }
     }
 
     fn gone() -> Error {
@@ -103,6 +107,9 @@ impl RunStore for Counted {
         state: &RepoState,
     ) -> Result<Revision> {
         let number = self.ask()?;
+        if state.is_final() && self.refuses.swap(false, Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Denied, "nothing may be written"));
+        }
         let answer = self.inner.advance(run, repo, seen, state).await;
         self.answer(number, answer)
     }
@@ -132,6 +139,8 @@ struct Notes {
     deployed: Mutex<Vec<(String, u32)>>,
     said: Mutex<Vec<String>>,
     takes: Duration,
+    /// Whether a first attempt panics.
+    panics: bool,
 }
 
 impl Notes {
@@ -150,6 +159,7 @@ impl Deployer for Notes {
             () = stop.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "stopped")),
             () = tokio::time::sleep(self.takes) => {}
         }
+        assert!(!self.panics || job.attempt > 1, "this panic is part of the test");
         self.deployed.lock().expect("no test panics in it").push((job.repo.to_string(), job.attempt));
         Ok(())
     }
@@ -190,24 +200,28 @@ fn run_of(count: usize) -> Run {
             task: "deploy".into(),
         })
         .collect();
-    Run {
-        id: RunId::new().expect("an id"),
-        env: "staging".parse().expect("a name"),
-        by: "ada".into(),
-        created: Timestamp::now(),
-        repos,
-    }
+    Run::new("staging".parse().expect("a name"), "ada", repos).expect("a run in order")
 }
 
-fn agent_for(run: &Run, slots: usize) -> AgentOptions {
-    AgentOptions {
+/// An agent that serves until it is cancelled.
+fn serving(
+    store: &Arc<dyn RunStore>,
+    run: &Run,
+    slots: usize,
+    notes: &Arc<Notes>,
+    cancel: &CancelToken,
+) -> JoinHandle<Result<usize>> {
+    let options = AgentOptions {
         env: run.env.clone(),
         serves: run.repos.iter().map(|repo| repo.repo.clone()).collect(),
         name: "bob@build".into(),
         slots,
         lease: Duration::from_secs(5),
         once: false,
-    }
+    };
+    let (store, cancel) = (store.clone(), cancel.clone());
+    let deployer: Arc<dyn Deployer> = notes.clone();
+    tokio::spawn(async move { serve(&store, &options, &deployer, &cancel).await })
 }
 
 fn options() -> FollowOptions {
@@ -217,18 +231,17 @@ fn options() -> FollowOptions {
 /// One run to its end with these agents; gives its report.
 async fn run_through(store: &Arc<dyn RunStore>, run: &Run, agents: usize, notes: &Arc<Notes>) -> RunReport {
     assert_eq!(store.create(run).await.expect("a new run"), Created::Now);
+    go_through(store, run, agents, notes).await
+}
+
+/// The same with a run that is there.
+async fn go_through(store: &Arc<dyn RunStore>, run: &Run, agents: usize, notes: &Arc<Notes>) -> RunReport {
     let cancel = CancelToken::new();
-    let serving: Vec<_> = (0..agents)
-        .map(|_| {
-            let (store, options, cancel) = (store.clone(), agent_for(run, 4), cancel.clone());
-            let deployer: Arc<dyn Deployer> = notes.clone();
-            tokio::spawn(async move { serve(&store, &options, &deployer, &cancel).await })
-        })
-        .collect();
+    let started: Vec<_> = (0..agents).map(|_| serving(store, run, 4, notes, &cancel)).collect();
     let heard = Heard::default();
     let view = follow(store, &run.id, &options(), &heard, &CancelToken::new()).await.expect("the run ends");
     cancel.cancel();
-    for agent in serving {
+    for agent in started {
         agent.await.expect("it ran").expect("it ends well");
     }
     // Told again only when the store was away at that very moment.
@@ -324,11 +337,10 @@ async fn an_agent_that_claims_and_never_returns_loses_its_claim_with_its_lease()
     let claimed = store.advance(&run.id, &name("r0"), seen, &claim).await.expect("claimed");
 
     let notes = Arc::new(Notes::default());
-    let (cancel, deployer): (CancelToken, Arc<dyn Deployer>) = (CancelToken::new(), notes.clone());
-    let (other, options_of, ending) = (store.clone(), agent_for(&run, 1), cancel.clone());
-    let agent = tokio::spawn(async move { serve(&other, &options_of, &deployer, &ending).await });
-    let heard = Heard::default();
-    let view = follow(&store, &run.id, &options(), &heard, &CancelToken::new()).await.expect("the run ends");
+    let cancel = CancelToken::new();
+    let agent = serving(&store, &run, 1, &notes, &cancel);
+    let view = follow(&store, &run.id, &options(), &Heard::default(), &CancelToken::new()).await;
+    let view = view.expect("the run ends");
     cancel.cancel();
     assert_eq!(agent.await.expect("it ran").expect("it ends well"), 1);
     assert_eq!(notes.deployed(), [("r0".to_owned(), 2)], "{}", RunReport::of(&view));
@@ -345,9 +357,8 @@ async fn an_agent_whose_lease_is_lost_stops_and_writes_nothing_and_serves_anew()
     let run = run_of(1);
     store.create(&run).await.expect("a new run");
     let notes = Arc::new(Notes { takes: Duration::from_secs(3), ..Notes::default() });
-    let (cancel, deployer): (CancelToken, Arc<dyn Deployer>) = (CancelToken::new(), notes.clone());
-    let (other, options_of, ending) = (store.clone(), agent_for(&run, 1), cancel.clone());
-    let agent = tokio::spawn(async move { serve(&other, &options_of, &deployer, &ending).await });
+    let cancel = CancelToken::new();
+    let agent = serving(&store, &run, 1, &notes, &cancel);
     let (other, id) = (store.clone(), run.id.clone());
     let following =
         tokio::spawn(
@@ -371,6 +382,83 @@ async fn an_agent_whose_lease_is_lost_stops_and_writes_nothing_and_serves_anew()
     assert_eq!(notes.deployed(), [("r0".to_owned(), 2)], "{}", RunReport::of(&view));
     let said = notes.said.lock().expect("no test panics in it").join("\n");
     assert!(said.contains("the lease was lost"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repo_whose_end_could_not_be_written_down_is_begun_anew_though_its_agent_lives() {
+    let scratch = Scratch::new("runs-unwritten");
+    let counted = Counted::new(&scratch);
+    counted.refuses.store(true, Ordering::Relaxed);
+    let store: Arc<dyn RunStore> = Arc::new(counted);
+    let (run, notes) = (run_of(1), Arc::new(Notes::default()));
+    let report = run_through(&store, &run, 1, &notes).await;
+    assert_eq!(report.outcome, RunOutcome::Done, "{report}");
+    assert_eq!(notes.deployed(), [("r0".to_owned(), 1), ("r0".to_owned(), 2)], "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repo_whose_deploy_panics_is_begun_anew_though_its_agent_lives() {
+    let scratch = Scratch::new("runs-panic");
+    let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
+    let (run, notes) = (run_of(1), Arc::new(Notes { panics: true, ..Notes::default() }));
+    let report = run_through(&store, &run, 1, &notes).await;
+    assert_eq!(report.outcome, RunOutcome::Done, "{report}");
+    assert_eq!(notes.deployed(), [("r0".to_owned(), 2)], "{report}");
+    let said = notes.said.lock().expect("no test panics in it").join("\n");
+    assert!(said.contains("broke off") && said.contains("serving anew"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_run_that_nobody_moves_on_is_taken_over_whatever_came_after_it_or_is_damaged() {
+    let scratch = Scratch::new("runs-steward");
+    let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
+    let (run, damaged) = (run_of(1), Run { repos: run_of(2).repos.split_off(1), ..run_of(1) });
+    let others = (0..30).map(|at| Run { env: format!("e{at}").parse().expect("a name"), ..run_of(1) });
+    for run in [run.clone(), damaged.clone()].into_iter().chain(others) {
+        store.create(&run).await.expect("a new run");
+    }
+    let log = scratch.join("runs").join(format!("{}.jsonl", damaged.id));
+    let text = std::fs::read_to_string(&log).expect("a log") + "damaged\n";
+    std::fs::write(&log, text).expect("written");
+    let (heard, cancel) = (Arc::new(Heard::default()), CancelToken::new());
+    let (other, watcher): (Arc<dyn RunStore>, Arc<dyn Watcher>) = (store.clone(), heard.clone());
+    let (env, ending) = (run.env.clone(), cancel.clone());
+    // Nobody serves it: it ends when that was waited for.
+    let options = FollowOptions { wait: Some(Duration::from_millis(500)), ..options() };
+    let stewarding = tokio::spawn(async move { steward(&other, &env, &options, &watcher, &ending).await });
+    let (mut phase, mut seen) = store.phase(&run.id, Revision(0), Duration::ZERO).await.expect("a phase");
+    while !phase.is_closed() {
+        (phase, seen) = store.phase(&run.id, seen, Duration::from_secs(30)).await.expect("a phase");
+    }
+    cancel.cancel();
+    stewarding.await.expect("it ran");
+    let said = heard.0.lock().expect("no test panics in it").join("\n");
+    assert!(said.contains("a run cannot be read") && said.contains("damaged"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offer_whose_task_is_no_name_of_one_is_never_begun() {
+    let scratch = Scratch::new("runs-offer");
+    let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
+    let run = run_of(2);
+    store.create(&run).await.expect("a new run");
+    // Who can write to the queue, and to nothing else.
+    let offer = Offer {
+        run: run.id.clone(),
+        env: run.env.clone(),
+        repo: name("r0"),
+        attempt: 77,
+        revision: store.load(&run.id).await.expect("the run").repos[0].revision,
+        task: "--yes=infra:apply".into(),
+    };
+    assert_eq!(store.offer(&offer).await.expect("offered"), Offered::Now);
+    let notes = Arc::new(Notes::default());
+    let report = go_through(&store, &run, 1, &notes).await;
+    assert_eq!(report.outcome, RunOutcome::Done, "{report}");
+    in_order(&run, &notes.deployed());
+    assert!(notes.deployed().iter().all(|(_, attempt)| *attempt == 1), "{:?}", notes.deployed());
+    let said = notes.said.lock().expect("no test panics in it").join("\n");
+    assert!(said.contains("is refused") && said.contains("is not the name of a task"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

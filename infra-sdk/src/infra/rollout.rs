@@ -70,8 +70,8 @@ impl Infra {
     /// sets itself is left as it is.
     ///
     /// # Errors
-    /// `Locked` naming the holder when another deploy runs; `Invalid` where no lock that all machines share guards what runs
-    /// elsewhere; `NotFound` listing every secret that is missing;
+    /// `Locked` naming the holder when another deploy runs, which a deploy that is a part of a run waits for at first;
+    /// `Invalid` where no lock that all machines share guards what runs elsewhere; `NotFound` listing every secret that is missing;
     /// `Failed` when the release did not become healthy, after going back.
     pub async fn rollout(&self, spec: ReleaseSpec) -> Result<RolloutReport> {
         let spec = self.with_surroundings(spec).await?;
@@ -167,7 +167,7 @@ impl Infra {
         // Going back means to stop, to start and to wait for health again.
         self.host().needs_grace(options.wait + STOPPING);
         self.require_shared_lock()?;
-        let lock = self.lock("deploy", operation).await?;
+        let lock = self.lock_in_turn("deploy", operation).await?;
         options.cancel = self.host().cancel.child();
         options.lost = lock.lost().clone();
         let result = work(options).await;

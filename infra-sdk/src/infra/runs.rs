@@ -47,7 +47,8 @@ impl fmt::Display for PlannedRun {
 pub struct Follow {
     /// How long others wait for a sign of life of this process; `None`: 15 seconds.
     pub lease: Option<Duration>,
-    /// How long a repo may wait for an agent that serves it; `None`: ten minutes.
+    /// How long a repo may wait for an agent that serves it, for as long as this process moves the run on; `None`: as the run
+    /// says.
     pub wait: Option<Duration>,
     /// Hears of every change, with how far the run is.
     pub on_change: Arc<dyn Fn(&RunView) + Send + Sync>,
@@ -61,18 +62,15 @@ impl Default for Follow {
 
 impl Infra {
     /// The run that deploys these repos into this environment, in the order that `[repos]` declares; all that are
-    /// declared when none are named. Nothing is begun.
+    /// declared when none are named. Nothing is begun. A repo may `wait` so long for an agent that serves it, whoever moves the
+    /// run on; `None`: ten minutes.
     ///
     /// # Errors
     /// `NotFound` for a repo that is not declared although others are; `Invalid` for one that is named twice.
-    pub fn plan_run(&self, repos: &[RepoName]) -> Result<PlannedRun> {
-        Ok(PlannedRun(Run {
-            repos: runs::in_order(&self.settings().repos, repos)?,
-            id: RunId::new()?,
-            env: self.environment().clone(),
-            by: ledger::actor(self.env()),
-            created: Timestamp::now(),
-        }))
+    pub fn plan_run(&self, repos: &[RepoName], wait: Option<Duration>) -> Result<PlannedRun> {
+        let repos = runs::in_order(&self.settings().repos, repos)?;
+        let run = Run::new(self.environment().clone(), ledger::actor(self.env()), repos)?;
+        Ok(PlannedRun(Run { wait, ..run }))
     }
 
     /// Makes the run; agents begin as soon as somebody [follows](Infra::follow_run) it.
@@ -86,7 +84,10 @@ impl Infra {
             let noted =
                 self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await;
             noted.context(format!("run {} was made, but this could not be noted", run.id)).map_err(
-                |error| error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}`", run.id)),
+                |error| {
+                    let flag = runs::env_flag(&run.env);
+                    error.hint(format!("follow it with `cargo xtask infra:deploy:resume {}{flag}`", run.id))
+                },
             )?;
             self.announce(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await;
         }
@@ -96,9 +97,10 @@ impl Infra {
     /// Follows a run to its end, and moves it on whenever nobody else does.
     ///
     /// # Errors
-    /// `NotFound` when there is no such run; `Cancelled` when the host is, which leaves the run as it is; what the
-    /// store and the ledger fail with.
+    /// `NotFound` when there is no such run; `Invalid` for one of another environment; `Cancelled` when the host is, which
+    /// leaves the run as it is; what the store and the ledger fail with.
     pub async fn follow_run(&self, run: &RunId, follow: &Follow) -> Result<RunReport> {
+        self.require_here(run).await?;
         let options = self.follow_options(follow);
         let watcher = RunTeller { infra: self.clone(), on_change: follow.on_change.clone() };
         let view = runs::follow(&self.ports().runs, run, &options, &watcher, &self.host().cancel).await?;
@@ -134,16 +136,30 @@ impl Infra {
     /// end.
     ///
     /// # Errors
-    /// `NotFound` when there is no such run; `Invalid` when it has ended; what the store fails with.
+    /// `NotFound` when there is no such run; `Invalid` when it has ended, or is one of another environment; what the store
+    /// fails with.
     pub async fn cancel_run(&self, run: &RunId) -> Result<()> {
+        self.require_here(run).await?;
         let wish = Wish { by: ledger::actor(self.env()), at: Timestamp::now() };
         runs::wish_to_end(&*self.ports().runs, run, wish).await
     }
 
+    /// What is confirmed for one environment is not done in another: the name of a run is valid in all of them.
+    async fn require_here(&self, run: &RunId) -> Result<()> {
+        let (view, here) = (runs::load(&*self.ports().runs, run).await?, self.environment());
+        let there = &view.run.env;
+        if there == here {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("run {run} is one of the environment {there}, and not of {here}"))
+            .hint(format!("run the same command with `--env {there}`")))
+    }
+
     pub(super) fn follow_options(&self, follow: &Follow) -> FollowOptions {
         let mut options = FollowOptions::new(ledger::actor(self.env()));
-        options.lease = follow.lease.unwrap_or(options.lease);
-        options.wait = follow.wait.unwrap_or(options.wait);
+        // A shorter one would ask the store all the time, and end while it is written down.
+        options.lease = follow.lease.unwrap_or(options.lease).max(runs::SHORTEST);
+        options.wait = follow.wait;
         options
     }
 

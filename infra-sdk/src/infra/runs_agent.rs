@@ -21,7 +21,7 @@ use crate::process::{Cmd, LineSink, Stream};
 use crate::runs::{self, AgentOptions, Deployer, Job, RepoState, RunStore, Watcher};
 
 /// How long a deploy may take to end once it is told to: it may have to go back to what served before.
-const GRACE: Duration = Duration::from_secs(600);
+pub(super) const GRACE: Duration = Duration::from_secs(600);
 
 /// What an agent serves, and how.
 #[derive(Clone, Debug)]

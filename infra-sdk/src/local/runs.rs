@@ -16,7 +16,7 @@ use crate::local::runs_log::{Entry, Folded, Taker};
 use crate::names::{EnvName, RepoName};
 use crate::runs::{
     Changes, Created, Offer, Offered, RepoState, Revision, Run, RunId, RunPhase, RunStore, RunSummary,
-    RunView, Taken, busy, no_run, outdated,
+    RunView, Taken, Unfinished, busy, no_run, outdated,
 };
 use crate::state::ProcessMark;
 use crate::time::Timestamp;
@@ -192,6 +192,7 @@ impl RunStore for LocalRuns {
         if path.is_file() {
             return Ok(Created::Before);
         }
+        run.check()?;
         let mut index = self.index()?;
         for known in
             index.iter_mut().filter(|known| !known.closed && known.env == run.env && known.id != run.id)
@@ -235,6 +236,21 @@ impl RunStore for LocalRuns {
             runs.push(RunSummary { id, env, phase });
         }
         Ok(runs)
+    }
+
+    async fn unfinished(&self, env: &EnvName) -> Result<Unfinished> {
+        let mut found = Unfinished::default();
+        for Known { id, env: of, closed } in self.index()? {
+            if closed || of != *env || !self.path(&id).is_file() {
+                continue;
+            }
+            match self.look(&id, |folded| folded.phase().0.is_closed()) {
+                Ok(true) => {}
+                Ok(false) => found.runs.push(id),
+                Err(error) => found.unreadable.push(error),
+            }
+        }
+        Ok(found)
     }
 
     async fn load(&self, run: &RunId) -> Result<RunView> {

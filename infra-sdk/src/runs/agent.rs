@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use crate::cancel::CancelToken;
 use crate::error::Result;
@@ -101,10 +101,14 @@ pub async fn serve(
         };
         match shift.await {
             Ok(End::Finished) => return Ok(deployed),
-            Ok(End::Lost) if cancel.is_cancelled() => return Ok(deployed),
+            Ok(End::Lost | End::Unknown) if cancel.is_cancelled() => return Ok(deployed),
             Ok(End::Lost) => {
                 patience.restore();
                 deployer.tell("the lease of this agent was lost, so its work was stopped; serving anew");
+            }
+            Ok(End::Unknown) => {
+                patience.restore();
+                deployer.tell("what this agent had claimed was given up, so that others can go on with it; serving anew");
             }
             Err(_) if cancel.is_cancelled() => return Ok(deployed),
             Err(error) => {
@@ -123,6 +127,8 @@ enum End {
     Finished,
     /// Its lease is gone.
     Lost,
+    /// Nobody knows how one of its jobs ended: the claim of that job is free once the lease is.
+    Unknown,
 }
 
 /// The time of one lease.
@@ -140,10 +146,11 @@ impl Shift<'_> {
         let ended = self.serve(&leaving, &mut jobs, deployed).await;
         // Whatever ended it: nothing goes on under this lease, and the lease goes last.
         leaving.cancel();
-        while let Some(claimed) = jobs.join_next().await {
-            count(claimed.ok(), deployed);
+        while let Some(joined) = jobs.join_next().await {
+            count(self.claimed(joined), deployed);
         }
-        if let Ok(kept) = Arc::try_unwrap(self.kept) {
+        let Shift { kept, .. } = self;
+        if let Ok(kept) = Arc::try_unwrap(kept) {
             kept.free().await;
         }
         ended
@@ -174,10 +181,14 @@ impl Shift<'_> {
                 biased;
                 () = self.kept.lost().cancelled() => return Ok(End::Lost),
                 () = cancel.cancelled() => return Ok(End::Finished),
-                Some(claimed) = jobs.join_next(), if !jobs.is_empty() => {
-                    let worked = count(claimed.ok(), deployed);
-                    if self.options.once && worked {
-                        return Ok(End::Finished);
+                Some(joined) = jobs.join_next(), if !jobs.is_empty() => {
+                    let claimed = self.claimed(joined);
+                    count(claimed, deployed);
+                    match claimed {
+                        // While the lease is renewed, nobody else takes such a repo for one whose agent is gone.
+                        Claimed::Unknown => return Ok(End::Unknown),
+                        Claimed::Deployed | Claimed::Ended if self.options.once => return Ok(End::Finished),
+                        Claimed::Deployed | Claimed::Ended | Claimed::Not => {}
                     }
                 }
                 answer = answer => {
@@ -208,20 +219,23 @@ impl Shift<'_> {
             let claimed = work_on(&*store, &*deployer, &agent, &kept, &taken, &cancel).await;
             claimed.unwrap_or_else(|error| {
                 deployer.tell(&format!("{}: {error}", taken.offer.repo));
-                Claimed::Not
+                Claimed::Unknown
             })
         });
     }
+
+    /// What came of a job, also of one that could not say so itself.
+    fn claimed(&self, joined: std::result::Result<Claimed, JoinError>) -> Claimed {
+        joined.unwrap_or_else(|error| {
+            self.deployer.tell(&format!("a deploy of this agent broke off: {error}"));
+            Claimed::Unknown
+        })
+    }
 }
 
-/// Counts what was deployed; says whether it was worked on at all.
-fn count(claimed: Option<Claimed>, deployed: &mut usize) -> bool {
-    match claimed {
-        Some(Claimed::Deployed) => {
-            *deployed += 1;
-            true
-        }
-        Some(Claimed::Ended) => true,
-        Some(Claimed::Not) | None => false,
+/// Counts what was deployed.
+fn count(claimed: Claimed, deployed: &mut usize) {
+    if claimed == Claimed::Deployed {
+        *deployed += 1;
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runs::agent::{Deployer, Job};
 use crate::runs::keep::Kept;
 use crate::runs::patience::{advance, passes};
+use crate::runs::run::check_task;
 use crate::runs::{Claim, End, Offer, RepoState, Revision, RunId, RunPhase, RunStore, Taken};
 use crate::time::Timestamp;
 
@@ -25,6 +26,9 @@ pub(super) enum Claimed {
     Deployed,
     /// It failed, was cancelled or given back.
     Ended,
+    /// Nobody knows: it may be claimed, and what became of it may not be written down. It is free for others only once the
+    /// lease of this agent is.
+    Unknown,
 }
 
 /// Why work was told to stop.
@@ -41,7 +45,7 @@ enum Stop {
 /// Claims what was offered, works on it and writes down how that ended.
 ///
 /// # Errors
-/// What the store fails with. A claim that was made then ends with the lease.
+/// What the store fails with. A claim may have been made then, and ends with the lease: the caller frees that.
 pub(super) async fn work_on(
     store: &dyn RunStore,
     deployer: &dyn Deployer,
@@ -51,6 +55,12 @@ pub(super) async fn work_on(
     leaving: &CancelToken,
 ) -> Result<Claimed> {
     let Offer { run, env, repo, attempt, revision, task } = taken.offer.clone();
+    if let Err(error) = check_task(&task) {
+        // No run has such a repo: who wrote the offer is no coordinator. Settled, so that it does not come again.
+        deployer.tell(&format!("{repo}: the offer of run {run} is refused: {error}"));
+        let _ = store.settle(taken).await;
+        return Ok(Claimed::Not);
+    }
     let job = Job { run, env, repo, task, attempt };
     let claim = Claim {
         attempt,

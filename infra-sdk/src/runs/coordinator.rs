@@ -23,6 +23,9 @@ use crate::runs::{
 /// After how long a repo that is still ready is offered again: a hint that was lost costs no more than this.
 const OFFER_AGAIN: Duration = Duration::from_secs(30);
 
+/// How long a repo may be ready without an agent that serves it, where nobody says otherwise.
+const WAIT: Duration = Duration::from_secs(600);
+
 /// How a run is moved on.
 #[derive(Clone, Debug)]
 pub struct FollowOptions {
@@ -30,21 +33,16 @@ pub struct FollowOptions {
     pub by: String,
     /// How long others wait for a sign of life before they go on in its place; at least a second.
     pub lease: Duration,
-    /// How long a repo may be ready without an agent that serves it.
-    pub wait: Duration,
+    /// How long a repo may be ready without an agent that serves it; `None`: as long as the run says, else ten minutes.
+    pub wait: Option<Duration>,
     /// After how many attempts whose agent died a repo has failed.
     pub attempts: u32,
 }
 
 impl FollowOptions {
-    /// The usual: a lease of 15 seconds, ten minutes for agents to come, 50 attempts.
+    /// The usual: a lease of 15 seconds, as much time for agents to come as the run gives, 50 attempts.
     pub fn new(by: impl Into<String>) -> Self {
-        FollowOptions {
-            by: by.into(),
-            lease: Duration::from_secs(15),
-            wait: Duration::from_secs(600),
-            attempts: 50,
-        }
+        FollowOptions { by: by.into(), lease: Duration::from_secs(15), wait: None, attempts: 50 }
     }
 }
 
@@ -85,10 +83,10 @@ pub async fn follow(
             return Err(gone_on(run));
         }
         let followed = async {
-            match lead(store, run, options, watcher, cancel).await? {
+            match lead(store, run, options, watcher, cancel, &mut patience).await? {
                 Led::Over(view) => Ok(Some(view)),
                 Led::Lost => Ok(None),
-                Led::Another => stand_by(&**store, run, options, watcher, cancel).await,
+                Led::Another => stand_by(&**store, run, options, watcher, cancel, &mut patience).await,
             }
         };
         match followed.await {
@@ -114,7 +112,8 @@ pub(super) enum Led {
     Lost,
 }
 
-/// Moves a run on, if nobody else does.
+/// Moves a run on, if nobody else does. That may take hours: `patience` is told whenever the store answered, so that an
+/// outage does not count for the next.
 ///
 /// # Errors
 /// As [`follow`], without its patience.
@@ -124,6 +123,7 @@ pub(super) async fn lead(
     options: &FollowOptions,
     watcher: &dyn Watcher,
     cancel: &CancelToken,
+    patience: &mut Patience,
 ) -> Result<Led> {
     let request = LeaseRequest {
         name: format!("coordinator/{run}"),
@@ -137,7 +137,7 @@ pub(super) async fn lead(
         Err(error) => return Err(error),
     };
     // Freed also on the way out with an error: whoever comes next need not wait.
-    let led = Leader::new(&**store, run, options, watcher).lead(&kept, cancel).await;
+    let led = Leader::new(&**store, run, options, watcher).lead(&kept, cancel, patience).await;
     kept.free().await;
     led
 }
@@ -149,6 +149,7 @@ async fn stand_by(
     options: &FollowOptions,
     watcher: &dyn Watcher,
     cancel: &CancelToken,
+    patience: &mut Patience,
 ) -> Result<Option<RunView>> {
     let until = Instant::now() + options.lease / 2;
     let mut view = store.load(run).await?;
@@ -163,7 +164,10 @@ async fn stand_by(
         }
         tokio::select! {
             () = cancel.cancelled() => return Err(gone_on(run)),
-            changes = store.changes(run, view.revision, left) => view.take_in(changes?),
+            changes = store.changes(run, view.revision, left) => {
+                view.take_in(changes?);
+                patience.restore();
+            }
         }
     }
 }
@@ -194,12 +198,13 @@ impl<'a> Leader<'a> {
         watcher: &'a dyn Watcher,
     ) -> Self {
         let (agents, gone, offered) = (Agents::default(), HashSet::new(), HashMap::new());
-        let unserved = Unserved::new(options.wait);
+        let unserved = Unserved::new(options.wait.unwrap_or(WAIT));
         Leader { store, run, options, watcher, agents, gone, unserved, offered }
     }
 
-    async fn lead(mut self, kept: &Kept, cancel: &CancelToken) -> Result<Led> {
+    async fn lead(mut self, kept: &Kept, cancel: &CancelToken, patience: &mut Patience) -> Result<Led> {
         let mut view = self.store.load(self.run).await?;
+        self.unserved = Unserved::new(self.options.wait.or(view.run.wait).unwrap_or(WAIT));
         let pause = (self.options.lease / 3).min(Duration::from_secs(2));
         let mut look = Instant::now();
         loop {
@@ -231,7 +236,10 @@ impl<'a> Leader<'a> {
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = kept.lost().cancelled() => {}
-                changes = self.store.changes(self.run, view.revision, wait) => view.take_in(changes?),
+                changes = self.store.changes(self.run, view.revision, wait) => {
+                    view.take_in(changes?);
+                    patience.restore();
+                }
             }
         }
     }
@@ -265,9 +273,10 @@ impl<'a> Leader<'a> {
                     }
                     self.watcher.advanced(&view.run, repo, state).await;
                 }
-                // Somebody was first: what was to follow may not follow any more.
+                // Somebody was first: what was to follow may not follow any more. Read anew and whole, as what changed since
+                // a revision does not mend a view that missed something before it.
                 Err(error) if error.kind() == ErrorKind::Conflict => {
-                    view.take_in(self.store.changes(self.run, view.revision, Duration::ZERO).await?);
+                    *view = self.store.load(self.run).await?;
                     return Ok(true);
                 }
                 Err(error) => return Err(error),

@@ -7,6 +7,9 @@ use async_trait::async_trait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
 
+/// The shortest lease that is worth to be asked for: stores make a shorter one as long as this.
+pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Keeps leases: who is there, by the store's own clock.
 ///
 /// # Contract

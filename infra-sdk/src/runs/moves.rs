@@ -141,6 +141,7 @@ mod tests {
             by: "ada".into(),
             created: Timestamp::now(),
             repos: repos.collect(),
+            wait: None,
         };
         let repos = run.repos.iter().zip(states).enumerate().map(|(at, (repo, state))| RepoView {
             repo: repo.repo.clone(),

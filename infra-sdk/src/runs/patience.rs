@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::RepoName;
-use crate::runs::{RepoState, Revision, RunId, RunStore};
+use crate::runs::{RepoState, Revision, RunId, RunStore, RunView};
 
 /// How long a store may be gone before an error is an error.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -41,6 +41,20 @@ impl Patience {
     }
 }
 
+/// A run as it is now, also from a store that is away for a while.
+///
+/// # Errors
+/// As [`RunStore::load`]; what the store fails with for longer than five minutes.
+pub(crate) async fn load(store: &dyn RunStore, run: &RunId) -> Result<RunView> {
+    let mut patience = Patience::default();
+    loop {
+        match store.load(run).await {
+            Ok(view) => return Ok(view),
+            Err(error) => drop(patience.bear(error).await?),
+        }
+    }
+}
+
 /// Whether waiting may help: the store is away, and did not say no.
 pub(super) fn passes(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::TimedOut)
@@ -65,10 +79,10 @@ pub(super) async fn advance(
             Err(error) => error,
         };
         if doubtful && error.kind() == ErrorKind::Conflict {
-            match store.changes(run, seen, Duration::ZERO).await {
-                Ok(changes) => {
-                    let now = changes.repos.into_iter().find(|now| now.repo == *repo);
-                    return match now.filter(|now| now.state == *state) {
+            // Nothing that may be behind is asked: it would deny a change that was heard.
+            match store.load(run).await {
+                Ok(view) => {
+                    return match view.repo(repo).filter(|now| now.state == *state) {
                         Some(heard) => Ok(heard.revision),
                         None => Err(error),
                     };

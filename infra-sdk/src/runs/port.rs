@@ -43,7 +43,8 @@ pub trait RunStore: Leases {
     /// Keeps a new run.
     ///
     /// # Errors
-    /// `Conflict` when one of the repos is in another run that is not closed; `Unavailable`, `Denied` or `Io`.
+    /// `Conflict` when one of the repos is in another run that is not closed; `Unavailable`, `Denied` or `Io`. A store may
+    /// refuse one that does not pass [`Run::check`].
     async fn create(&self, run: &Run) -> Result<Created>;
 
     /// At most `limit` runs, the newest first.
@@ -51,6 +52,17 @@ pub trait RunStore: Leases {
     /// # Errors
     /// `Unavailable`, `Denied` or `Io`; `Invalid` for one that cannot be read.
     async fn recent(&self, limit: usize) -> Result<Vec<RunSummary>>;
+
+    /// All runs in an environment that are not closed, in no order. What cannot be read is told beside them, and keeps none
+    /// of the others back where the store can tell them apart.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied` or `Io`; `Invalid` for what cannot be read, where that cannot be told apart.
+    async fn unfinished(&self, env: &EnvName) -> Result<Unfinished> {
+        let mut runs = self.recent(usize::MAX).await?;
+        runs.retain(|run| run.env == *env && !run.phase.is_closed());
+        Ok(Unfinished { runs: runs.into_iter().map(|run| run.id).collect(), unreadable: Vec::new() })
+    }
 
     /// A run as it is now.
     ///
@@ -108,6 +120,15 @@ pub trait RunStore: Leases {
     async fn settle(&self, taken: &Taken) -> Result<()>;
 }
 
+/// The runs of an environment that are not closed.
+#[derive(Debug, Default)]
+pub struct Unfinished {
+    /// Their names.
+    pub runs: Vec<RunId>,
+    /// Why others could not be read.
+    pub unreadable: Vec<Error>,
+}
+
 /// A hint that a repo is ready, with all that an agent needs to claim it: nobody has to load a run of a thousand repos
 /// to deploy one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -161,13 +182,19 @@ pub fn outdated(run: &RunId, what: &str) -> Error {
 
 /// The error of a new run that wants a repo which another run has.
 pub fn busy(repo: &RepoName, env: &EnvName, other: &RunId) -> Error {
+    let flag = env_flag(env);
     Error::new(ErrorKind::Conflict, format!("{} is in another run that has not ended", quoted(repo.as_str())))
         .with("run", other)
         .with("env", env)
         .hint(format!(
-            "see it with `cargo xtask infra:deploy:status {other}`, go on with `cargo xtask infra:deploy:resume {other}`, or \
-             end it with `cargo xtask infra:deploy:cancel {other}`"
+            "see it with `cargo xtask infra:deploy:status {other}{flag}`, go on with `cargo xtask infra:deploy:resume \
+             {other}{flag}`, or end it with `cargo xtask infra:deploy:cancel {other}{flag}`"
         ))
+}
+
+/// What a command needs to mean that environment, with a space before it; nothing for the local one.
+pub(crate) fn env_flag(env: &EnvName) -> String {
+    if *env == EnvName::local() { String::new() } else { format!(" --env {env}") }
 }
 
 /// The error of a run that is not there.

@@ -251,6 +251,7 @@ mod tests {
             by: "ada".into(),
             created: "2026-11-29T23:15:02Z".parse().unwrap(),
             repos,
+            wait: None,
         };
         let repos = states
             .into_iter()

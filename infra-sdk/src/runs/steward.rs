@@ -1,5 +1,6 @@
 //! Runs that nobody moves on: an agent that lives does it in the place of a coordinator that died or was sent home.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -7,13 +8,11 @@ use tokio::task::JoinSet;
 use crate::cancel::CancelToken;
 use crate::names::EnvName;
 use crate::runs::coordinator::{Led, lead};
-use crate::runs::{FollowOptions, RunId, RunStore, Watcher};
-
-/// How many of the newest runs are looked at.
-const LOOKED_AT: usize = 20;
+use crate::runs::patience::Patience;
+use crate::runs::{FollowOptions, RunId, RunStore, Unfinished, Watcher};
 
 /// Looks, once every lease, for runs in an environment that nobody moves on, and does so until `cancel` is cancelled. A
-/// store that does not answer is asked again at the next look.
+/// store that does not answer is asked again at the next look; that, and what cannot be read, is said once.
 pub async fn steward(
     store: &Arc<dyn RunStore>,
     env: &EnvName,
@@ -21,30 +20,57 @@ pub async fn steward(
     watcher: &Arc<dyn Watcher>,
     cancel: &CancelToken,
 ) {
-    let mut led = JoinSet::new();
+    let mut led: JoinSet<(RunId, Option<String>)> = JoinSet::new();
     let mut mine: Vec<RunId> = Vec::new();
+    let (mut away, mut said) = (false, HashSet::<String>::new());
     loop {
         while let Some(ended) = led.try_join_next() {
             match ended {
-                Ok(run) => mine.retain(|known| *known != run),
+                Ok((run, failed)) => {
+                    mine.retain(|known| *known != run);
+                    if let Some(line) = failed.filter(|line| said.insert(line.clone())) {
+                        watcher.notice(&line);
+                    }
+                }
                 // Nothing says which one it was: all that are still led hold their lease.
                 Err(_) => mine.clear(),
             }
         }
-        for run in store.recent(LOOKED_AT).await.unwrap_or_default() {
-            if run.phase.is_closed() || run.env != *env || mine.contains(&run.id) {
+        let found = match store.unfinished(env).await {
+            Ok(found) => {
+                away = false;
+                found
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut away, true) {
+                    watcher
+                        .notice(&format!("runs that nobody moves on are not found, looking again: {error}"));
+                }
+                Unfinished::default()
+            }
+        };
+        for error in found.unreadable {
+            let line = format!("a run cannot be read, and is not moved on from here: {error}");
+            if said.insert(line.clone()) {
+                watcher.notice(&line);
+            }
+        }
+        for run in found.runs {
+            if mine.contains(&run) {
                 continue;
             }
-            mine.push(run.id.clone());
+            mine.push(run.clone());
             let (store, options) = (store.clone(), options.clone());
             let (watcher, cancel) = (watcher.clone(), cancel.clone());
             led.spawn(async move {
-                match lead(&store, &run.id, &options, &*watcher, &cancel).await {
-                    Ok(Led::Over(_) | Led::Another | Led::Lost) => {}
-                    Err(_) if cancel.is_cancelled() => {}
-                    Err(error) => watcher.notice(&format!("run {} was not moved on: {error}", run.id)),
-                }
-                run.id
+                // Whoever is let down looks again at the next look: there is no patience to be kept.
+                let led = lead(&store, &run, &options, &*watcher, &cancel, &mut Patience::default()).await;
+                let failed = match led {
+                    Ok(Led::Over(_) | Led::Another | Led::Lost) => None,
+                    Err(_) if cancel.is_cancelled() => None,
+                    Err(error) => Some(format!("run {run} was not moved on: {error}")),
+                };
+                (run, failed)
             });
         }
         tokio::select! {

@@ -8,10 +8,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::config::Span;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::infra::{Agent, Checkout, Follow, Infra, checkouts};
 use crate::names::RepoName;
-use crate::runs::{RunId, RunReport};
+use crate::runs::{RunId, RunReport, SHORTEST, env_flag};
 use crate::tasks::runs_board::Board;
 
 /// The handles of deploys over many repos.
@@ -46,17 +46,28 @@ pub(super) fn register(pack: &mut Pack<'_>) -> RunTasks {
             .task("deploy:resume")
             .about("Go on with a deploy over many repos that nobody follows any more")
             .args::<ResumeFlags>()
+            .danger_unless_local()
             .run(resume),
         cancel: pack
             .task("deploy:cancel")
             .about("End a deploy over many repos: nothing more begins, what runs stops in good order")
             .args::<CancelFlags>()
+            .danger_unless_local()
             .run(cancel),
     }
 }
 
 fn length(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("TIME").value_parser(value_parser!(String)).help(help)
+}
+
+/// The lease of the flag: a shorter one than a second would ask the store all the time.
+fn lease_of(matches: &ArgMatches) -> Result<Option<Duration>> {
+    match span(matches, "lease")? {
+        Some(lease) if lease < SHORTEST => Err(Error::invalid("`--lease` is shorter than a second")
+            .hint("give a second or more, such as `--lease 5s`; without it, 15 seconds")),
+        lease => Ok(lease),
+    }
 }
 
 fn span(matches: &ArgMatches, name: &str) -> Result<Option<Duration>> {
@@ -93,7 +104,7 @@ impl TaskArgs for AllFlags {
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let repos = matches.get_many::<String>("repos").into_iter().flatten();
         let repos = repos.map(|name| name.trim().parse()).collect::<Result<_>>()?;
-        Ok(AllFlags { repos, lease: span(matches, "lease")?, wait: span(matches, "wait")? })
+        Ok(AllFlags { repos, lease: lease_of(matches)?, wait: span(matches, "wait")? })
     }
 }
 
@@ -121,7 +132,7 @@ impl TaskArgs for AgentFlags {
             checkouts: folders.map(PathBuf::from).collect(),
             slots: matches.get_one::<u16>("slots").copied().unwrap_or(1).into(),
             once: matches.get_flag("once"),
-            lease: span(matches, "lease")?,
+            lease: lease_of(matches)?,
         })
     }
 }
@@ -138,7 +149,7 @@ impl TaskArgs for ResumeFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let run = matches.get_one::<String>("run").cloned().unwrap_or_default();
-        Ok(ResumeFlags { run, lease: span(matches, "lease")?, wait: span(matches, "wait")? })
+        Ok(ResumeFlags { run, lease: lease_of(matches)?, wait: span(matches, "wait")? })
     }
 }
 
@@ -154,13 +165,13 @@ impl TaskArgs for CancelFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let run = matches.get_one::<String>("run").cloned().unwrap_or_default();
-        Ok(CancelFlags { run: run.parse()?, lease: span(matches, "lease")? })
+        Ok(CancelFlags { run: run.parse()?, lease: lease_of(matches)? })
     }
 }
 
 async fn all(cx: Cx, flags: AllFlags) -> Result<()> {
     let infra = cx.infra().await?;
-    let planned = infra.plan_run(&flags.repos)?;
+    let planned = infra.plan_run(&flags.repos, flags.wait)?;
     if cx.is_dry_run() {
         cx.report(&planned);
         return Ok(());
@@ -168,7 +179,8 @@ async fn all(cx: Cx, flags: AllFlags) -> Result<()> {
     infra.start_run(&planned).await?;
     let run = &planned.0.id;
     cx.say(format!("run {run}: {} repos into {}", planned.0.repos.len(), planned.0.env));
-    follow(&cx, &infra, run, Follow { lease: flags.lease, wait: flags.wait, ..Follow::default() }).await
+    // How long repos wait stands in the run, for whoever moves it on.
+    follow(&cx, &infra, run, Follow { lease: flags.lease, ..Follow::default() }).await
 }
 
 async fn resume(cx: Cx, flags: ResumeFlags) -> Result<()> {
@@ -181,10 +193,7 @@ async fn resume(cx: Cx, flags: ResumeFlags) -> Result<()> {
 async fn follow(cx: &Cx, infra: &Infra, run: &RunId, follow: Follow) -> Result<()> {
     let report = watch(cx, infra, run, follow).await.inspect_err(|error| {
         if error.kind() == ErrorKind::Cancelled {
-            let env = match infra.environment().as_str() {
-                "local" => String::new(),
-                env => format!(" --env {env}"),
-            };
+            let env = env_flag(infra.environment());
             cx.say(format!("run {run} is left as it is; its agents go on with it"));
             for (what, task) in [("look", "status"), ("follow it again", "resume"), ("end it", "cancel")] {
                 cx.say(format!("  {what}: cargo xtask infra:deploy:{task} {run}{env}"));
