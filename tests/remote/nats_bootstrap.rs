@@ -1,6 +1,6 @@
 //! Making streams and buckets ready on real servers, and through a product's command line.
 
-use async_nats::jetstream::stream::{Config, StorageType};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
 use infra_sdk::ErrorKind;
 use infra_sdk::config;
 use infra_sdk::events::{AssetsPlan, EventStore};
@@ -60,7 +60,8 @@ async fn everything_is_made_once_and_as_it_should_be() {
     assert_eq!((&runs["allow_msg_ttl"], &runs["deny_delete"]), (&json!(true), &json!(true)));
     let ledger = config_of(&server, "INFRA_LEDGER").await;
     assert_eq!((&ledger["deny_purge"], &ledger["max_age"]), (&json!(true), &json!(0)));
-    assert_eq!(config_of(&server, "INFRA_WORK").await["retention"], "workqueue");
+    let work = config_of(&server, "INFRA_WORK").await;
+    assert_eq!((&work["retention"], &work["max_msgs_per_subject"]), (&json!("workqueue"), &json!(1)));
     // The client library takes the bucket for one.
     jetstream(&server.url()).await.get_key_value("infra-runs").await.unwrap();
 }
@@ -101,6 +102,35 @@ async fn what_differs_is_corrected_and_what_others_set_stays() {
     assert_eq!((&config["max_bytes"], &config["description"]), (&json!(1 << 30), &json!("ours")));
     assert_eq!((&config["metadata"]["team"], &config["compression"]), (&json!("platform"), &json!("s2")));
     assert_eq!(config["subjects"], json!(["infra.v1.evt.>", "shop.events.>"]));
+}
+
+#[tokio::test]
+async fn a_queue_that_kept_every_offer_is_corrected_in_place_and_keeps_the_newest() {
+    for version in [None, Some(support::LEAST_NATS_SERVER)] {
+        let server = version.map_or_else(NatsServer::start, NatsServer::version);
+        let jetstream = jetstream(&server.url()).await;
+        let config = Config {
+            name: "INFRA_WORK".into(),
+            subjects: vec!["infra.v1.work.>".into()],
+            retention: RetentionPolicy::WorkQueue,
+            discard: DiscardPolicy::New,
+            ..Config::default()
+        };
+        jetstream.create_stream(config).await.unwrap();
+        let subject = "infra.v1.work.acme.shop.staging";
+        for at in 0..5 {
+            jetstream.publish(subject, at.to_string().into()).await.unwrap().await.unwrap();
+        }
+        let plan = set_up(&assets(&nats_at(&server.url()), None)).await;
+        assert!(plan.to_string().contains("~ stream INFRA_WORK"), "{plan}");
+        assert!(plan.to_string().contains("max_msgs_per_subject: -1 -> 1"), "{plan}");
+        // A server may leave the old ones until the next comes.
+        jetstream.publish(subject, "newest".into()).await.unwrap().await.unwrap();
+        let queue = jetstream.get_stream("INFRA_WORK").await.unwrap();
+        assert_eq!(queue.cached_info().state.messages, 1);
+        let kept = queue.get_last_raw_message_by_subject(subject).await.unwrap();
+        assert_eq!(kept.payload, "newest");
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use infra_sdk::config;
-use infra_sdk::events::{EventStore, Source};
+use infra_sdk::events::{Access, EventStore, Source};
 use infra_sdk::health::{Health, State};
 use infra_sdk::nats::{HealthSpec, Nats, NatsAssets, health};
 use serde_json::{Value, json};
@@ -141,8 +141,9 @@ async fn the_credentials_of_a_repo_that_only_tells_events_are_enough() {
     let world = World::ready().await;
     let admin = world.as_user(&world.account.user("admin"));
     let source: Source = "/acme/shop.api".parse().expect("it is a source");
-    let permissions =
-        NatsAssets::new(admin, &config::Nats::default()).permissions(&source).expect("NATS is named");
+    let permissions = NatsAssets::new(admin, &config::Nats::default())
+        .permissions(&source, Access::Events)
+        .expect("NATS is named");
     let nats = world.as_user(&world.account.user_with("shop", &json!(permissions), None));
     let own = HealthSpec { source: Some(source), ..HealthSpec::default() };
     let health = infra_sdk::nats::health(&nats, &own).await.expect("a report");

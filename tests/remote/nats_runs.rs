@@ -9,12 +9,16 @@ use infra_sdk::names::RepoName;
 use infra_sdk::nats::NatsRuns;
 use infra_sdk::runs::{
     Claim, Created, LeaseRequest, Leases, Offer, Offered, RepoState, Revision, Run, RunPhase, RunStore,
+    RunView,
 };
 use infra_sdk::time::Timestamp;
 use support::relay::{bootstrap, nats, run_of, runs, staging};
 use support::{LEAST_NATS_SERVER, NatsServer};
 
 use crate::runs as contract;
+
+#[path = "nats_runs_queue.rs"]
+mod queue;
 
 const NOW: Duration = Duration::ZERO;
 const SOON: Duration = Duration::from_secs(10);
@@ -374,6 +378,44 @@ async fn a_run_of_more_repos_than_one_answer_holds_is_read_whole() {
     let from_start = store.changes(&run.id, Revision(0), NOW).await.expect("changes");
     assert_eq!(from_start.repos.len(), 1_200);
     assert_eq!(store.create(&run).await.expect("known"), Created::Before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_that_is_taken_while_many_repos_change_leads_to_the_truth() {
+    let server = server().await;
+    let store = runs(&server.url());
+    let run = created(&store, 1_000).await;
+    // They are read by name, five hundred with one request: what is written here first is read first, too.
+    let mut first = store.load(&run.id).await.expect("the run").repos;
+    first.sort_by_key(|repo| repo.repo.to_string());
+    let second = first.split_off(500);
+    let ready = RepoState::Ready { attempt: 1 };
+    let writing = {
+        let (store, run, ready) = (runs(&server.url()), run.id.clone(), ready.clone());
+        tokio::spawn(async move {
+            for (one, other) in first.iter().zip(&second) {
+                for repo in [one, other] {
+                    let written = store.advance(&run, &repo.repo, repo.revision, &ready).await;
+                    drop(written.expect("nobody else changes it"));
+                }
+            }
+        })
+    };
+    let mut views = Vec::new();
+    while !writing.is_finished() {
+        views.push(store.load(&run.id).await.expect("the run"));
+    }
+    writing.await.expect("it ran");
+    let truth = store.load(&run.id).await.expect("the run").repos;
+    assert!(truth.iter().all(|repo| repo.state == ready));
+    let waiting = |view: &RunView| view.repos.iter().filter(|repo| repo.state != ready).count();
+    assert!(views.iter().any(|view| (1..1_000).contains(&waiting(view))), "none was taken meanwhile");
+    for mut view in views {
+        let changes = store.changes(&run.id, view.revision, NOW).await.expect("changes");
+        view.take_in(changes);
+        assert_eq!(waiting(&view), 0, "a change is lost for who goes on from {:?}", view.revision);
+        assert!(view.repos == truth, "what followed is what is there");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

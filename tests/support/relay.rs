@@ -65,6 +65,7 @@ pub fn run_of(count: usize) -> Run {
         by: "ada".into(),
         created: Timestamp::now(),
         repos: repos.collect(),
+        wait: None,
     }
 }
 

@@ -111,6 +111,10 @@ pub(super) fn wanted(wishes: Wishes, clustered: bool) -> Vec<Asset> {
                 want("discard", json!("new"), Rule::Exactly),
                 want("max_age", nanos(WORK_AGE), Rule::AtLeast),
                 want("duplicate_window", nanos(RESENT), Rule::AtLeast),
+                // The newest offer for a repo replaces the one before, given or not: which of them counts is decided by
+                // the claim, and a repo that stays ready for days fills nothing.
+                want("max_msgs_per_subject", json!(1), Rule::Exactly),
+                want("discard_new_per_subject", json!(false), Rule::Exactly),
                 want("allow_direct", json!(true), Rule::Exactly),
                 replicas.clone(),
             ],

@@ -211,7 +211,10 @@ impl Want {
     fn is_met(&self, is: Option<&Value>) -> bool {
         let is = is.unwrap_or(&Value::Null);
         match self.rule {
-            Rule::Exactly | Rule::Fixed => *is == self.value || is.is_null() && self.value == json!(0),
+            // What is off or nothing is not told.
+            Rule::Exactly | Rule::Fixed => {
+                *is == self.value || is.is_null() && (self.value == json!(0) || self.value == json!(false))
+            }
             Rule::AtLeast => self.is_unlimited(is) || is.is_number() && is.as_f64() >= self.value.as_f64(),
             Rule::Includes => {
                 let has = |member: &Value| is.as_array().is_some_and(|list| list.contains(member));
@@ -312,6 +315,19 @@ mod tests {
         {
             assert_eq!(self::step(&events(), Some(&with(name, value))), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_queue_keeps_one_offer_a_repo_and_takes_the_next_in_its_place() {
+        let queue = wanted(Wishes { replicas: None, ledger: false }, false).remove(1);
+        let mut config = birth(&queue);
+        config.remove("discard_new_per_subject");
+        assert_eq!(step(&queue, Some(&config)), None, "what is off is not told");
+        config.insert("max_msgs_per_subject".into(), json!(-1));
+        config.insert("discard_new_per_subject".into(), json!(true));
+        let settings = step(&queue, Some(&config)).unwrap().settings;
+        let told: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["max_msgs_per_subject: -1 -> 1", "discard_new_per_subject: true -> false"]);
     }
 
     #[test]

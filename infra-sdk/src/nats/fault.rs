@@ -12,14 +12,14 @@ use crate::nats::target::Target;
 impl Nats {
     /// What `error`, of a call that began at `since`, means. `what` says what was tried: `publish an event`.
     ///
-    /// A subject that may not be used is told to the connection and not to the call, which waits in vain: so what was said
-    /// meanwhile goes before what the call itself ended with.
+    /// Whether the call's own subject was denied is for the call to look, with [`unless_denied`](Nats::unless_denied): the
+    /// connection is shared, and what was denied to another call says nothing of this one.
     pub(super) fn fault(&self, what: &str, since: Instant, error: &(dyn StdError + 'static)) -> Error {
         let told = chain(error);
         let made = |kind| Error::new(kind, what).with("at", self.target().address());
         // Answers come over one subscription, which is denied once a connection and makes every later call wait in vain.
         let deaf = || self.denials().inbox(self.target().inbox()).filter(|_| told.contains("timed out"));
-        let denied = self.denials().denied_since(since).or_else(|| denied_in(&told)).or_else(deaf);
+        let denied = denied_in(&told).or_else(deaf);
         if let Some(denied) = denied {
             return made(ErrorKind::Denied)
                 .because(format!("this user may not {denied}"))
@@ -111,4 +111,26 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
 /// The subject of a denial that did reach the call.
 fn denied_in(told: &str) -> Option<String> {
     told.to_ascii_lowercase().contains("permissions violation").then(|| "use the subject it needs".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+    use crate::env::Env;
+
+    #[test]
+    fn a_call_that_timed_out_is_not_denied_because_another_call_was() {
+        let settings = config::Nats { url: Some("nats://127.0.0.1:1".into()), ..config::Nats::default() };
+        let target = Target::resolve(&Env::of([("X", "y")], "/"), &settings, Path::new("/")).unwrap();
+        let (nats, since) = (Nats::new(target, "test"), Instant::now());
+        let silence = || nats.fault("ask", since, &std::io::Error::from(std::io::ErrorKind::TimedOut));
+        nats.denials().note("Permissions Violation for Publish to \"infra.v1.evt.acme.web\"".into());
+        assert_eq!(silence().kind(), ErrorKind::Unavailable, "{}", silence().report());
+        // Who cannot hear at all is told so, whichever call it was said to.
+        nats.denials().note("Permissions Violation for Subscription to \"_INBOX.abc.*\"".into());
+        assert_eq!(silence().kind(), ErrorKind::Denied, "{}", silence().report());
+    }
 }

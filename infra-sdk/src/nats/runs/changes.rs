@@ -22,7 +22,10 @@ impl NatsRuns {
         let what = self.keys().what(run);
         let described = listing.entries.iter().find(|entry| entry.key == what).map(Entry::read::<Run>);
         let run_of = described.transpose()?.ok_or_else(|| no_run(run))?;
-        let Changes { phase, repos, revision } = self.put_together(run, listing.entries, listing.revision)?;
+        let revision = Revision(listing.revision);
+        // Not the newest revision among them: they are read in several requests, and what was written between two of them
+        // may be in the second one's answer while something older is not in the first one's. Some changes come twice so.
+        let Changes { phase, repos, .. } = self.put_together(run, listing.entries, listing.revision)?;
         let (phase, phase_revision) = phase.ok_or_else(|| no_run(run))?;
         let mut known: HashMap<RepoName, RepoView> =
             repos.into_iter().map(|view| (view.repo.clone(), view)).collect();

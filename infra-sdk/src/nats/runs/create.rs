@@ -4,7 +4,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::json;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::{RepoName, quoted};
+use crate::names::{EnvName, RepoName, quoted};
 use crate::nats::assets::RUNS_STREAM;
 use crate::nats::runs::NatsRuns;
 use crate::nats::runs::bucket::{Entry, Write, Wrote};
@@ -12,7 +12,7 @@ use crate::nats::runs::keys::PREFIX;
 use crate::nats::runs::link::Link;
 use crate::nats::runs::records::Phase;
 use crate::nats::runs::reserve::given_up;
-use crate::runs::{Created, RepoState, Run, RunId, RunPhase, RunSummary};
+use crate::runs::{Created, RepoState, Run, RunId, RunPhase, RunSummary, Unfinished};
 
 const CREATE: &str = "create a run";
 const RECENT: &str = "list the runs";
@@ -27,6 +27,7 @@ const SPARE: usize = 50;
 
 impl NatsRuns {
     pub(super) async fn made(&self, run: &Run) -> Result<Created> {
+        run.check()?;
         let link = self.link().await?;
         if let Some((phase, _)) = Phase::of(link.get(CREATE, &self.keys().phase(&run.id)).await?)? {
             return before(&run.id, &phase);
@@ -90,6 +91,22 @@ impl NatsRuns {
         let listed = self.phases(&link, RECENT).await?;
         let newest = listed.into_iter().rev().filter(|(_, phase)| !phase.given_up).take(limit);
         Ok(newest.map(|(id, Phase { phase, env, .. })| RunSummary { id, env, phase }).collect())
+    }
+
+    /// Those in an environment that are not closed. One that a later version wrote keeps none of the others back.
+    pub(super) async fn open_in(&self, env: &EnvName) -> Result<Unfinished> {
+        let mut found = Unfinished::default();
+        for entry in &self.link().await?.list(RECENT, &self.keys().phases()).await?.entries {
+            match read(entry) {
+                Ok((id, phase)) => {
+                    if phase.env == *env && !phase.given_up && !phase.phase.is_closed() {
+                        found.runs.push(id);
+                    }
+                }
+                Err(error) => found.unreadable.push(error),
+            }
+        }
+        Ok(found)
     }
 
     /// The phases of all runs, the oldest first.

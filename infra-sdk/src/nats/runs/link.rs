@@ -94,8 +94,9 @@ impl Link {
                 Some(headers) => request.headers(headers.clone()),
                 None => request,
             };
+            let sent = self.client.send_request(subject.to_owned(), request);
             let error = tokio::select! {
-                answer = self.client.send_request(subject.to_owned(), request) => match answer {
+                answer = self.permitted(what, subject, begun, sent) => match answer? {
                     Ok(message) => return Ok(Some(message)),
                     Err(error) => error,
                 },
@@ -104,7 +105,7 @@ impl Link {
             match error.kind() {
                 RequestErrorKind::NoResponders => return Ok(None),
                 RequestErrorKind::TimedOut | RequestErrorKind::Other
-                    if begun.elapsed() < PATIENCE && !self.is_denied(begun) =>
+                    if begun.elapsed() < PATIENCE && !self.is_deaf() =>
                 {
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -123,9 +124,51 @@ impl Link {
         self.fault(what, since, &std::io::Error::from(std::io::ErrorKind::TimedOut))
     }
 
-    /// Whether the server said since then that a subject may not be used.
-    pub(super) fn is_denied(&self, since: Instant) -> bool {
-        self.nats.denials().denied_since(since.into_std()).is_some()
+    /// Waits for a call that publishes to `subject`, and no longer when the server says that this user may not.
+    ///
+    /// What else is denied on the shared connection belongs to other calls.
+    ///
+    /// # Errors
+    /// `Denied` with the subject.
+    pub(super) async fn permitted<T>(
+        &self,
+        what: &str,
+        subject: &str,
+        since: Instant,
+        call: impl Future<Output = T>,
+    ) -> Result<T> {
+        let denied = format!("publish {subject}");
+        let done = self.nats.unless_denied(&[&denied], since.into_std(), call).await;
+        done.ok_or_else(|| self.nats.denied(what, &denied))
+    }
+
+    /// Whether no answer can ever come back on this connection: asking again is in vain.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.nats.denials().inbox(self.nats.target().inbox()).is_some()
+    }
+
+    /// One request and what JetStream makes of it; `None` when nobody listens there. What it cannot do now, as between two
+    /// leaders, is asked again, so it must be a request that may be sent twice.
+    ///
+    /// # Errors
+    /// As [`ask`](Link::ask).
+    pub(super) async fn answered<V: DeserializeOwned>(
+        &self,
+        what: &str,
+        subject: &str,
+        headers: Option<HeaderMap>,
+        body: Bytes,
+    ) -> Result<Option<Result<V, Refusal>>> {
+        let begun = Instant::now();
+        loop {
+            let answer = self.ask(what, subject, headers.clone(), body.clone()).await?;
+            let Some(message) = answer else { return Ok(None) };
+            match parse(what, &message)? {
+                Err(refusal) if passes(&refusal) && begun.elapsed() < PATIENCE => {}
+                told => return Ok(Some(told)),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// A request of JetStream's own interface. What it says no to is for the caller to judge, except that it cannot now:
@@ -139,19 +182,13 @@ impl Link {
         verb: &str,
         body: &Value,
     ) -> Result<Result<V, Refusal>> {
-        let begun = Instant::now();
-        let body = Bytes::from(body.to_string());
+        let (begun, body) = (Instant::now(), Bytes::from(body.to_string()));
         loop {
-            let answer = self.ask(what, &self.api_subject(verb), None, body.clone()).await?;
-            match answer {
-                Some(message) => match parse(what, &message)? {
-                    Err(refusal) if passes(&refusal) && begun.elapsed() < PATIENCE => {}
-                    told => return Ok(told),
-                },
-                None if begun.elapsed() < NOBODY => {}
+            match self.answered(what, &self.api_subject(verb), None, body.clone()).await? {
+                Some(told) => return Ok(told),
+                None if begun.elapsed() < NOBODY => tokio::time::sleep(PAUSE).await,
                 None => return Err(self.nobody(what)),
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 

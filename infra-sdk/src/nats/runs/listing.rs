@@ -120,24 +120,55 @@ impl Link {
     async fn last_of(&self, what: &str, subjects: &[String], last: u64) -> Result<Option<Vec<Entry>>> {
         let mut entries = Vec::with_capacity(subjects.len());
         for subjects in subjects.chunks(SUBJECTS) {
-            let mut wanted = subjects.to_vec();
-            loop {
-                let batch = self.batch(what, RUNS_STREAM, &json!({ "multi_last": wanted })).await?;
-                // Without any message it says nothing of itself: the keys may have ended, or it may not have them yet.
-                if batch.known.is_none_or(|known| known < last) {
-                    return Ok(None);
-                }
-                let got: HashSet<&str> =
-                    batch.messages.iter().map(|message| message.subject.as_str()).collect();
-                wanted.retain(|subject| !got.contains(subject.as_str()));
-                let is_whole = batch.more == 0 || got.is_empty() || wanted.is_empty();
-                entries.extend(batch.messages.into_iter().map(entry));
-                if is_whole {
-                    break;
-                }
+            let (messages, known) = self.newest(what, RUNS_STREAM, subjects).await?;
+            // Without any message it says nothing of itself: the keys may have ended, or it may not have them yet.
+            if known.is_none_or(|known| known < last) {
+                return Ok(None);
             }
+            entries.extend(messages.into_iter().map(entry));
         }
         Ok(Some(entries))
+    }
+
+    /// The last message of each of these subjects of a stream that has one, the oldest first, as any server knows it that
+    /// has a copy: a request for five hundred subjects, however many others there are.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Denied`.
+    pub(super) async fn standing(
+        &self,
+        what: &str,
+        stream: &str,
+        subjects: &[String],
+    ) -> Result<Vec<Stored>> {
+        let mut all = Vec::new();
+        for subjects in subjects.chunks(SUBJECTS) {
+            all.extend(self.newest(what, stream, subjects).await?.0);
+        }
+        all.sort_by_key(|message| message.sequence);
+        Ok(all)
+    }
+
+    /// The last message of each of so many subjects as one request names, and up to where every server that answered knew
+    /// the stream; `None` when one did not say.
+    async fn newest(
+        &self,
+        what: &str,
+        stream: &str,
+        subjects: &[String],
+    ) -> Result<(Vec<Stored>, Option<u64>)> {
+        let (mut wanted, mut all, mut known) = (subjects.to_vec(), Vec::new(), Some(u64::MAX));
+        loop {
+            let batch = self.batch(what, stream, &json!({ "multi_last": wanted })).await?;
+            known = known.zip(batch.known).map(|(before, now)| before.min(now));
+            let got: HashSet<&str> = batch.messages.iter().map(|message| message.subject.as_str()).collect();
+            wanted.retain(|subject| !got.contains(subject.as_str()));
+            let is_whole = batch.more == 0 || got.is_empty() || wanted.is_empty();
+            all.extend(batch.messages);
+            if is_whole {
+                return Ok((all, known));
+            }
+        }
     }
 
     /// What was written at the keys that `filter` names after a revision, in its order, each as often as it is kept.
@@ -147,31 +178,15 @@ impl Link {
     pub(super) async fn since(&self, what: &str, filter: &str, revision: u64) -> Result<Vec<Entry>> {
         let (filter, mut all, mut after) = (format!("{PREFIX}{filter}"), Vec::new(), revision);
         loop {
-            let (messages, more) = self.next(what, RUNS_STREAM, &filter, after, BATCH).await?;
+            let body = json!({ "seq": after.saturating_add(1), "next_by_subj": filter, "batch": BATCH });
+            let Batch { messages, more, .. } = self.batch(what, RUNS_STREAM, &body).await?;
             let Some(last) = messages.last() else { return Ok(all) };
             after = last.sequence;
             all.extend(messages.into_iter().map(entry));
-            if !more {
+            if more == 0 {
                 return Ok(all);
             }
         }
-    }
-
-    /// At most `most` messages of the stream `stream` after a place, and whether there may be more.
-    ///
-    /// # Errors
-    /// `Unavailable` or `Denied`.
-    pub(super) async fn next(
-        &self,
-        what: &str,
-        stream: &str,
-        filter: &str,
-        after: u64,
-        most: usize,
-    ) -> Result<(Vec<Stored>, bool)> {
-        let body = json!({ "seq": after.saturating_add(1), "next_by_subj": filter, "batch": most });
-        let batch = self.batch(what, stream, &body).await?;
-        Ok((batch.messages, batch.more > 0))
     }
 
     /// One request that is answered by several messages
@@ -181,7 +196,7 @@ impl Link {
         loop {
             match self.attempt(what, stream, body).await? {
                 Some(batch) => return Ok(batch),
-                None if begun.elapsed() >= PATIENCE || self.is_denied(begun) => {
+                None if begun.elapsed() >= PATIENCE || self.is_deaf() => {
                     return Err(self.silent(what, begun));
                 }
                 None => tokio::time::sleep(PAUSE).await,
@@ -197,12 +212,14 @@ impl Link {
         };
         let mut answers = self.client.subscribe(inbox.clone()).await.map_err(|error| failed(&error))?;
         let subject = self.api_subject(&format!("DIRECT.GET.{stream}"));
-        let asked = self.client.publish_with_reply(subject, inbox, body.to_string().into()).await;
+        let since = Instant::now();
+        let asked = self.client.publish_with_reply(subject.clone(), inbox, body.to_string().into()).await;
         asked.map_err(|error| failed(&error))?;
         let mut messages = Vec::new();
         loop {
+            let next = tokio::time::timeout(ATTEMPT, answers.next());
             let message = tokio::select! {
-                answer = tokio::time::timeout(ATTEMPT, answers.next()) => match answer {
+                answer = self.permitted(what, &subject, since, next) => match answer? {
                     Ok(Some(message)) => message,
                     Ok(None) | Err(_) => return Ok(None),
                 },

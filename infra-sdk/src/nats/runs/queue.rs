@@ -1,6 +1,6 @@
 //! Offers as messages of a work queue: one consumer a repo and environment, made when it is first needed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use async_nats::HeaderMap;
@@ -16,12 +16,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::{EnvName, RepoName};
 use crate::nats::assets::WORK;
 use crate::nats::runs::NatsRuns;
-use crate::nats::runs::link::{Link, parse};
+use crate::nats::runs::link::Link;
 use crate::nats::runs::wake::Wake;
 use crate::runs::{Offer, Offered, Taken};
 
-/// How many offers one look reads: those of others are among them.
-const LOOK: usize = 32;
 /// Up to how many repos each one's offers are listened to alone; above, it is those of the whole environment.
 const ALONE: usize = 16;
 /// How long one attempt to get an offer waits.
@@ -44,10 +42,9 @@ impl NatsRuns {
         headers.insert(NATS_MESSAGE_ID, self.keys().offer(&offer.run, &offer.repo, offer.attempt));
         headers.insert(NATS_EXPECTED_STREAM, WORK);
         let subject = self.keys().work(&offer.env, &offer.repo);
-        let Some(answer) = link.ask(OFFER, &subject, Some(headers), body.into()).await? else {
-            return Err(link.unheard(OFFER, WORK).await);
-        };
-        let ack: PublishAck = parse(OFFER, &answer)?.map_err(|refusal| link.refused(OFFER, &refusal))?;
+        let answer = link.answered::<PublishAck>(OFFER, &subject, Some(headers), body.into()).await?;
+        let Some(told) = answer else { return Err(link.unheard(OFFER, WORK).await) };
+        let ack = told.map_err(|refusal| link.refused(OFFER, &refusal))?;
         Ok(if ack.duplicate { Offered::Before } else { Offered::Now })
     }
 
@@ -64,13 +61,13 @@ impl NatsRuns {
             return Ok(None);
         }
         let link = self.link().await?;
-        let all = self.keys().work_in(env);
-        let filter = wanted.keys().next().filter(|_| wanted.len() == 1).unwrap_or(&all);
-        let listened: Vec<String> =
-            if wanted.len() <= ALONE { wanted.keys().cloned().collect() } else { vec![all.clone()] };
-        let mut wake = Wake::on(&link, &listened, wait).await?;
+        let subjects: Vec<String> = wanted.keys().cloned().collect();
+        let mut wake = match subjects.len() <= ALONE {
+            true => Wake::on(&link, &subjects, wait).await?,
+            false => Wake::on(&link, &[self.keys().work_in(env)], wait).await?,
+        };
         loop {
-            if let Some(taken) = self.first(&link, env, filter, &wanted).await? {
+            if let Some(taken) = self.first(&link, env, &subjects, &wanted).await? {
                 return Ok(Some(taken));
             }
             if !wake.next().await {
@@ -79,31 +76,22 @@ impl NatsRuns {
         }
     }
 
-    /// The oldest offer for one of the repos that this process gets.
+    /// The oldest offer for one of the repos that this process gets. Only where something stands a consumer is asked.
     async fn first(
         &self,
         link: &Link,
         env: &EnvName,
-        filter: &str,
+        subjects: &[String],
         wanted: &HashMap<String, &RepoName>,
     ) -> Result<Option<Taken>> {
-        let (mut after, mut tried) = (0, HashSet::new());
-        loop {
-            let (offers, more) = link.next(TAKE, WORK, filter, after, LOOK).await?;
-            let Some(last) = offers.last() else { return Ok(None) };
-            after = last.sequence;
-            for offer in offers {
-                let Some(repo) = wanted.get(&offer.subject) else { continue };
-                if tried.insert(*repo)
-                    && let Some(taken) = self.pull(link, env, repo).await?
-                {
-                    return Ok(Some(taken));
-                }
-            }
-            if !more {
-                return Ok(None);
+        for stands in link.standing(TAKE, WORK, subjects).await? {
+            if let Some(repo) = wanted.get(&stands.subject)
+                && let Some(taken) = self.pull(link, env, repo).await?
+            {
+                return Ok(Some(taken));
             }
         }
+        Ok(None)
     }
 
     /// The next offer for one repo, if none else has it.
@@ -121,10 +109,12 @@ impl NatsRuns {
                 Pulled::Nothing | Pulled::Nobody => return Ok(None),
             };
             let Some(token) = message.reply.map(|reply| reply.to_string()) else { return Ok(None) };
-            match serde_json::from_slice(&message.payload) {
-                Ok(offer) => return Ok(Some(Taken { offer, token })),
-                // What is no offer wakes nobody up, and must not hide the offer behind it.
-                Err(_) => link.ask(TAKE, &token, None, Bytes::from_static(b"+TERM")).await.map(drop)?,
+            match serde_json::from_slice::<Offer>(&message.payload) {
+                Ok(offer) if offer.env == *env && offer.repo == *repo && is_task(&offer.task) => {
+                    return Ok(Some(Taken { offer, token }));
+                }
+                // What is no offer for this repo wakes nobody up, and must not hide the offer behind it.
+                _ => link.ask(TAKE, &token, None, Bytes::from_static(b"+TERM")).await.map(drop)?,
             }
         }
     }
@@ -159,6 +149,15 @@ impl NatsRuns {
     }
 }
 
+/// Whether this is the name of a task as settings may have it: it is given to a program, where a `-` at its start would be
+/// an option.
+fn is_task(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c);
+    (1..=100).contains(&name.len())
+        && name.chars().all(plain)
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+}
+
 /// What came of asking a consumer.
 enum Pulled {
     Message(Message),
@@ -171,14 +170,15 @@ enum Pulled {
 impl Link {
     /// Asks once: an answer that nobody waits for is an offer that nobody has for a while.
     async fn pulled(&self, consumer: &str) -> Result<Pulled> {
-        let subject = self.api_subject(&format!("CONSUMER.MSG.NEXT.{WORK}.{consumer}"));
+        let (subject, begun) =
+            (self.api_subject(&format!("CONSUMER.MSG.NEXT.{WORK}.{consumer}")), Instant::now());
         let body = json!({ "batch": 1, "no_wait": true }).to_string();
         // An inbox of its own: what a consumer gives keeps its subject, by which no answer is known.
         let request =
             Request::new().payload(body.into()).inbox(self.client.new_inbox()).timeout(Some(ATTEMPT));
-        let begun = Instant::now();
+        let sent = self.client.send_request(subject.clone(), request);
         let answer = tokio::select! {
-            answer = self.client.send_request(subject, request) => answer,
+            answer = self.permitted(TAKE, &subject, begun, sent) => answer?,
             () = self.reconnected() => return Ok(Pulled::Nothing),
         };
         match answer {
@@ -186,6 +186,21 @@ impl Link {
             Ok(message) => Ok(Pulled::Message(message)),
             Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(Pulled::Nobody),
             Err(error) => Err(self.fault(TAKE, begun, &error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_an_option_or_a_path_is_no_task() {
+        for good in ["deploy", "infra:apply", "shop_web-2", "2"] {
+            assert!(is_task(good), "{good}");
+        }
+        for bad in ["", "-h", "--help", ":x", "a b", "a/b", "Deploy", "a\n", "ü", &"a".repeat(101)] {
+            assert!(!is_task(bad), "{bad:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::nats::runs::link::Link;
 use crate::nats::runs::records::Phase;
 use crate::runs::{
     Changes, Created, Offer, Offered, RepoState, Revision, Run, RunId, RunPhase, RunStore, RunSummary,
-    RunView, Taken, no_run, outdated,
+    RunView, Taken, Unfinished, no_run, outdated,
 };
 
 const ADVANCE: &str = "change the state of a repo";
@@ -71,6 +71,10 @@ impl RunStore for NatsRuns {
 
     async fn recent(&self, limit: usize) -> Result<Vec<RunSummary>> {
         self.newest(limit).await
+    }
+
+    async fn unfinished(&self, env: &EnvName) -> Result<Unfinished> {
+        self.open_in(env).await
     }
 
     async fn load(&self, run: &RunId) -> Result<RunView> {
