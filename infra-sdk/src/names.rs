@@ -17,6 +17,15 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
+/// Whether a text can be the name of a task of another repo. It is given to a program, where a `-` at its start would be
+/// an option, and may come from whoever can write to a queue.
+pub(crate) fn is_task(text: &str) -> bool {
+    let first = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=100).contains(&text.len())
+        && text.starts_with(first)
+        && text.chars().all(|c| first(c) || "-_:".contains(c))
+}
+
 /// The name in `known` closest to `given`, if one is close enough to be meant.
 pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

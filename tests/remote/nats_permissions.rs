@@ -94,7 +94,7 @@ async fn the_permissions_of_a_repo_suffice_and_confine_it_in_a_servers_configura
     let begun = Instant::now();
     let store = NatsRuns::new(as_user("shop"), &"acme".parse().unwrap());
     let error = store.create(&support::relay::run_of(1)).await.unwrap_err();
-    is_denied(&error, "$KV.infra-runs.acme.", begun);
+    is_denied(&error, "publish $JS.API.STREAM.MSG.GET.KV_infra-runs", begun);
 }
 
 /// A server with a user who may do everything, and `shop`, who has these permissions.

@@ -9,7 +9,7 @@ use crate::config::check::Check;
 use crate::config::find::NAME;
 use crate::config::{Config, document};
 use crate::error::{Error, Result};
-use crate::names::{RepoName, quoted};
+use crate::names::{RepoName, is_task, quoted};
 use crate::tree::{Node, Value};
 
 /// `[repos.NAME]`: one repo of a deploy over many. It stands where all repos read it: in the organisation's file.
@@ -51,11 +51,7 @@ fn task_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
 }
 
 fn check_task(text: &str) -> Result<(), String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c);
-    let good = (1..=100).contains(&text.len())
-        && text.chars().all(plain)
-        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    if good {
+    if is_task(text) {
         return Ok(());
     }
     Err(format!("{} is not the name of a task; write it as the task list shows it", quoted(text)))

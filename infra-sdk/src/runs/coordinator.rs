@@ -84,7 +84,7 @@ pub async fn follow(
         }
         let followed = async {
             match lead(store, run, options, watcher, cancel, &mut patience).await? {
-                Led::Over(view) => Ok(Some(view)),
+                Led::Over(view) => Ok(Some(*view)),
                 Led::Lost => Ok(None),
                 Led::Another => stand_by(&**store, run, options, watcher, cancel, &mut patience).await,
             }
@@ -105,7 +105,7 @@ pub async fn follow(
 /// What came of trying to move a run on.
 pub(super) enum Led {
     /// It is closed.
-    Over(RunView),
+    Over(Box<RunView>),
     /// Somebody else does.
     Another,
     /// This process did, and could not keep its lease.
@@ -216,7 +216,7 @@ impl<'a> Leader<'a> {
             }
             if view.phase.is_closed() {
                 self.watcher.changed(&view);
-                return Ok(Led::Over(view));
+                return Ok(Led::Over(Box::new(view)));
             }
             if Instant::now() >= look {
                 self.look(&view).await?;

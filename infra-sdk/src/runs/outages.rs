@@ -26,7 +26,7 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(outages: Vec<std::ops::Range<u64>>) -> (Arc<Self>, RunId) {
+    fn new(outages: impl IntoIterator<Item = std::ops::Range<u64>>) -> (Arc<Self>, RunId) {
         let planned = RunRepo { repo: "api".parse().unwrap(), after: Vec::new(), task: "deploy".into() };
         let run = Run::new("staging".parse().unwrap(), "ada", vec![planned]).unwrap();
         let id = run.id.clone();
@@ -174,7 +174,7 @@ fn waiting(seconds: u64) -> FollowOptions {
 #[tokio::test(start_paused = true)]
 async fn an_outage_does_not_count_for_another_one_much_later() {
     // Nobody serves the repo: the run ends when that was waited for.
-    let (memory, run) = Memory::new(vec![10..13, 400..403, 1000..1003]);
+    let (memory, run) = Memory::new([10..13, 400..403, 1000..1003]);
     let (store, heard): (Arc<dyn RunStore>, _) = (memory, Heard::default());
     let view = follow(&store, &run, &waiting(700), &heard, &CancelToken::new()).await.unwrap();
     assert_eq!(view.repos[0].state.word(), "failed");
@@ -184,7 +184,7 @@ async fn an_outage_does_not_count_for_another_one_much_later() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_stays_away_is_an_error_after_five_minutes() {
     let away = Duration::from_secs(100);
-    let (memory, run) = Memory::new(vec![away.as_secs()..10_000]);
+    let (memory, run) = Memory::new(std::iter::once(away.as_secs()..10_000));
     let begun = Instant::now();
     let store: Arc<dyn RunStore> = memory;
     let error =
@@ -196,7 +196,7 @@ async fn a_store_that_stays_away_is_an_error_after_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_view_that_missed_a_change_heals() {
-    let (memory, run) = Memory::new(Vec::new());
+    let (memory, run) = Memory::new([]);
     let seen = memory.now();
     let api: RepoName = "api".parse().unwrap();
     let ready = RepoState::Ready { attempt: 1 };
@@ -211,7 +211,7 @@ async fn a_view_that_missed_a_change_heals() {
 
 #[tokio::test(start_paused = true)]
 async fn how_long_a_repo_waits_stands_in_the_run_for_whoever_moves_it_on() {
-    let (memory, run) = Memory::new(Vec::new());
+    let (memory, run) = Memory::new([]);
     memory.view.lock().unwrap().run.wait = Some(Duration::from_secs(60));
     let begun = Instant::now();
     let store: Arc<dyn RunStore> = memory;
@@ -223,7 +223,7 @@ async fn how_long_a_repo_waits_stands_in_the_run_for_whoever_moves_it_on() {
 
 #[tokio::test(start_paused = true)]
 async fn a_steward_says_once_what_it_cannot_read_and_moves_the_others_on() {
-    let (memory, _) = Memory::new(vec![0..40]);
+    let (memory, _) = Memory::new(std::iter::once(0..40));
     let (heard, cancel) = (Arc::new(Heard::default()), CancelToken::new());
     let (store, watcher): (Arc<dyn RunStore>, Arc<dyn Watcher>) = (memory.clone(), heard.clone());
     let env = "staging".parse().unwrap();
@@ -233,7 +233,8 @@ async fn a_steward_says_once_what_it_cannot_read_and_moves_the_others_on() {
         }
         cancel.cancel();
     };
-    tokio::join!(steward(&store, &env, &waiting(60), &watcher, &cancel), ended);
+    let options = waiting(60);
+    tokio::join!(steward(&store, &env, &options, &watcher, &cancel), ended);
     assert_eq!(heard.count("the store is away"), 1, "{:?}", heard.0);
     assert_eq!(heard.count("another run is damaged"), 1, "{:?}", heard.0);
 }

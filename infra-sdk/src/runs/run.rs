@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::names::{EnvName, RepoName, quoted};
+use crate::names::{EnvName, RepoName, is_task, quoted};
 use crate::runs::RunId;
 use crate::time::Timestamp;
 
@@ -92,17 +92,12 @@ impl Run {
     }
 }
 
-/// Whether a text can be the name of a task. It is given to a program, where a `-` at its start would be an option, and
-/// may come from whoever can write to the queue.
+/// Lets the name of a task pass.
 ///
 /// # Errors
 /// `Invalid` when it cannot.
 pub(super) fn check_task(text: &str) -> Result<()> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c);
-    let good = (1..=100).contains(&text.len())
-        && text.chars().all(plain)
-        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    match good {
+    match is_task(text) {
         true => Ok(()),
         false => Err(Error::invalid(format!("{} is not the name of a task", quoted(text)))
             .hint("write it as the task list shows it")),

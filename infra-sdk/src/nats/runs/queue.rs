@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::{EnvName, RepoName};
+use crate::names::{EnvName, RepoName, is_task};
 use crate::nats::assets::WORK;
 use crate::nats::runs::NatsRuns;
 use crate::nats::runs::link::Link;
@@ -147,15 +147,6 @@ impl NatsRuns {
         let acknowledged = Bytes::from_static(b"+ACK");
         self.link().await?.ask(SETTLE, &taken.token, None, acknowledged).await.map(drop)
     }
-}
-
-/// Whether this is the name of a task as settings may have it: it is given to a program, where a `-` at its start would be
-/// an option.
-fn is_task(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_:".contains(c);
-    (1..=100).contains(&name.len())
-        && name.chars().all(plain)
-        && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
 }
 
 /// What came of asking a consumer.
