@@ -40,7 +40,7 @@ impl Memory {
             revision: Revision(2),
         };
         let (view, behind) = (Mutex::new(view), Mutex::new(None));
-        (Arc::new(Memory { view, behind, begun: Instant::now(), outages }), id)
+        (Arc::new(Memory { view, behind, begun: Instant::now(), outages: outages.into_iter().collect() }), id)
     }
 
     fn now(&self) -> RunView {
