@@ -21,6 +21,9 @@ system_account = "infra/nats/SYS.jwt"
 accounts = ["infra/nats/shop.jwt"]
 "#;
 
+/// A server on ECS is in the region of its environment.
+const ECS: [&str; 4] = ["--target", "ecs", "--env", "production"];
+
 /// A repo that runs a NATS server, and an account on it.
 struct Repo {
     scratch: Scratch,
@@ -139,19 +142,19 @@ fn a_server_takes_the_files_for_cloudflare_and_their_limits_are_told() {
 #[test]
 fn what_somebody_changed_stays_until_a_word_is_said() {
     let repo = Repo::new("manifests-changed");
-    let _ = repo.deploy(&["--target", "ecs"], 0);
-    let again = repo.deploy(&["--target", "ecs"], 0);
+    let _ = repo.deploy(&ECS, 0);
+    let again = repo.deploy(&ECS, 0);
     assert!(again.stdout.contains("nothing to write"), "{}", again.stdout);
     let mine = repo.file("ecs/main.tf").replace("retention_in_days = 30", "retention_in_days = 365");
     repo.scratch.write("repo/infra/nats/ecs/main.tf", &mine);
     let other = INFRA_TOML.replace("[nats-server]\n", "[nats-server]\nname = \"mq\"\n");
     repo.scratch.write("repo/infra.toml", other);
-    repo.deploy(&["--target", "ecs"], 7).says(&["main.tf", "--changed keep", "--changed overwrite"]);
+    repo.deploy(&ECS, 7).says(&["main.tf", "--changed keep", "--changed overwrite"]);
     assert!(!repo.file("ecs/nats.conf").contains("\"mq\""), "something was written");
-    let kept = repo.deploy(&["--target", "ecs", "--changed", "keep"], 0);
+    let kept = repo.deploy(&[&ECS[..], &["--changed", "keep"]].concat(), 0);
     assert!(kept.stdout.contains("kept, changed by hand: main.tf"), "{}", kept.stdout);
     assert!(repo.file("ecs/nats.conf").contains("\"mq\"") && repo.file("ecs/main.tf") == mine);
-    let _ = repo.deploy(&["--target", "ecs", "--changed", "overwrite"], 0);
+    let _ = repo.deploy(&[&ECS[..], &["--changed", "overwrite"]].concat(), 0);
     assert!(repo.file("ecs/main.tf").contains("retention_in_days = 30"));
 }
 
@@ -161,14 +164,14 @@ fn a_key_and_whatever_is_not_of_this_server_is_refused() {
     let good = repo.file("shop.jwt");
     let creds = repo.account.user("ada");
     repo.jwt("shop", &creds);
-    let refused = repo.deploy(&["--target", "ecs"], 4);
+    let refused = repo.deploy(&ECS, 4);
     refused.says(&["infra/nats/shop.jwt", "holds a key", "out of the repo"]);
     let seed = creds.lines().find(|line| line.starts_with("SU")).expect("a seed");
     assert!(!refused.stderr.contains(seed));
     repo.jwt("shop", &Repo::new("manifests-others").file("shop.jwt"));
-    repo.deploy(&["--target", "ecs"], 4).says(&["not made by the operator"]);
+    repo.deploy(&ECS, 4).says(&["not made by the operator"]);
     repo.jwt("shop", &repo.file("operator.jwt"));
-    repo.deploy(&["--target", "ecs"], 4).says(&["about `operator`, not about an account"]);
+    repo.deploy(&ECS, 4).says(&["about `operator`, not about an account"]);
     repo.jwt("shop", &good);
     let set = |settings: &str| {
         repo.scratch.write(
@@ -177,9 +180,13 @@ fn a_key_and_whatever_is_not_of_this_server_is_refused() {
         );
     };
     set("image = \"nats:latest\"");
-    repo.deploy(&["--target", "ecs"], 4).says(&["nats:latest", "exact version"]);
+    repo.deploy(&ECS, 4).says(&["nats:latest", "exact version"]);
+    set("image = \"nats:2.15.1\"");
+    repo.deploy(&ECS, 4).says(&["has no shell", "-alpine"]);
+    set("");
+    repo.deploy(&["--target", "ecs"], 4).says(&["needs a region", "--env production"]);
     set("store = \"lots\"");
-    repo.deploy(&["--target", "ecs"], 4).says(&["`10GB`"]);
+    repo.deploy(&ECS, 4).says(&["`10GB`"]);
     repo.scratch.write("repo/infra.toml", "[project]\nname = \"i\"\nkind = \"api\"\norg = \"acme\"\n");
     repo.deploy(&["--target", "ecs"], 5).says(&["who runs the NATS server", "nsc"]);
     repo.deploy(&["--target", "mars"], 2).says(&["ecs"]);

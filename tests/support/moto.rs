@@ -11,14 +11,24 @@ use crate::recorder::{Answer, Request, locked};
 use crate::run::Run;
 
 /// Serves on a port of the system's choice, and ends with the process that started it, however that ends.
+///
+/// Requests are answered one after the other: AWS answers each from one state of its data, while moto, asked by two at once,
+/// trips over what the other changes and answers 500.
 const SERVE: &str = "
 import os, sys, threading
-from moto.server import main
+from moto import server
 def watch():
     sys.stdin.read()
     os._exit(0)
 threading.Thread(target=watch, daemon=True).start()
-main(['-H', '127.0.0.1', '-p', '0'])
+lock, serve = threading.Lock(), server.run_simple
+def in_turn(app):
+    def answer(environ, start):
+        with lock:
+            return list(app(environ, start))
+    return answer
+server.run_simple = lambda host, port, app, **more: serve(host, port, in_turn(app), **more)
+server.main(['-H', '127.0.0.1', '-p', '0'])
 ";
 
 /// The headers of an answer that its reader needs.
