@@ -70,8 +70,8 @@ impl NatsLedger {
             .because(error)
             .hint("find out who may publish to its subject: nothing can be added behind what is no entry")
             .hint(
-                "to begin anew, keep a copy (`nats stream backup INFRA_LEDGER DIR`), delete the stream, make it with \
-                 `infra:nats:bootstrap`, and note the last good hash: `infra:ledger:verify` tells it of the copy",
+                "to begin anew, keep a copy (`nats stream backup INFRA_LEDGER DIR`), delete the stream, and make it with \
+                 `infra:nats:bootstrap`: the copy keeps what it proves, and the new ledger is a chain of its own",
             )
     }
 

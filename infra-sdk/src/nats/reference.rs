@@ -132,7 +132,7 @@ fn scheme<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Whether a text is what should stand in a file: the content of one, or the seed of a user, an account or an operator
-/// (56 or 58 letters of base32 behind `S`, <https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth>).
+/// (58 characters of base32, the first of them `S`, <https://docs.nats.io/running-a-nats-service/configuration/securing_nats/auth_intro/nkey_auth>).
 pub(super) fn is_secret(text: &str) -> bool {
     let base32 = |text: &str| text.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b));
     text.contains(['\n', '\r'])
