@@ -23,7 +23,7 @@ mod view;
 pub use agent::{AgentOptions, Deployer, Job, serve};
 pub use coordinator::{FollowOptions, Watcher, follow, wish_to_end};
 pub use id::RunId;
-pub(crate) use lease::SHORTEST;
+pub(crate) use lease::{LeaseRecord, SHORTEST, check_name};
 pub use lease::{Lease, LeaseRequest, Leases, held_by};
 pub use order::in_order;
 pub(crate) use patience::load;
