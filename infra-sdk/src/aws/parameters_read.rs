@@ -4,9 +4,10 @@ use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{Parameter as Theirs, ParameterType};
 
 use crate::aws::fault::Call;
+use crate::aws::lists::all_pages;
 use crate::aws::meaning::KEY;
-use crate::aws::pages::{all_pages, several};
 use crate::aws::parameters::{FAILURES, SsmParameters, ours};
+use crate::aws::several::several;
 use crate::aws::ssm::{client, fault};
 use crate::aws::ssm_limits as limits;
 use crate::error::{Error, ErrorKind, Result};

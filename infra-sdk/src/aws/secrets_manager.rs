@@ -10,10 +10,11 @@ use aws_sdk_secretsmanager::{Client, operation::batch_get_secret_value::BatchGet
 
 use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
-use crate::aws::pages::{all_pages, several};
+use crate::aws::lists::all_pages;
 use crate::aws::place::{self, Place};
 use crate::aws::secrets_manager_limits as limits;
 use crate::aws::secrets_manager_write::{There, Writer};
+use crate::aws::several::several;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::SecretName;
 use crate::secret::SecretValue;

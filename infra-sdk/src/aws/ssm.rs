@@ -9,8 +9,9 @@ use aws_sdk_ssm::types::{Parameter, ParameterType};
 
 use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
-use crate::aws::pages::{all_pages, several};
+use crate::aws::lists::all_pages;
 use crate::aws::place::{self, Place};
+use crate::aws::several::several;
 use crate::aws::ssm_limits as limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::SecretName;

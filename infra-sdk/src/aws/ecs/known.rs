@@ -7,7 +7,7 @@ use crate::aws::ecs::definition::{Definition, family, number};
 use crate::aws::ecs::look::Look;
 use crate::aws::ecs::revision::{ACCEPTED, Owner};
 use crate::aws::ecs::seen::Seen;
-use crate::aws::pages::several;
+use crate::aws::several::several;
 use crate::deploy::{Release, ReleaseId, Status};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 
-use crate::aws::pages::several;
 use crate::aws::s3::bucket::{Bucket, OURS};
+use crate::aws::several::several;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;
