@@ -262,7 +262,7 @@ async fn what_a_streams_own_metadata_calls_too_much_is_told() {
 async fn the_stream_in_memory_of_a_check_that_may_still_go_on_is_left_alone() {
     let server = NatsServer::start();
     let jetstream = jetstream(&server).await;
-    let left = async_nats::jetstream::stream::Config {
+    let left = Config {
         name: "INFRA_HEALTH_left".into(),
         subjects: vec!["$KV.infra-health.left".into()],
         ..Default::default()
