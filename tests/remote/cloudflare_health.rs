@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use infra_sdk::cloudflare::{BucketNeed, Cloudflare, CloudflareHealth, CloudflareNeeds, WorkerNeed, WorkerPlace};
+use infra_sdk::cloudflare::{
+    BucketNeed, Cloudflare, CloudflareHealth, CloudflareNeeds, WorkerNeed, WorkerPlace,
+};
 use infra_sdk::config::{Deploy, Jurisdiction};
 use infra_sdk::health::{Health, HealthCheck, Probe, State};
 use infra_sdk::{Env, ErrorKind};

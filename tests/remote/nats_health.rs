@@ -245,7 +245,9 @@ async fn what_a_streams_own_metadata_calls_too_much_is_told() {
     let server = NatsServer::start();
     let nats = at(&server.url());
     bootstrap(&nats).await;
-    let change = |config: &mut Config| drop(config.metadata.insert("io.nats.monitor.msgs-critical".into(), "2".into()));
+    let change = |config: &mut Config| {
+        drop(config.metadata.insert("io.nats.monitor.msgs-critical".into(), "2".into()))
+    };
     let jetstream = change_events(&server, change).await;
     assert_eq!(check(&nats).await.state(), State::Ok);
     for id in 0..2 {

@@ -84,7 +84,9 @@ fn no_template_holds_a_cargo_manifest() {
 #[test]
 fn nothing_that_a_build_leaves_is_tracked() {
     for (path, _) in support::files("", |_| true) {
-        let left = path.split('/').any(|part| matches!(part, "target" | "node_modules" | "__pycache__" | ".terraform"));
+        let left = path
+            .split('/')
+            .any(|part| matches!(part, "target" | "node_modules" | "__pycache__" | ".terraform"));
         assert!(!left, "{path} is made by a build; take it out with `git rm --cached` and ignore it");
     }
 }

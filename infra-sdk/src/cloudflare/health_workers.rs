@@ -49,7 +49,9 @@ pub(super) async fn routes_to_make<'a>(
     let mut all = Vec::new();
     for worker in workers {
         let routes = worker.uses().routes;
-        let Some(account) = worker.account.as_deref().or(own).filter(|_| !routes.is_empty()) else { continue };
+        let Some(account) = worker.account.as_deref().or(own).filter(|_| !routes.is_empty()) else {
+            continue;
+        };
         // What else is wrong is told with the Worker.
         if seen(cloudflare, account, &worker.script).await.is_err_and(|error| is_no_worker(&error)) {
             all.push((worker.script.as_str(), routes));

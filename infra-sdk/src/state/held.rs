@@ -36,7 +36,14 @@ pub async fn hold(locks: Arc<dyn Locks>, key: LockKey, info: LockInfo) -> Result
     Ok(Held { locks, key, info, lost, renewing, finished: false })
 }
 
-async fn renew(locks: Arc<dyn Locks>, key: LockKey, id: String, length: Duration, asked: Instant, lost: CancelToken) {
+async fn renew(
+    locks: Arc<dyn Locks>,
+    key: LockKey,
+    id: String,
+    length: Duration,
+    asked: Instant,
+    lost: CancelToken,
+) {
     let once = || locks.renew(&key, &id, Timestamp::now().plus(length));
     let is_lost = |error: &Error| matches!(error.kind(), ErrorKind::Locked | ErrorKind::NotFound);
     renewal::until_lost(length, asked, once, is_lost).await;

@@ -9,7 +9,7 @@ use crate::aws::ecs::revision::{ACCEPTED, Owner};
 use crate::aws::ecs::seen::Seen;
 use crate::aws::several::several;
 use crate::deploy::{Release, ReleaseId, Status};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// How many of the newest revisions are looked at; those that somebody else registered are among them.
 const REVISIONS: i32 = 25;

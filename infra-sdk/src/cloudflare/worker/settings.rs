@@ -117,7 +117,8 @@ impl Settings {
     pub(super) fn routes(&self) -> Vec<String> {
         let several = self.get("routes").and_then(Value::as_array).into_iter().flatten();
         let all = self.get("route").into_iter().chain(several);
-        let pattern = |route: &Value| route.as_str().or_else(|| route.get("pattern")?.as_str()).map(str::to_owned);
+        let pattern =
+            |route: &Value| route.as_str().or_else(|| route.get("pattern")?.as_str()).map(str::to_owned);
         all.filter_map(pattern).collect()
     }
 
