@@ -118,6 +118,19 @@ pub const NATS_CERT: &str = "NATS_CERT";
 /// The private key of `NATS_CERT`.
 pub const NATS_KEY: &str = "NATS_KEY";
 
+/// Variables that hold secrets: what children print of them is hidden from when an environment is opened.
+pub(crate) const SECRET: [&str; 9] = [
+    INFRA_AGE_KEY,
+    GH_TOKEN,
+    GITHUB_TOKEN,
+    CLOUDFLARE_API_TOKEN,
+    AWS_SECRET_ACCESS_KEY,
+    AWS_SESSION_TOKEN,
+    R2_SECRET_ACCESS_KEY,
+    NATS_PASSWORD,
+    NATS_TOKEN,
+];
+
 /// A snapshot of the environment: variables, working folder, terminals, this program.
 ///
 /// ```

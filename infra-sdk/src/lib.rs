@@ -33,6 +33,7 @@ pub mod env;
 pub mod file;
 pub mod lines;
 pub mod cancel;
+pub(crate) mod renewal;
 pub mod mask;
 pub mod process;
 pub mod retry;

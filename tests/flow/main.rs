@@ -11,6 +11,8 @@ mod examples;
 #[cfg(unix)]
 mod fleet;
 mod interrupted;
+#[cfg(unix)]
+mod killing;
 #[cfg(all(unix, feature = "remote"))]
 mod nats_runs;
 #[cfg(feature = "remote")]

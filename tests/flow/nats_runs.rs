@@ -1,11 +1,12 @@
 //! One deploy over many repos with a NATS server between real processes, and the server dies like everybody else.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use support::NatsServer;
 
 use crate::fleet::{Fleet, Process};
+use crate::killing::Killing;
 use crate::world::until;
 
 /// api, then web and worker, then mail.
@@ -81,52 +82,22 @@ fn a_queue_that_is_deleted_meanwhile_is_told_and_made_again() {
     assert_eq!(fleet.log().len(), 8, "{:?}", fleet.log());
 }
 
-/// A source of numbers that gives the same ones in every run of the tests.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
 #[test]
 fn whatever_is_killed_also_the_server_every_repo_is_done_once_in_order() {
     let mut server = NatsServer::start();
     let fleet = fleet("nats-runs-killed", &server);
     drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
     SHOP.iter().for_each(|(repo, _)| fleet.behaves(repo, "takes 250"));
-    let (mut dice, mut kills, begun) = (Dice(20_261_129), 0, Instant::now());
-    let mut agents = [fleet.agent(&["--slots", "2"]), fleet.agent(&["--slots", "2"])];
-    while kills < 12 {
-        let before = fleet.log().len();
-        let mut coordinator = fleet.all(&[]);
-        let run = coordinator.run();
-        while !coordinator.has_ended() {
-            std::thread::sleep(Duration::from_millis(50 + dice.below(500)));
-            assert!(begun.elapsed() < Duration::from_secs(120), "{}", fleet.status(&run));
-            match dice.below(5) {
-                0 => server.restart(),
-                1 => {
-                    let next = fleet.start("web", &["infra:deploy:resume", &run, "--lease", "2s"]);
-                    std::mem::replace(&mut coordinator, next).kill();
-                }
-                n => {
-                    let which = n as usize % 2;
-                    std::mem::replace(&mut agents[which], fleet.agent(&["--slots", "2"])).kill();
-                }
-            }
-            kills += 1;
-        }
-        let (code, said) = coordinator.end();
-        assert_eq!(code, Some(0), "{said}");
-        assert!(fleet.states(&run).iter().all(|repo| repo.ends_with(" done")), "{:?}", fleet.states(&run));
-        until("what lost its agent has ended", || {
-            let log = fleet.log();
-            let count = |what: &str| log[before..].iter().filter(|line| line.contains(what)).count();
-            count(" start ") == count(" end ") + count(" stopped ")
-        });
-        fleet.check_log(&fleet.log()[before..], &SHOP);
-    }
+    let mut restart = || server.restart();
+    let killing = Killing {
+        fleet: &fleet,
+        repos: &SHOP,
+        kills: 12,
+        lease: "2s",
+        within: Duration::from_secs(120),
+        server: Some(&mut restart),
+    };
+    killing.go(|run| {
+        assert_eq!(fleet.status(run)["outcome"], json!("done"));
+    });
 }

@@ -7,6 +7,7 @@ use infra_sdk::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::fleet::{Fleet, Process};
+use crate::killing::Killing;
 use crate::world::until;
 
 /// api, then web and worker.
@@ -325,16 +326,6 @@ fn what_cannot_be_a_run_is_refused_with_a_way_out() {
     assert_eq!(fleet.log(), [""; 0], "nothing was begun");
 }
 
-/// A source of numbers that gives the same ones in every run of the tests.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
-    }
-}
-
 #[test]
 fn whatever_is_killed_every_repo_is_done_once_in_order_and_nothing_stays_claimed() {
     let repos: [(&str, &[&str]); 5] = [
@@ -346,46 +337,20 @@ fn whatever_is_killed_every_repo_is_done_once_in_order_and_nothing_stays_claimed
     ];
     let fleet = Fleet::new("runs-killed", &repos);
     repos.iter().for_each(|(repo, _)| fleet.behaves(repo, "takes 250"));
-    let mut dice = Dice(20_261_129);
-    let mut kills = 0;
-    let begun = Instant::now();
-    let mut agents = [fleet.agent(&["--slots", "2"]), fleet.agent(&["--slots", "2"])];
-    while kills < 24 {
-        let log_before = fleet.log().len();
-        let mut coordinator = fleet.all(&[]);
-        let run = coordinator.run();
-        while !coordinator.has_ended() {
-            std::thread::sleep(Duration::from_millis(50 + dice.below(400)));
-            assert!(begun.elapsed() < Duration::from_secs(240), "{}", fleet.status(&run));
-            match dice.below(4) {
-                0 => {
-                    std::mem::replace(
-                        &mut coordinator,
-                        fleet.start("web", &["infra:deploy:resume", &run, "--lease", "5s"]),
-                    )
-                    .kill();
-                }
-                n => {
-                    let which = n as usize % 2;
-                    std::mem::replace(&mut agents[which], fleet.agent(&["--slots", "2"])).kill();
-                }
-            }
-            kills += 1;
-        }
-        let (code, said) = coordinator.end();
-        assert_eq!(code, Some(0), "{said}");
-        assert!(fleet.states(&run).iter().all(|repo| repo.ends_with(" done")), "{:?}", fleet.states(&run));
+    let killing = Killing {
+        fleet: &fleet,
+        repos: &repos,
+        kills: 24,
+        lease: "5s",
+        within: Duration::from_secs(240),
+        server: None,
+    };
+    killing.go(|run| {
         // Its own log has each repo done exactly once, and what follows a claim names that claim.
         let done = fleet.lines(&format!("runs/{run}.jsonl"));
         let done = done.iter().filter(|line| line["repo"]["state"]["state"] == "done");
         assert_eq!(done.count(), repos.len());
-        until("what lost its agent has ended", || {
-            let log = fleet.log();
-            let count = |what: &str| log[log_before..].iter().filter(|line| line.contains(what)).count();
-            count(" start ") == count(" end ") + count(" stopped ")
-        });
-        fleet.check_log(&fleet.log()[log_before..], &repos);
-    }
+    });
     let ledger = fleet.lines("ledger.jsonl");
     let count = |action: &str| ledger.iter().filter(|entry| entry["action"] == action).count();
     assert!(count("deploy.all") >= count("deploy.all.start"), "every end is recorded: {ledger:?}");

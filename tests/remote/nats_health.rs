@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::Context;
+use async_nats::jetstream::stream::Config;
 use infra_sdk::config;
 use infra_sdk::events::EventStore;
 use infra_sdk::health::{Health, HealthCheck, Probe, State};
@@ -40,6 +42,22 @@ pub(crate) async fn check(nats: &Nats) -> Health {
 /// A probe that was made.
 pub(crate) fn probe<'a>(health: &'a Health, name: &str) -> &'a Probe {
     health.probe(name).unwrap_or_else(|| panic!("{name} was not probed:\n{health}"))
+}
+
+/// JetStream of a server, as its operator sees it.
+async fn jetstream(server: &NatsServer) -> Context {
+    let client = async_nats::connect(server.url()).await.expect("the server is there");
+    async_nats::jetstream::new(client)
+}
+
+/// Changes the stream of events behind the back of this crate.
+async fn change_events(server: &NatsServer, change: impl FnOnce(&mut Config)) -> Context {
+    let jetstream = jetstream(server).await;
+    let mut events = jetstream.get_stream("INFRA_EVENTS").await.expect("it was made");
+    let mut config = events.info().await.expect("it is there").config.clone();
+    change(&mut config);
+    jetstream.update_stream(config).await.expect("it can be changed");
+    jetstream
 }
 
 fn evidence<'a>(probe: &'a Probe, name: &str) -> &'a str {
@@ -104,8 +122,7 @@ async fn a_check_leaves_nothing_behind_and_touches_nothing_of_others() {
     let server = NatsServer::start();
     let nats = at(&server.url());
     bootstrap(&nats).await;
-    let client = async_nats::connect(server.url()).await.expect("the server is there");
-    let jetstream = async_nats::jetstream::new(client);
+    let jetstream = jetstream(&server).await;
     let runs = jetstream.get_key_value("infra-runs").await.expect("it was made");
     let revision = runs.put("acme.r1.shop", "theirs".into()).await.expect("it takes keys");
     for _ in 0..3 {
@@ -145,8 +162,7 @@ async fn before_bootstrap_the_canary_lives_in_memory_and_the_missing_streams_are
     assert!(assets.hints[0].contains("infra:nats:bootstrap"), "{health}");
     let error = health.require().expect_err("nothing can be done with it yet");
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    let client = async_nats::connect(server.url()).await.expect("the server is there");
-    let account = async_nats::jetstream::new(client).query_account().await.expect("JetStream is on");
+    let account = jetstream(&server).await.query_account().await.expect("JetStream is on");
     assert_eq!((account.streams, account.memory), (0, 0));
 }
 
@@ -155,13 +171,11 @@ async fn streams_that_others_changed_are_listed() {
     let server = NatsServer::start();
     let nats = at(&server.url());
     bootstrap(&nats).await;
-    let client = async_nats::connect(server.url()).await.expect("the server is there");
-    let jetstream = async_nats::jetstream::new(client);
-    let mut events = jetstream.get_stream("INFRA_EVENTS").await.expect("it was made");
-    let mut config = events.info().await.expect("it is there").config.clone();
-    config.max_age = Duration::from_secs(3600);
-    config.duplicate_window = Duration::from_secs(60);
-    jetstream.update_stream(config).await.expect("it can be changed");
+    change_events(&server, |config| {
+        config.max_age = Duration::from_secs(3600);
+        config.duplicate_window = Duration::from_secs(60);
+    })
+    .await;
     let health = check(&nats).await;
     let assets = probe(&health, "assets");
     assert_eq!(assets.state, State::Degraded, "{health}");
@@ -231,12 +245,10 @@ async fn what_a_streams_own_metadata_calls_too_much_is_told() {
     let server = NatsServer::start();
     let nats = at(&server.url());
     bootstrap(&nats).await;
-    let client = async_nats::connect(server.url()).await.expect("the server is there");
-    let jetstream = async_nats::jetstream::new(client);
-    let mut events = jetstream.get_stream("INFRA_EVENTS").await.expect("it was made");
-    let mut config = events.info().await.expect("it is there").config.clone();
-    config.metadata.insert("io.nats.monitor.msgs-critical".into(), "2".into());
-    jetstream.update_stream(config).await.expect("it can be changed");
+    let change = |config: &mut Config| {
+        drop(config.metadata.insert("io.nats.monitor.msgs-critical".into(), "2".into()))
+    };
+    let jetstream = change_events(&server, change).await;
     assert_eq!(check(&nats).await.state(), State::Ok);
     for id in 0..2 {
         let sent = jetstream.publish(format!("infra.v1.evt.acme.shop.{id}"), "{}".into()).await;
@@ -251,9 +263,8 @@ async fn what_a_streams_own_metadata_calls_too_much_is_told() {
 #[tokio::test]
 async fn the_stream_in_memory_of_a_check_that_may_still_go_on_is_left_alone() {
     let server = NatsServer::start();
-    let client = async_nats::connect(server.url()).await.expect("the server is there");
-    let jetstream = async_nats::jetstream::new(client);
-    let left = async_nats::jetstream::stream::Config {
+    let jetstream = jetstream(&server).await;
+    let left = Config {
         name: "INFRA_HEALTH_left".into(),
         subjects: vec!["$KV.infra-health.left".into()],
         ..Default::default()

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use infra_sdk::config::Nats as Settings;
+use infra_sdk::config::{Config, Nats as Settings};
 use infra_sdk::health::State;
+use infra_sdk::infra::{Host, Infra};
 use infra_sdk::nats::{Nats, Target};
 use infra_sdk::{Env, Result};
 use support::{NatsServer, Run, Scratch, tool};
@@ -106,6 +107,38 @@ fn nothing_that_is_shown_of_a_target_is_secret() {
         let target = resolve(&scratch, &[], &settings).expect("it can be meant");
         let shown = format!("{target:?} {} {}", serde_json::json!(target), target.identity().value);
         assert!(!shown.contains("canary"), "{shown}");
+    }
+}
+
+#[test]
+fn who_asks_is_hidden_in_what_children_print_from_when_the_environment_is_opened() {
+    let seed = nkeys::KeyPair::new_user().seed().expect("a seed");
+    let scratch = contexts(&[
+        ("a", r#"{"url": "nats://h", "user": "ada", "password": "canary-pw"}"#.into()),
+        ("b", r#"{"url": "nats://h", "token": "canary-token"}"#.into()),
+        ("c", r#"{"url": "nats://h", "nkey": "~/c.nk"}"#.into()),
+    ]);
+    private(&scratch.write("c.nk", &seed));
+    let home = scratch.path().display().to_string();
+    for (name, secret) in [("a", "canary-pw"), ("b", "canary-token"), ("c", seed.as_str())] {
+        let text = format!(
+            "[project]\nname = \"shop\"\nkind = \"api\"\norg = \"acme\"\n[env.staging]\nnats = {{ context = \"{name}\" }}\n"
+        );
+        let config = Config::of_text(&text, scratch.path(), "staging").expect("it can be read");
+        let vars = [
+            ("INFRA_HOME", home.as_str()),
+            ("XDG_CONFIG_HOME", &home),
+            ("HOME", &home),
+            ("NATS_TOKEN", "another-token"),
+        ];
+        // The variable goes before every context: it is hidden, and so is what a context says without it.
+        for (vars, secret) in [(&vars[..], "another-token"), (&vars[..3], secret)] {
+            let host = Host::silent();
+            let masks = host.masks.clone();
+            drop(Infra::open(&Env::of(vars.iter().copied(), "/"), config.clone(), host).expect("it opens"));
+            let printed = format!("connecting with {secret}");
+            assert_eq!(masks.apply(&printed), "connecting with ***", "{name}");
+        }
     }
 }
 

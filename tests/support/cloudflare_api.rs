@@ -54,6 +54,8 @@ impl CloudflareApi {
             verified: json!({"status": "active"}),
             may: vec![
                 "Workers Scripts Write",
+                "Workers Containers Write",
+                "Workers Routes Write",
                 "Workers R2 Storage Write",
                 "Zone Read",
                 "Account Settings Read",

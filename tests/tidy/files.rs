@@ -86,8 +86,9 @@ fn nothing_that_a_build_leaves_is_tracked() {
     let tracked = support::Run::new("git", &support::repo()).args(["ls-files"]).finish().expect(0).stdout;
     assert!(tracked.lines().any(|path| path == "Cargo.toml"), "{tracked}");
     for path in tracked.lines() {
-        let left =
-            path.split('/').any(|part| matches!(part, "target" | "node_modules" | "__pycache__" | ".terraform"));
+        let left = path
+            .split('/')
+            .any(|part| matches!(part, "target" | "node_modules" | "__pycache__" | ".terraform"));
         assert!(!left, "{path} is made by a build; take it out with `git rm --cached`");
     }
 }

@@ -50,26 +50,33 @@ impl Lane {
     }
 
     pub(crate) fn report<T: serde::Serialize + std::fmt::Display + ?Sized>(&self, value: &T) {
-        if self.output.json {
-            if self.requested {
-                let value = serde_json::to_value(value).map_err(|error| {
-                    Error::new(ErrorKind::Bug, "a report cannot be written as JSON")
-                        .because(error)
-                        .hint("give it text keys and finite numbers")
-                });
-                let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-                match (value, &mut *reports) {
-                    (Ok(value), Ok(all)) => all.push(Reported::Tree(self.masked(value))),
-                    (Err(error), Ok(_)) => *reports = Err(error),
-                    (_, Err(_)) => {}
-                }
-            }
-            return;
+        // As little as can be: every type that is reported has its own copy of this.
+        match (self.output.json, self.requested) {
+            (true, true) => self.keep(serde_json::to_value(value)),
+            (true, false) => {}
+            (false, _) => self.print(&value.to_string()),
         }
+    }
+
+    /// Keeps a report for the one document that JSON is printed as.
+    fn keep(&self, value: serde_json::Result<Value>) {
+        let value = value.map_err(|error| {
+            Error::new(ErrorKind::Bug, "a report cannot be written as JSON")
+                .because(error)
+                .hint("give it text keys and finite numbers")
+        });
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        match (value, &mut *reports) {
+            (Ok(value), Ok(all)) => all.push(Reported::Tree(self.masked(value))),
+            (Err(error), Ok(_)) => *reports = Err(error),
+            (_, Err(_)) => {}
+        }
+    }
+
+    fn print(&self, text: &str) {
         self.printed.store(true, Ordering::Relaxed);
-        let text = value.to_string();
         if self.requested {
-            self.output.result(&text);
+            self.output.result(text);
         } else {
             self.output.line(self, Stream::Out, text.trim_end_matches('\n'));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::app::App;
-use crate::app::args::{Arguments, NoArgs, TaskArgs, WithArgs};
+use crate::app::args::{Arguments, Flags, NoArgs, TaskArgs, WithArgs};
 use crate::app::body::Body;
 use crate::app::cx::Cx;
 use crate::app::handle::{TaskId, TaskRef};
@@ -175,24 +175,38 @@ impl<A: Arguments, N: Needs, T> TaskBuilder<'_, A, N, SameOutput<T>> {
 
 impl<A: Arguments, N: Needs, O> TaskBuilder<'_, A, N, O> {
     fn register<B: Body<A::Input<N>>>(self, body: B) -> TaskId {
-        let name = match &self.target {
+        let (needs, flags) = (self.needs.ids(), A::flags().map(|flags| flags.0));
+        let draft = Draft { about: self.about, settings: self.settings, needs, after: self.after, flags };
+        draft.register(self.app, self.target, erase::<A, N, B>(body))
+    }
+}
+
+/// What a builder was told, without its types: every task has types of its own, and would have its own copy of the rest.
+struct Draft {
+    about: String,
+    settings: Settings,
+    needs: Vec<TaskId>,
+    after: Vec<TaskId>,
+    flags: Option<Flags>,
+}
+
+impl Draft {
+    fn register(self, app: &mut App, target: Target, job: Job) -> TaskId {
+        let Draft { about, settings, needs, after, flags } = self;
+        let name = match &target {
             Target::New { name, .. } => name.clone(),
-            Target::Replace(id) => self.app.name_of(*id),
+            Target::Replace(id) => app.name_of(*id),
         };
-        let needs = self.app.own(&name, self.needs.ids());
-        let after = self.app.own(&name, self.after);
-        let flags = A::flags().map(|flags| flags.0);
-        let job = erase::<A, N, B>(body);
-        match self.target {
+        let (needs, after) = (app.own(&name, needs), app.own(&name, after));
+        match target {
             Target::New { name, pack } => {
                 let name: Arc<str> = name.into();
-                let (about, settings) = (self.about, self.settings);
-                self.app.add(Node { name, about, pack, needs, after, settings, flags, job })
+                app.add(Node { name, about, pack, needs, after, settings, flags, job })
             }
             Target::Replace(id) => {
-                self.app.put(id, |node| {
-                    node.about = self.about;
-                    node.settings = self.settings;
+                app.put(id, |node| {
+                    node.about = about;
+                    node.settings = settings;
                     node.needs = needs;
                     node.after.extend(after);
                     node.flags = flags;

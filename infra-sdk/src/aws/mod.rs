@@ -15,6 +15,8 @@ mod endpoint;
 mod fault;
 mod identity;
 mod meaning;
+#[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager"))]
+mod lists;
 #[cfg(any(feature = "aws-ecr", feature = "aws-ssm", feature = "aws-secrets-manager"))]
 mod pages;
 #[cfg(feature = "aws-ssm")]
@@ -33,6 +35,8 @@ mod secrets_manager;
 mod secrets_manager_limits;
 #[cfg(feature = "aws-secrets-manager")]
 mod secrets_manager_write;
+#[cfg(any(feature = "aws-ssm", feature = "aws-secrets-manager", feature = "aws-s3", feature = "aws-ecs"))]
+mod several;
 #[cfg(feature = "aws-ssm")]
 mod ssm;
 #[cfg(feature = "aws-ssm")]

@@ -1,14 +1,13 @@
 //! Reading parameters: by name in batches, below a path in pages; and telling which secret cannot be decrypted.
 
-use std::future::Future;
-
 use aws_sdk_ssm::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_ssm::types::{Parameter as Theirs, ParameterType};
 
 use crate::aws::fault::Call;
+use crate::aws::lists::all_pages;
 use crate::aws::meaning::KEY;
 use crate::aws::parameters::{FAILURES, SsmParameters, ours};
-use crate::aws::place::{finished, next_page};
+use crate::aws::several::several;
 use crate::aws::ssm::{client, fault};
 use crate::aws::ssm_limits as limits;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,20 +25,8 @@ pub(super) async fn by_name(
     // AWS refuses a batch that names one twice.
     wanted.sort();
     wanted.dedup();
-    let (mut found, mut asking) = (Vec::new(), tokio::task::JoinSet::new());
-    for batch in wanted.chunks(limits::READ) {
-        if asking.len() == limits::READS_AT_ONCE
-            && let Some(read) = asking.join_next().await
-        {
-            found.extend(finished(read)??);
-        }
-        let (store, batch) = (store.clone(), batch.to_vec());
-        asking.spawn(async move { batch_of(&store, &batch, decrypt).await });
-    }
-    while let Some(read) = asking.join_next().await {
-        found.extend(finished(read)??);
-    }
-    Ok(found)
+    let batches = wanted.chunks(limits::READ).map(|batch| batch_of(store, batch, decrypt)).collect();
+    Ok(several(batches, limits::READS_AT_ONCE).await?.into_iter().flatten().collect())
 }
 
 /// One batch. AWS refuses all of it for one secret that cannot be decrypted and does not say which: they are asked for one
@@ -128,22 +115,6 @@ async fn pages(store: &SsmParameters, path: &ParamPath, decrypt: bool) -> Result
         }
     })
     .await
-}
-
-/// Everything in a list; `ask` gives one page, from where the one before said that it goes on, and where the next starts.
-async fn all_pages<T, F>(ask: impl Fn(Option<String>) -> F) -> Result<Vec<T>>
-where
-    F: Future<Output = Result<(Option<Vec<T>>, Option<String>)>>,
-{
-    let (mut found, mut next) = (Vec::new(), None::<String>);
-    loop {
-        let (page, token) = ask(next.clone()).await?;
-        found.extend(page.unwrap_or_default());
-        next = next_page(next.as_deref(), token)?;
-        if next.is_none() {
-            return Ok(found);
-        }
-    }
 }
 
 /// The names of all parameters, in order; AWS's own and those that are no path are left out.

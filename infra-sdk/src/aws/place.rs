@@ -3,8 +3,7 @@
 use std::time::SystemTime;
 
 use crate::aws::connect::Aws;
-pub(super) use crate::aws::pages::next_page;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::names::{SecretName, quoted};
 use crate::secrets::{Stamp, StoredSecret};
 use crate::time::Timestamp;
@@ -69,13 +68,6 @@ pub(super) fn sorted(mut secrets: Vec<StoredSecret>) -> Vec<StoredSecret> {
     secrets.sort_by(|a, b| a.name.cmp(&b.name));
     secrets.dedup_by(|a, b| a.name == b.name);
     secrets
-}
-
-/// What a task that reads gave; it is cut off only with the run.
-pub(super) fn finished<T>(read: std::result::Result<T, tokio::task::JoinError>) -> Result<T> {
-    read.map_err(|error| {
-        Error::new(ErrorKind::Cancelled, "reading was cut off").because(error).hint("run it again")
-    })
 }
 
 #[cfg(test)]

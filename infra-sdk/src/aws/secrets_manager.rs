@@ -10,9 +10,11 @@ use aws_sdk_secretsmanager::{Client, operation::batch_get_secret_value::BatchGet
 
 use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
+use crate::aws::lists::all_pages;
 use crate::aws::place::{self, Place};
 use crate::aws::secrets_manager_limits as limits;
 use crate::aws::secrets_manager_write::{There, Writer};
+use crate::aws::several::several;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::SecretName;
 use crate::secret::SecretValue;
@@ -89,26 +91,21 @@ impl SecretsManagerSecrets {
         let call = Call { action: "secretsmanager:ListSecrets", on: &self.place().prefix };
         // The filter takes any name that starts so; what is deeper or not ours is left out here.
         let below = Filter::builder().key(FilterNameStringType::Name).values(&self.place().prefix).build();
-        let (mut found, mut next) = (Vec::new(), None);
-        loop {
-            let page = self
-                .client()
-                .await?
+        let client = self.client().await?;
+        let listed = all_pages(async |next| {
+            let page = client
                 .list_secrets()
                 .filters(below.clone())
                 .include_planned_deletion(waiting)
                 .max_results(limits::PAGE as i32)
-                .set_next_token(next.clone())
+                .set_next_token(next)
                 .send()
                 .await
                 .map_err(|error| fault(call, &error))?;
-            let listed = page.secret_list.unwrap_or_default().into_iter();
-            found.extend(listed.filter_map(|entry| Some((self.place().secret(entry.name()?)?, entry))));
-            next = place::next_page(next.as_deref(), page.next_token)?;
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
+            Ok((page.secret_list, page.next_token))
+        });
+        let ours = |entry: SecretListEntry| Some((self.place().secret(entry.name()?)?, entry));
+        Ok(listed.await?.into_iter().filter_map(ours).collect())
     }
 
     /// The ARN of each secret that is there, and which version of it is current; no value is read.
@@ -239,18 +236,8 @@ impl SecretSource for SecretsManagerSecrets {
     /// also read, and note as read, what is deeper below it and not ours.
     async fn get_all(&self) -> Result<BTreeMap<SecretName, SecretValue>> {
         let names: Vec<SecretName> = self.all(false).await?.into_iter().map(|(name, _)| name).collect();
-        let mut values = BTreeMap::new();
-        for wave in names.chunks(limits::READ * limits::READS_AT_ONCE) {
-            let mut reads = tokio::task::JoinSet::new();
-            for batch in wave.chunks(limits::READ) {
-                let (store, batch) = (self.clone(), batch.to_vec());
-                reads.spawn(async move { store.read(&batch).await });
-            }
-            while let Some(read) = reads.join_next().await {
-                values.extend(place::finished(read)??);
-            }
-        }
-        Ok(values)
+        let reads = names.chunks(limits::READ).map(|batch| self.read(batch)).collect();
+        Ok(several(reads, limits::READS_AT_ONCE).await?.into_iter().flatten().collect())
     }
 }
 

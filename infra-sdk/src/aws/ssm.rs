@@ -9,7 +9,9 @@ use aws_sdk_ssm::types::{Parameter, ParameterType};
 
 use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
+use crate::aws::lists::all_pages;
 use crate::aws::place::{self, Place};
+use crate::aws::several::several;
 use crate::aws::ssm_limits as limits;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::SecretName;
@@ -66,19 +68,9 @@ impl SsmSecrets {
     /// # Errors
     /// `Denied`, `Unavailable` or `TimedOut`.
     pub async fn get_each(&self, names: &[SecretName]) -> Result<BTreeMap<SecretName, SecretValue>> {
-        let mut values = BTreeMap::new();
-        // One wave after the other: reads share a limit of 40 a second with the account's services.
-        for wave in names.chunks(limits::READ * limits::READS_AT_ONCE) {
-            let mut reads = tokio::task::JoinSet::new();
-            for batch in wave.chunks(limits::READ) {
-                let (store, batch) = (self.clone(), batch.to_vec());
-                reads.spawn(async move { store.read(&batch).await });
-            }
-            while let Some(read) = reads.join_next().await {
-                values.extend(place::finished(read)??);
-            }
-        }
-        Ok(values)
+        // Not more at a time: reads share a limit of 40 a second with the account's services.
+        let reads = names.chunks(limits::READ).map(|batch| self.read(batch)).collect();
+        Ok(several(reads, limits::READS_AT_ONCE).await?.into_iter().flatten().collect())
     }
 
     async fn read(&self, names: &[SecretName]) -> Result<BTreeMap<SecretName, SecretValue>> {
@@ -100,25 +92,21 @@ impl SsmSecrets {
     /// All parameters right below the prefix; without `decrypt`, values of SecureStrings stay encrypted.
     async fn all(&self, decrypt: bool) -> Result<Vec<Parameter>> {
         let call = Call { action: "ssm:GetParametersByPath", on: &self.place.prefix };
-        let (mut found, mut next) = (Vec::new(), None);
-        loop {
-            let page = client(&self.aws)
-                .await?
+        let client = client(&self.aws).await?;
+        all_pages(async |next| {
+            let page = client
                 .get_parameters_by_path()
                 .path(self.place.prefix.trim_end_matches('/'))
                 .recursive(false)
                 .with_decryption(decrypt)
                 .max_results(limits::PAGE as i32)
-                .set_next_token(next.clone())
+                .set_next_token(next)
                 .send()
                 .await
                 .map_err(|error| fault(call, &error))?;
-            found.extend(page.parameters.unwrap_or_default());
-            next = place::next_page(next.as_deref(), page.next_token)?;
-            if next.is_none() {
-                return Ok(found);
-            }
-        }
+            Ok((page.parameters, page.next_token))
+        })
+        .await
     }
 
     async fn put(&self, name: &SecretName, value: &SecretValue) -> Result<Written> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::cloudflare::permissions::Permission;
+use crate::cloudflare::worker::{WorkerPlace, WorkerUses};
 use crate::config::{Jurisdiction, Location};
 
 /// What a repo needs of Cloudflare.
@@ -44,8 +45,15 @@ pub struct WorkerNeed {
     pub script: String,
     /// What needs it, in words.
     pub why: String,
-    /// Whether it is what releases run as: the first of them makes it.
-    pub by_releases: bool,
+    /// What releases of it are made from, if it is what they run as: the first of them makes it.
+    pub releases: Option<WorkerPlace>,
+}
+
+impl WorkerNeed {
+    /// What it uses beside its script; nothing where wrangler's settings cannot be read, which is told with the Worker.
+    pub(super) fn uses(&self) -> WorkerUses {
+        self.releases.as_ref().and_then(|place| place.uses().ok()).unwrap_or_default()
+    }
 }
 
 /// A permission for an account, and all that needs it; without an account it is for zones.
@@ -78,7 +86,11 @@ impl CloudflareNeeds {
             need(Permission::R2, Some(&bucket.account), &bucket.why);
         }
         for worker in &self.workers {
-            need(Permission::SCRIPTS, worker.account.as_deref().or(own), &worker.why);
+            let account = worker.account.as_deref().or(own);
+            need(Permission::SCRIPTS, account, &worker.why);
+            if worker.uses().containers {
+                need(Permission::CONTAINERS, account, &format!("the containers of {}", worker.script));
+            }
         }
         for zone in &self.zones {
             need(Permission::ZONE, None, &format!("the zone {zone}"));
@@ -97,7 +109,7 @@ mod tests {
             account: account.map(str::to_owned),
             script: "shop".into(),
             why: why.into(),
-            by_releases: false,
+            releases: None,
         };
         let needs = CloudflareNeeds {
             workers: vec![worker(None, "the store `worker`"), worker(Some("a1"), "releases")],

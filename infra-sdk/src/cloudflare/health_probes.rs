@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cloudflare::client::Cloudflare;
 use crate::cloudflare::health_needs::{BucketNeed, CloudflareNeeds};
+use crate::cloudflare::health_workers::routes_to_make;
 use crate::cloudflare::permissions::Permission;
 use crate::cloudflare::verify::{TokenOwner, TokenStatus};
 use crate::cloudflare::verify_account::listed;
@@ -160,7 +161,11 @@ pub(super) async fn permissions(
     status: &TokenStatus,
     own: Option<&str>,
 ) -> Probe {
-    let needed = needs.permissions(own);
+    let mut needed = needs.permissions(own);
+    for (script, routes) in routes_to_make(cloudflare, &needs.workers, own).await {
+        let why = format!("the routes of {script}: {}", routes.join(", "));
+        needed.entry((Permission::ROUTES, None)).or_default().push(why);
+    }
     let mut findings = Findings::new();
     let named = |permission: &Permission, whys: &[String]| format!("`{permission}` for {}", whys.join(", "));
     let all: Vec<String> = needed.iter().map(|((permission, _), whys)| named(permission, whys)).collect();

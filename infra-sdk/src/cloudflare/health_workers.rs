@@ -21,9 +21,12 @@ pub(super) async fn workers(cloudflare: &Cloudflare, workers: &[WorkerNeed], own
     for ((account, script), needs) in all {
         let whys: Vec<&str> = needs.iter().map(|need| need.why.as_str()).collect();
         let told = format!("{script}, for {}", whys.join(", "));
+        for error in needs.iter().filter_map(|need| need.releases.as_ref()?.uses().err()) {
+            findings.error(script, &error);
+        }
         let Some(account) = account else {
-            let place =
-                if needs.iter().all(|need| need.by_releases) { "under `[deploy]`" } else { "of the store" };
+            let released = needs.iter().all(|need| need.releases.is_some());
+            let place = if released { "under `[deploy]`" } else { "of the store" };
             findings.add(State::Failed, format!("{told}: no account is named"));
             findings.hint(format!("set CLOUDFLARE_ACCOUNT_ID, or `account` {place} in infra.toml"));
             continue;
@@ -37,14 +40,34 @@ pub(super) async fn workers(cloudflare: &Cloudflare, workers: &[WorkerNeed], own
     findings.probe("workers")
 }
 
+/// The routes that the first rollout is to make, with the Worker they lead to: one that is there keeps its own.
+pub(super) async fn routes_to_make<'a>(
+    cloudflare: &Cloudflare,
+    workers: &'a [WorkerNeed],
+    own: Option<&str>,
+) -> Vec<(&'a str, Vec<String>)> {
+    let mut all = Vec::new();
+    for worker in workers {
+        let routes = worker.uses().routes;
+        let Some(account) = worker.account.as_deref().or(own).filter(|_| !routes.is_empty()) else {
+            continue;
+        };
+        // What else is wrong is told with the Worker.
+        if seen(cloudflare, account, &worker.script).await.is_err_and(|error| is_no_worker(&error)) {
+            all.push((worker.script.as_str(), routes));
+        }
+    }
+    all
+}
+
 /// What it means that a Worker is not there depends on what needs it.
 fn missing(findings: &mut Findings, told: &str, needs: &[&WorkerNeed]) {
-    if needs.iter().all(|need| need.by_releases) {
+    if needs.iter().all(|need| need.releases.is_some()) {
         findings.add(State::Ok, format!("{told}, is made by the first rollout"));
         return;
     }
     findings.add(State::Degraded, format!("{told}, was not deployed yet"));
-    findings.hint(if needs.iter().any(|need| need.by_releases) {
+    findings.hint(if needs.iter().any(|need| need.releases.is_some()) {
         "roll out first: the first rollout makes the Worker, and secrets belong to one that exists"
     } else {
         "deploy the Worker first: secrets belong to one that exists"

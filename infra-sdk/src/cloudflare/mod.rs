@@ -31,5 +31,5 @@ pub use r2_setup::R2Setup;
 pub use secrets::WorkerSecrets;
 pub use verify::{Standing, TokenOwner, TokenStatus};
 pub use verify_account::Account;
-pub use worker::{WorkerPlace, WorkerTarget};
+pub use worker::{WorkerPlace, WorkerTarget, WorkerUses};
 pub use zones::Zone;

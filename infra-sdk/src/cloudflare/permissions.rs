@@ -14,27 +14,38 @@ use crate::http::{Answer, Call};
 pub(super) struct Permission {
     /// What it is about: `Workers Scripts`.
     pub(super) about: &'static str,
+    /// The same as permission groups of the API have it.
+    group: &'static str,
     /// Whether it allows changes.
     pub(super) edit: bool,
 }
 
 impl Permission {
+    const fn new(about: &'static str, edit: bool) -> Self {
+        Permission { about, group: about, edit }
+    }
+
     /// Reading and changing Workers, their secrets and versions.
-    pub(super) const SCRIPTS: Permission = Permission { about: "Workers Scripts", edit: true };
+    pub(super) const SCRIPTS: Permission = Permission::new("Workers Scripts", true);
+    /// Containers and their rollouts; the API says `Workers Containers`.
+    pub(super) const CONTAINERS: Permission =
+        Permission { about: "Containers", group: "Workers Containers", edit: true };
+    /// Sending requests of a zone to a Worker.
+    pub(super) const ROUTES: Permission = Permission::new("Workers Routes", true);
     /// Making and listing buckets, and what is in them.
-    pub(super) const R2: Permission = Permission { about: "Workers R2 Storage", edit: true };
+    pub(super) const R2: Permission = Permission::new("Workers R2 Storage", true);
     /// Finding a zone.
-    pub(super) const ZONE: Permission = Permission { about: "Zone", edit: false };
+    pub(super) const ZONE: Permission = Permission::new("Zone", false);
     /// Reading an account's name.
-    pub(super) const ACCOUNT: Permission = Permission { about: "Account Settings", edit: false };
+    pub(super) const ACCOUNT: Permission = Permission::new("Account Settings", false);
     /// Reading what a user's tokens may do.
-    pub(super) const USER_TOKENS: Permission = Permission { about: "API Tokens", edit: false };
+    pub(super) const USER_TOKENS: Permission = Permission::new("API Tokens", false);
     /// Reading what an account's tokens may do.
-    pub(super) const ACCOUNT_TOKENS: Permission = Permission { about: "Account API Tokens", edit: false };
+    pub(super) const ACCOUNT_TOKENS: Permission = Permission::new("Account API Tokens", false);
 
     /// Whether a permission group of the API, such as `Workers Scripts Write`, is enough: who may change may read.
     pub(super) fn is_in(self, group: &str) -> bool {
-        match group.strip_prefix(self.about).map(str::trim) {
+        match group.strip_prefix(self.group).map(str::trim) {
             Some("Write" | "Edit") => true,
             Some("Read") => !self.edit,
             _ => false,
@@ -114,6 +125,8 @@ mod tests {
         assert_eq!((edit.to_string(), read.to_string()).0, "Workers Scripts: Edit");
         assert!(edit.is_in("Workers Scripts Write") && read.is_in("Workers Scripts Write"));
         assert!(!edit.is_in("Workers Scripts Read") && read.is_in("Workers Scripts Read"));
+        let containers = Permission::CONTAINERS;
+        assert!(containers.is_in("Workers Containers Write") && containers.to_string() == "Containers: Edit");
         assert!(!Permission::R2.is_in("Workers R2 Storage Bucket Item Write"));
         assert!(!Permission::ZONE.is_in("Zone Settings Read") && Permission::ZONE.is_in("Zone Read"));
     }

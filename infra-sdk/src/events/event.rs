@@ -37,8 +37,9 @@ pub struct Event<T = Value> {
     /// What happened, from [`vocabulary`](crate::events::vocabulary) or a word of the repository's own.
     #[serde(rename = "type")]
     pub kind: String,
-    /// When it happened.
-    pub time: Timestamp,
+    /// When it happened; ours always say it, and CloudEvents leaves it to the source.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
     /// What it happened to; for our own events the environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
@@ -62,7 +63,7 @@ impl<T> Event<T> {
             id: crate::id::unique()?,
             source,
             kind: kind.to_owned(),
-            time: Timestamp::now(),
+            time: Some(Timestamp::now()),
             subject: Some(subject.into()),
             datacontenttype: "application/json".into(),
             data,
@@ -135,7 +136,8 @@ impl<'de> Deserialize<'de> for Event {
             source: Source,
             #[serde(rename = "type")]
             kind: String,
-            time: Timestamp,
+            #[serde(default)]
+            time: Option<Timestamp>,
             #[serde(default)]
             subject: Option<String>,
             #[serde(default = "json")]
@@ -183,11 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn unknown_attributes_are_kept_and_missing_data_is_null() {
-        let text = r#"{"specversion":"1.0","id":"1","source":"/acme/shop","type":"x","time":"2026-01-01T00:00:00Z","traceparent":"00-1"}"#;
+    fn unknown_attributes_are_kept_and_optional_ones_may_be_missing() {
+        let text = r#"{"specversion":"1.0","id":"1","source":"/acme/shop","type":"x","traceparent":"00-1"}"#;
         let event: Event = serde_json::from_str(text).unwrap();
-        assert_eq!((event.data.clone(), event.subject.clone()), (Value::Null, None));
-        assert_eq!(serde_json::to_value(&event).unwrap()["traceparent"], "00-1");
+        assert_eq!((event.data.clone(), event.subject.clone(), event.time), (Value::Null, None, None));
+        let written = serde_json::to_value(&event).unwrap();
+        assert_eq!((&written["traceparent"], written.get("time")), (&"00-1".into(), None));
     }
 
     #[test]

@@ -63,7 +63,10 @@ pub struct Heard {
 
 impl fmt::Display for Heard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.event.time, line(&self.event))
+        match self.event.time {
+            Some(time) => write!(f, "{time} {}", line(&self.event)),
+            None => write!(f, "- {}", line(&self.event)),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::{Config, Pin, Settings};
 use crate::deploy::DeployTarget;
-use crate::env::Env;
+use crate::env::{Env, SECRET};
 use crate::error::Result;
 use crate::events::{EventBus, EventStore};
 use crate::images::ImageRegistry;
@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::names::EnvName;
 use crate::refs::{Expectation, ParameterStore};
 use crate::runs::RunStore;
+use crate::secret::SecretValue;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 use crate::state::{Locks, StateBackend, StateLocks, StateStore};
 
@@ -89,6 +90,8 @@ impl Infra {
     pub fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
         let home = home_of(env, &config)?;
         let providers = Providers::choose(env, &config, &home)?;
+        let variables = SECRET.iter().filter_map(|name| env.get(name)).map(SecretValue::new);
+        variables.chain(providers.secret().cloned()).for_each(|secret| host.learn(&secret));
         let shared = Shared { env: env.clone(), config, home, providers };
         Ok(Infra { shared: Arc::new(shared), host, expected: Arc::default() })
     }

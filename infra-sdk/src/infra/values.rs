@@ -5,19 +5,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::{Shared, Vault};
-use crate::env::{
-    AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, CI, CLOUDFLARE_API_TOKEN, GH_TOKEN, GITHUB_TOKEN, INFRA_AGE_KEY,
-};
+use crate::env::CI;
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::infra::providers;
 use crate::names::{RepoName, SecretName};
 use crate::secret::SecretValue;
 use crate::secrets::{self, Dotenv, Given, Values};
-
-/// What the environment may hold to reach the stores with; hidden in all that is printed.
-const TOKENS: [&str; 6] =
-    [INFRA_AGE_KEY, GH_TOKEN, GITHUB_TOKEN, CLOUDFLARE_API_TOKEN, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN];
 
 /// Where values come from, beside `.env`.
 pub(super) struct Sources {
@@ -44,9 +38,6 @@ impl Infra {
 
     /// What every value is taken from that no person types. Read once for each flow: a vault is decrypted for it.
     pub(super) async fn sources(&self) -> Result<Sources> {
-        for token in TOKENS.iter().filter_map(|name| self.env().get(name)) {
-            self.host().learn(&SecretValue::new(token));
-        }
         Ok(Sources { stored: self.stored_values().await?, organisation: self.organisation_values().await? })
     }
 

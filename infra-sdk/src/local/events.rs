@@ -79,7 +79,7 @@ impl EventBus for LocalEvents {
             }
             let line = line?;
             let event = self.parse(&line)?;
-            started = started || since.is_none_or(|since| event.time >= since);
+            started = started || since.is_none_or(|since| event.time.is_some_and(|time| time >= since));
             if started && query.limit == 0 {
                 break;
             }

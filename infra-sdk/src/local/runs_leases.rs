@@ -1,30 +1,22 @@
 //! Leases as one small file each, for processes of one machine: they end by time, and with their process.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::file::{self, Access, FileLock, failed};
 use crate::local::LocalRuns;
-use crate::names::quoted;
-use crate::runs::{Lease, LeaseRequest, Leases, held_by};
+use crate::runs::{Lease, LeaseRecord, LeaseRequest, Leases, check_name, held_by};
 use crate::state::ProcessMark;
 use crate::time::Timestamp;
-
-/// A shorter lease would end while its file is written.
-const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What stands in the file of a lease.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    name: String,
-    id: String,
-    holder: String,
-    note: String,
-    length_ms: u64,
+    #[serde(flatten)]
+    lease: LeaseRecord,
     expires: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<ProcessMark>,
@@ -36,15 +28,7 @@ impl Kept {
     }
 
     fn into_lease(self) -> Lease {
-        let length = Duration::from_millis(self.length_ms);
-        Lease {
-            name: self.name,
-            id: self.id,
-            holder: self.holder,
-            note: self.note,
-            length,
-            token: String::new(),
-        }
+        self.lease.into_lease(String::new())
     }
 }
 
@@ -55,14 +39,7 @@ impl LocalRuns {
     }
 
     fn lease_path(&self, name: &str) -> Result<PathBuf> {
-        let plain = |part: &str| {
-            !part.is_empty() && part.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'))
-        };
-        if name.len() > 200 || !name.split('/').all(plain) {
-            return Err(Error::invalid(format!("{} is not the name of a lease", quoted(name))).hint(
-                "use parts of lower-case letters, digits, `-` and `_`, joined by `/`, at most 200 in all",
-            ));
-        }
+        check_name(name)?;
         Ok(self.leases_root().join(format!("{name}.json")))
     }
 }
@@ -71,47 +48,40 @@ impl LocalRuns {
 impl Leases for LocalRuns {
     async fn hold(&self, request: &LeaseRequest) -> Result<Lease> {
         let path = self.lease_path(&request.name)?;
-        let length = request.length.max(SHORTEST);
+        let lease = Lease::asked(request)?;
         let _alone = self.leases_alone()?;
         if let Some(holder) = file::read_json::<Kept>(&path)?.filter(|kept| !kept.is_free()) {
-            return Err(held_by(&request.name, &holder.holder));
+            return Err(held_by(&request.name, &holder.lease.holder));
         }
         if let Some(folder) = path.parent() {
             sweep(folder);
         }
         let kept = Kept {
-            name: request.name.clone(),
-            id: crate::id::unique()?,
-            holder: request.holder.clone(),
-            note: request.note.clone(),
-            length_ms: u64::try_from(length.as_millis()).unwrap_or(u64::MAX),
-            expires: Timestamp::now().plus(length),
+            lease: LeaseRecord::from(&lease),
+            expires: Timestamp::now().plus(lease.length),
             process: ProcessMark::of_this_process(),
         };
         file::write_json(&path, &kept, Access::Private)?;
-        Ok(kept.into_lease())
+        Ok(lease)
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease> {
         let path = self.lease_path(&lease.name)?;
         let _alone = self.leases_alone()?;
-        match file::read_json::<Kept>(&path)?.filter(|kept| kept.id == lease.id && !kept.is_free()) {
+        match file::read_json::<Kept>(&path)?.filter(|kept| kept.lease.id == lease.id && !kept.is_free()) {
             Some(kept) => {
                 let kept = Kept { expires: Timestamp::now().plus(lease.length), ..kept };
                 file::write_json(&path, &kept, Access::Private)?;
                 Ok(kept.into_lease())
             }
-            None => {
-                Err(Error::new(ErrorKind::Conflict, format!("the lease {} is gone", quoted(&lease.name)))
-                    .hint("stop what was done under it: another may have begun"))
-            }
+            None => Err(lease.gone()),
         }
     }
 
     async fn release(&self, lease: &Lease) -> Result<bool> {
         let path = self.lease_path(&lease.name)?;
         let _alone = self.leases_alone()?;
-        let Some(kept) = file::read_json::<Kept>(&path)?.filter(|kept| kept.id == lease.id) else {
+        let Some(kept) = file::read_json::<Kept>(&path)?.filter(|kept| kept.lease.id == lease.id) else {
             return Ok(false);
         };
         let held = !kept.is_free();
@@ -126,7 +96,7 @@ impl Leases for LocalRuns {
         };
         let mut held = Vec::new();
         collect(&folder, &mut held)?;
-        held.retain(|kept| kept.name.starts_with(prefix) && !kept.is_free());
+        held.retain(|kept| kept.lease.name.starts_with(prefix) && !kept.is_free());
         Ok(held.into_iter().map(Kept::into_lease).collect())
     }
 }
@@ -172,7 +142,10 @@ fn sweep(folder: &Path) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::error::ErrorKind;
 
     fn request(name: &str) -> LeaseRequest {
         LeaseRequest {

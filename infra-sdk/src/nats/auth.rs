@@ -48,6 +48,15 @@ impl Auth {
         }
     }
 
+    /// What nobody else may see of it.
+    pub(super) fn secret(&self) -> Option<&SecretValue> {
+        match self {
+            Auth::Anonymous => None,
+            Auth::Jwt { seed, .. } | Auth::Nkey { seed } => Some(seed),
+            Auth::Password { password: secret, .. } | Auth::Token(secret) => Some(secret),
+        }
+    }
+
     /// From the content of a credentials file
     /// (<https://docs.nats.io/using-nats/developer/connecting/creds>): a JWT and a seed, each between two lines of dashes.
     ///

@@ -14,6 +14,7 @@ use crate::nats::context::Context;
 use crate::nats::reference::{Material, Reader, is_secret};
 use crate::nats::setting::{Origin, Setting};
 use crate::nats::target_servers::servers;
+use crate::secret::SecretValue;
 
 /// Where the `nats` command line looks when nobody says anything.
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
@@ -67,6 +68,11 @@ impl Target {
     /// What subjects of answers begin with, without the dot behind it.
     pub(super) fn inbox(&self) -> &str {
         self.inbox_prefix.as_ref().map_or("_INBOX", |prefix| &prefix.value)
+    }
+
+    /// What nobody else may see of who asks: a seed, a password or a token.
+    pub fn secret(&self) -> Option<&SecretValue> {
+        self.auth.value.secret()
     }
 
     /// Who asks: `credentials`, `nkey`, `user and password`, `token` or `none`, and where that comes from.

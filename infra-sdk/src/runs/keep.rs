@@ -1,13 +1,13 @@
 //! A lease held while work runs: renewed in the background, freed at the end.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::cancel::CancelToken;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::renewal;
 use crate::runs::{Lease, LeaseRequest, RunStore};
 
 /// A lease that this process holds. [`free`](Kept::free) it; a process that dies instead leaves a lease that ends by
@@ -31,31 +31,15 @@ pub(super) async fn keep(store: &Arc<dyn RunStore>, request: &LeaseRequest) -> R
     Ok(Kept { store: store.clone(), lease, lost, renewing })
 }
 
-/// Renews until it is lost. Whether it is, is told by a clock that nobody sets, and that no other machine knows.
-async fn renew(store: Arc<dyn RunStore>, lease: Arc<Mutex<Lease>>, mut renewed: Instant, lost: CancelToken) {
-    let length = now(&lease).length;
-    // Given up a little before others may take it; it counts from before a renewal is asked.
-    let mine = length - length / 10;
-    // A lease of no length at all must not keep the process busy.
-    let pause = (length / 3).max(Duration::from_millis(10));
-    let mut wait = pause;
-    loop {
-        tokio::time::sleep(wait.min(mine.saturating_sub(renewed.elapsed()))).await;
-        let asked = Instant::now();
-        let left = mine.saturating_sub(renewed.elapsed());
-        let known = now(&lease);
-        match tokio::time::timeout(left, store.renew(&known)).await {
-            Ok(Ok(next)) => {
-                *lease.lock().unwrap_or_else(PoisonError::into_inner) = next;
-                (renewed, wait) = (asked, pause);
-            }
-            // A store that does not answer for a moment costs nothing while the lease still runs.
-            Ok(Err(error)) if error.kind() != ErrorKind::Conflict && renewed.elapsed() < mine => {
-                wait = pause.min(Duration::from_millis(250));
-            }
-            Ok(Err(_)) | Err(_) => return lost.cancel(),
-        }
-    }
+async fn renew(store: Arc<dyn RunStore>, lease: Arc<Mutex<Lease>>, asked: Instant, lost: CancelToken) {
+    let once = || async {
+        let next = store.renew(&now(&lease)).await?;
+        *lease.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(())
+    };
+    let is_lost = |error: &Error| error.kind() == ErrorKind::Conflict;
+    renewal::until_lost(now(&lease).length, asked, once, is_lost).await;
+    lost.cancel();
 }
 
 fn now(lease: &Mutex<Lease>) -> Lease {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
@@ -79,6 +80,75 @@ pub struct Lease {
     pub length: Duration,
     /// What the store tells this renewal of the lease by; for the store alone.
     pub token: String,
+}
+
+impl Lease {
+    /// The lease that a request asks for, with an id of its own, before a store gives it a token.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that no lease can have; `Unavailable` when the system gives no randomness for the id.
+    pub(crate) fn asked(request: &LeaseRequest) -> Result<Self> {
+        check_name(&request.name)?;
+        Ok(Lease {
+            name: request.name.clone(),
+            id: crate::id::unique()?,
+            holder: request.holder.clone(),
+            note: request.note.clone(),
+            length: request.length.max(SHORTEST),
+            token: String::new(),
+        })
+    }
+
+    /// The error of a lease that its holder has no more.
+    pub(crate) fn gone(&self) -> Error {
+        Error::new(ErrorKind::Conflict, format!("the lease {} is gone", quoted(&self.name)))
+            .hint("stop what was done under it: another may have begun")
+    }
+}
+
+/// Whether a lease can have this name: parts of it are folders of one store and tokens of another's keys.
+///
+/// # Errors
+/// `Invalid` when it cannot.
+pub(crate) fn check_name(name: &str) -> Result<()> {
+    let plain =
+        |part: &str| !part.is_empty() && part.chars().all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'));
+    if name.len() > 200 || !name.split('/').all(plain) {
+        return Err(Error::invalid(format!("{} is not the name of a lease", quoted(name))).hint(
+            "use parts of lower-case letters, digits, `-` and `_`, joined by `/`, at most 200 in all",
+        ));
+    }
+    Ok(())
+}
+
+/// A lease as stores write it down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct LeaseRecord {
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) holder: String,
+    note: String,
+    length_ms: u64,
+}
+
+impl From<&Lease> for LeaseRecord {
+    fn from(lease: &Lease) -> Self {
+        LeaseRecord {
+            name: lease.name.clone(),
+            id: lease.id.clone(),
+            holder: lease.holder.clone(),
+            note: lease.note.clone(),
+            length_ms: u64::try_from(lease.length.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl LeaseRecord {
+    /// The lease, with the token that its store has for it.
+    pub(crate) fn into_lease(self, token: String) -> Lease {
+        let length = Duration::from_millis(self.length_ms);
+        Lease { name: self.name, id: self.id, holder: self.holder, note: self.note, length, token }
+    }
 }
 
 /// The error of a name that another holds.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::cancel::CancelToken;
 use crate::error::{Error, ErrorKind, Result};
+use crate::renewal;
 use crate::state::{LockInfo, LockKey, Locks};
 use crate::time::Timestamp;
 
@@ -27,40 +28,26 @@ pub struct Held {
 /// # Errors
 /// `Locked` when another holds it; what the store fails with otherwise.
 pub async fn hold(locks: Arc<dyn Locks>, key: LockKey, info: LockInfo) -> Result<Held> {
+    let asked = Instant::now();
     let info = locks.lock(&key, &info).await?;
     let lost = CancelToken::new();
-    let renewing =
-        tokio::spawn(renew(locks.clone(), key.clone(), info.id.clone(), info.length(), lost.clone()));
+    let (id, length) = (info.id.clone(), info.length());
+    let renewing = tokio::spawn(renew(locks.clone(), key.clone(), id, length, asked, lost.clone()));
     Ok(Held { locks, key, info, lost, renewing, finished: false })
 }
 
-async fn renew(locks: Arc<dyn Locks>, key: LockKey, id: String, length: Duration, lost: CancelToken) {
-    // Given up a little before others may take it. By a clock that nobody sets; it counts from before a renewal is asked.
-    let mine = length - length / 10;
-    let mut renewed = Instant::now();
-    // A lock of no length at all must not keep the process busy.
-    let pause = (length / 3).max(Duration::from_millis(10));
-    loop {
-        tokio::time::sleep(pause).await;
-        let asked = Instant::now();
-        let left = mine.saturating_sub(renewed.elapsed());
-        let answer = tokio::time::timeout(left, locks.renew(&key, &id, Timestamp::now().plus(length))).await;
-        let is_lost = match answer {
-            Ok(Ok(())) => {
-                renewed = asked;
-                false
-            }
-            // A store that does not answer for a moment costs nothing while the lock still runs.
-            Ok(Err(error)) => {
-                matches!(error.kind(), ErrorKind::Locked | ErrorKind::NotFound) || renewed.elapsed() >= mine
-            }
-            Err(_) => true,
-        };
-        if is_lost {
-            lost.cancel();
-            return;
-        }
-    }
+async fn renew(
+    locks: Arc<dyn Locks>,
+    key: LockKey,
+    id: String,
+    length: Duration,
+    asked: Instant,
+    lost: CancelToken,
+) {
+    let once = || locks.renew(&key, &id, Timestamp::now().plus(length));
+    let is_lost = |error: &Error| matches!(error.kind(), ErrorKind::Locked | ErrorKind::NotFound);
+    renewal::until_lost(length, asked, once, is_lost).await;
+    lost.cancel();
 }
 
 impl Held {

@@ -54,10 +54,10 @@ impl<'a> Reader<'a> {
     /// Runs `read` with this reader, and gives an error of the type itself this place.
     pub(crate) fn located<T>(self, read: impl FnOnce(Self) -> Result<T, Stop>) -> Result<T, Stop> {
         if self.depth > MAX_DEPTH {
-            return Err(Stop::too_deep().at(&self.place, |_| ()));
+            return Err(Stop::too_deep().at(&self.place, &|_| ()));
         }
         let (place, source) = (self.place.clone(), self.source);
-        read(self).map_err(|stop| stop.at(&place, |message| hide_private(message, source)))
+        read(self).map_err(|stop| stop.at(&place, &|message| hide_private(message, source)))
     }
 
     /// Notes a problem with the value here and puts a stand-in in its place.

@@ -195,7 +195,8 @@ impl Stop {
     }
 
     /// Keeps the innermost place; `hide` takes out of the message what may not be shown of the value there.
-    pub(crate) fn at(mut self, place: &Place, hide: impl FnOnce(&mut String)) -> Self {
+    // Not generic: every type that is read has its own closure, and would have its own copy of this.
+    pub(crate) fn at(mut self, place: &Place, hide: &dyn Fn(&mut String)) -> Self {
         if self.place.is_none() {
             self.place = Some(place.clone());
             if let Why::Problem(ProblemKind::Refused(message)) = &mut self.why {

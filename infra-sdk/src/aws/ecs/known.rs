@@ -7,8 +7,9 @@ use crate::aws::ecs::definition::{Definition, family, number};
 use crate::aws::ecs::look::Look;
 use crate::aws::ecs::revision::{ACCEPTED, Owner};
 use crate::aws::ecs::seen::Seen;
+use crate::aws::several::several;
 use crate::deploy::{Release, ReleaseId, Status};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// How many of the newest revisions are looked at; those that somebody else registered are among them.
 const REVISIONS: i32 = 25;
@@ -29,21 +30,8 @@ impl Known<'_> {
         let mut found: Vec<Definition> = ids.iter().filter_map(|id| self.seen.definition(id)).collect();
         let new: Vec<&ReleaseId> =
             ids.iter().filter(|id| !found.iter().any(|known| known.id == **id)).collect();
-        for wave in new.chunks(AT_ONCE) {
-            let mut asked = tokio::task::JoinSet::new();
-            for id in wave {
-                let (calls, id) = (self.calls.clone(), (*id).clone());
-                asked.spawn(async move { calls.definition(&id).await });
-            }
-            while let Some(answer) = asked.join_next().await {
-                let answer = answer.map_err(|error| {
-                    Error::new(ErrorKind::Cancelled, "looking at releases was cut off")
-                        .because(error)
-                        .hint("run the same command again")
-                })?;
-                found.extend(answer?.filter(Definition::is_active));
-            }
-        }
+        let asked = new.into_iter().map(|id| self.calls.definition(id)).collect();
+        found.extend(several(asked, AT_ONCE).await?.into_iter().flatten().filter(Definition::is_active));
         for known in &found {
             self.seen.note(known, self.owner.stands_for(known));
         }

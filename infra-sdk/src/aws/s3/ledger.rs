@@ -1,9 +1,9 @@
 //! The ledger as objects of a bucket, one an entry, so that all machines share it.
 
 use async_trait::async_trait;
-use tokio::task::JoinSet;
 
 use crate::aws::s3::bucket::{Bucket, OURS};
+use crate::aws::several::several;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Entry, Ledger, Record};
 use crate::names::OrgName;
@@ -122,21 +122,8 @@ impl Ledger for S3Ledger {
         while next <= end {
             let wave = next..=end.min(next + AT_ONCE - 1);
             next = wave.end() + 1;
-            let mut reads = JoinSet::new();
-            for number in wave.clone() {
-                let ledger = self.clone();
-                reads.spawn(async move { (number, ledger.entry(number).await) });
-            }
-            let mut read: Vec<(u64, Result<Entry>)> = Vec::new();
-            while let Some(done) = reads.join_next().await {
-                read.push(done.map_err(|error| {
-                    Error::new(ErrorKind::Cancelled, "reading the ledger was cut off")
-                        .because(error)
-                        .hint("run it again")
-                })?);
-            }
-            read.sort_by_key(|(number, _)| *number);
-            for (_, entry) in read {
+            let reads = wave.map(async |number| Ok(self.entry(number).await)).collect();
+            for entry in several(reads, AT_ONCE as usize).await? {
                 match entry {
                     Ok(entry) => entries.push(entry),
                     // What stands before the damage is judged first; the next read starts at it.

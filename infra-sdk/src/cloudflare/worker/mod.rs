@@ -16,7 +16,9 @@ mod record;
 mod settings;
 mod target;
 mod upload;
+mod uses;
 mod work;
 
 pub use place::WorkerPlace;
 pub use target::WorkerTarget;
+pub use uses::WorkerUses;

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::cloudflare::account::{check_account, check_script};
 use crate::config::Deploy;
 use crate::error::Result;
 use crate::names::{EnvName, RepoName};
 
 /// A Worker of Cloudflare, and the files it is made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WorkerPlace {
     /// The id of its account; `None`: the one that `CLOUDFLARE_ACCOUNT_ID` names.
     pub account: Option<String>,

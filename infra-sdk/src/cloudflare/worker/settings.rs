@@ -108,6 +108,20 @@ impl Settings {
         folders.map(|folder| self.path.with_file_name(folder)).collect()
     }
 
+    /// Whether the Worker has containers, whatever they are.
+    pub(super) fn has_containers(&self) -> bool {
+        self.get("containers").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
+    }
+
+    /// Where requests for the Worker come from besides workers.dev: patterns, and domains of its own.
+    pub(super) fn routes(&self) -> Vec<String> {
+        let several = self.get("routes").and_then(Value::as_array).into_iter().flatten();
+        let all = self.get("route").into_iter().chain(several);
+        let pattern =
+            |route: &Value| route.as_str().or_else(|| route.get("pattern")?.as_str()).map(str::to_owned);
+        all.filter_map(pattern).collect()
+    }
+
     /// The Worker's containers.
     ///
     /// # Errors
@@ -321,6 +335,23 @@ mod tests {
         assert_eq!(inside.containers("shop").unwrap()[0].name, "shop-box-staging");
         let managed = json!({ "containers": [{ "class_name": "B", "scheduling_policy": "durable_object" }] });
         assert!(!settings(managed, "x").containers("shop").unwrap_err().hints().is_empty());
+    }
+
+    #[test]
+    fn routes_are_read_in_every_form_that_wrangler_has() {
+        let here = settings(
+            json!({
+                "route": "a.example/*",
+                "routes": ["b.example/*", { "pattern": "c.example", "custom_domain": true }, 7],
+                "env": { "staging": {}, "own": { "routes": [{ "pattern": "d.example/*", "zone_name": "d.example" }] } },
+            }),
+            "staging",
+        );
+        // A section takes them over from the top, unless it has its own.
+        assert_eq!(here.routes(), ["a.example/*", "b.example/*", "c.example"]);
+        let own = settings(json!({ "env": { "own": { "route": "d.example/*", "routes": [] } } }), "own");
+        assert_eq!(own.routes(), ["d.example/*"]);
+        assert!(settings(json!({ "routes": "x", "containers": [] }), "own").routes().is_empty());
     }
 
     #[test]

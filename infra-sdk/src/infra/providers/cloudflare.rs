@@ -50,16 +50,16 @@ fn needs(infra: &Infra) -> Result<crate::cloudflare::CloudflareNeeds> {
         if store.kind == StoreKind::Worker {
             let (account, script) = (store.account, store.script.unwrap_or_default());
             let why = format!("the store `{label}`");
-            needs.workers.push(WorkerNeed { account, script, why, by_releases: false });
+            needs.workers.push(WorkerNeed { account, script, why, releases: None });
         }
     }
     let settings = infra.settings();
     if settings.deploy.target == Target::Worker {
         // The very one that the target rolls out to.
         let (project, root) = (&settings.project.name, infra.config().root());
-        let WorkerPlace { account, script, .. } =
-            WorkerPlace::of(&settings.deploy, project, infra.environment(), root);
-        needs.workers.push(WorkerNeed { account, script, why: "releases".into(), by_releases: true });
+        let place = WorkerPlace::of(&settings.deploy, project, infra.environment(), root);
+        let (account, script) = (place.account.clone(), place.script.clone());
+        needs.workers.push(WorkerNeed { account, script, why: "releases".into(), releases: Some(place) });
     }
     Ok(needs)
 }

@@ -6,12 +6,18 @@ use crate::config::Config;
 use crate::env::Env;
 use crate::error::Result;
 use crate::nats::{Nats, Target};
+use crate::secret::SecretValue;
 
 /// NATS as an environment of `infra.toml` names it; put together when it is first needed.
 #[derive(Debug, Default)]
 pub(super) struct Wire(OnceLock<Nats>);
 
 impl Wire {
+    /// What nobody else may see of who asks.
+    pub(super) fn secret(&self) -> Option<&SecretValue> {
+        self.0.get()?.target().secret()
+    }
+
     /// NATS of the environment, or `None` where it names none. No connection is made yet.
     ///
     /// # Errors

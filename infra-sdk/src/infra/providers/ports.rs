@@ -13,6 +13,7 @@ use crate::infra::providers::clouds::Clouds;
 use crate::infra::providers::nats::Wire;
 use crate::infra::providers::{images, parameters, records, runs, state, targets, vault};
 use crate::local::LocalSecrets;
+use crate::secret::SecretValue;
 use crate::secrets::{KeyKeeper, Sealer, SecretSource, SecretStore};
 
 /// Everything behind one environment.
@@ -74,6 +75,16 @@ impl Providers {
             #[cfg(feature = "nats")]
             wire,
         })
+    }
+}
+
+impl Providers {
+    /// What connections show to services beside what stands in variables: children could print it.
+    pub(in crate::infra) fn secret(&self) -> Option<&SecretValue> {
+        #[cfg(feature = "nats")]
+        return self.wire.secret();
+        #[cfg(not(feature = "nats"))]
+        None
     }
 }
 

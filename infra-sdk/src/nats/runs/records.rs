@@ -37,13 +37,3 @@ impl Phase {
 pub(super) struct Busy {
     pub(super) run: RunId,
 }
-
-/// Who holds a name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Held {
-    pub(super) name: String,
-    pub(super) id: String,
-    pub(super) holder: String,
-    pub(super) note: String,
-    pub(super) length_ms: u64,
-}
