@@ -12,7 +12,7 @@ use support::wrangler::real_wrangler;
 
 use crate::cloudflare_worker::{MANIFEST, World, options, spec};
 
-const OTHER: &[u8] = b"another manifest";
+pub(crate) const OTHER: &[u8] = b"another manifest";
 const BY_HAND: &[u8] = b"a manifest by hand";
 
 /// A Worker with a container, uploaded by the real wrangler.
@@ -23,7 +23,7 @@ fn world(name: &str) -> World {
 }
 
 /// The same with the stand-in, which makes no container: where the Worker is there already.
-fn described(name: &str) -> World {
+pub(crate) fn described(name: &str) -> World {
     let world = World::new(name);
     let settings = json!({
         "name": "whatever", "main": "src/index.js", "compatibility_date": "2026-11-01",
@@ -39,7 +39,7 @@ fn described(name: &str) -> World {
 }
 
 /// What somebody deployed by hand: a version that says nothing of itself, and its container; the version's id.
-fn by_hand(world: &World) -> String {
+pub(crate) fn by_hand(world: &World) -> String {
     let id = world.fake.exists();
     // Another one that is only called alike comes first.
     world.fake.contain("shop-staging-box-of-before", &image(b"of before"));
@@ -47,11 +47,11 @@ fn by_hand(world: &World) -> String {
     id
 }
 
-fn image(manifest: &[u8]) -> String {
+pub(crate) fn image(manifest: &[u8]) -> String {
     format!("registry.example/acme/shop/app@{}", Digest::of(manifest))
 }
 
-fn of(version: &str, manifest: &[u8]) -> infra_sdk::ReleaseSpec {
+pub(crate) fn of(version: &str, manifest: &[u8]) -> infra_sdk::ReleaseSpec {
     let mut spec = spec(version);
     spec.digest = Digest::of(manifest);
     spec

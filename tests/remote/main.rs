@@ -52,6 +52,7 @@ mod cloudflare_tasks;
 mod cloudflare_worker;
 mod cloudflare_worker_containers;
 mod cloudflare_worker_failures;
+mod cloudflare_worker_parity;
 mod cloudflare_worker_real;
 #[cfg(unix)]
 mod dockerfiles;
