@@ -183,6 +183,7 @@ fn the_worker_that_is_asked_for_is_the_one_that_releases_go_to() {
     const OTHER: &str = "0123456789abcdef0123456789abcdef";
     let repo = Repo::new(NAME, "");
     repo.make(NAME);
+    repo.scratch.write("repo/wrangler.jsonc", r#"{ "name": "shop-web" }"#);
     repo.api.set(|world| world.accounts.push((OTHER.into(), "Workers of Acme".into())));
     let toml = std::fs::read_to_string(repo.scratch.join("repo/infra.toml")).unwrap();
     let deploy =

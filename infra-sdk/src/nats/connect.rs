@@ -19,6 +19,9 @@ const CONNECT: Duration = Duration::from_secs(2);
 /// How long an answer of JetStream may take; a healthy server takes a millisecond.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// The longest pause before a broken connection is made again: leases last for seconds, and the library would pause for four.
+const AGAIN: Duration = Duration::from_millis(500);
+
 /// NATS as one program reaches it. Clones share the connection: accounts are counted by connections
 /// (Synadia's free ones have ten), so a process has one.
 #[derive(Clone)]
@@ -110,6 +113,7 @@ impl Nats {
             .name(&self.shared.name)
             .connection_timeout(CONNECT)
             .request_timeout(Some(ANSWER))
+            .reconnect_delay_callback(|attempts| AGAIN.min(Duration::from_millis(1 << attempts.min(16))))
             .event_callback(move |event| {
                 match event {
                     Event::ServerError(error) => denials.note(error.to_string()),
