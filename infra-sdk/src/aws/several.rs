@@ -28,7 +28,7 @@ mod tests {
         let ask = async |number: usize| {
             going.set(going.get() + 1);
             most.set(most.get().max(going.get()));
-            for _ in 0..10 - number {
+            for _ in 0..20 - number {
                 tokio::task::yield_now().await;
             }
             going.set(going.get() - 1);
