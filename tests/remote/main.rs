@@ -47,6 +47,7 @@ mod aws_state_setup;
 mod backup;
 mod cloudflare;
 mod cloudflare_health;
+mod cloudflare_health_workers;
 mod cloudflare_r2;
 mod cloudflare_tasks;
 mod cloudflare_worker;
