@@ -57,6 +57,27 @@ fn repos_that_meet_in_nats_are_deployed_once_and_in_order() {
 }
 
 #[test]
+fn what_ended_while_the_server_was_away_for_longer_than_a_lease_is_not_begun_again() {
+    let mut server = NatsServer::start();
+    let fleet = fleet("nats-runs-away", &server);
+    drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
+    fleet.behaves("api", "takes 500");
+    let agent = fleet.agent(&[]);
+    agent.says("serving");
+    let all = fleet.all(&["--repos", "api"]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    server.kill();
+    until("it ends", || fleet.log().len() == 2);
+    // Longer than the leases of the agent and of the command, which are five seconds.
+    std::thread::sleep(Duration::from_secs(7));
+    server.restart();
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(fleet.log(), ["api start 1", "api end 1"]);
+    drop(agent);
+}
+
+#[test]
 fn a_queue_that_is_deleted_meanwhile_is_told_and_made_again() {
     let server = NatsServer::start();
     let fleet = fleet("nats-runs-queue", &server);

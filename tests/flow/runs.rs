@@ -314,6 +314,9 @@ fn what_cannot_be_a_run_is_refused_with_a_way_out() {
     fleet.run("api", &["infra:deploy:status", "last"], 5).says(&["infra:deploy:all"]);
     fleet.run("api", &["infra:deploy:status", "20261129-231502-4f2a9c"], 5).says(&["no run", "next:"]);
     fleet.run("api", &["infra:deploy:cancel", "a b"], 4).says(&["not the name of a run", "next:"]);
+    fleet
+        .run("api", &["infra:deploy:cancel", "last"], 4)
+        .says(&["may be another run", "infra:deploy:status last"]);
     for task in ["all", "agent"] {
         let task = format!("infra:deploy:{task}");
         fleet.run("api", &[task.as_str(), "--lease", "0s"], 4).says(&["shorter than a second", "--lease 5s"]);

@@ -79,6 +79,9 @@ impl Leases for Counted {
 
 #[async_trait]
 impl RunStore for Counted {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
     async fn create(&self, run: &Run) -> Result<Created> {
         self.ask()?;
         self.inner.create(run).await

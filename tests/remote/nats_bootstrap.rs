@@ -343,6 +343,8 @@ fn bad_data_is_told_before_anything_is_published() {
         .run(&["infra:nats:publish", "x", "--subject", "no such!", "--data", &large], 4)
         .says(&["no such!"]);
     product.run(&["infra:nats:publish", ""], 4).says(&["a type"]);
+    product.run(&["infra:nats:publish", "shop opened"], 4).says(&["shop opened", "use a word such as"]);
+    product.run(&["infra:nats:watch", "--type", "shop opened"], 4).says(&["use a word such as"]);
     product.run(&["infra:nats:watch", "--since", "yesterday"], 4).says(&["yesterday", "2h"]);
     assert_eq!(connections(), before, "nobody was asked");
 }

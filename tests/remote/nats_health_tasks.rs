@@ -1,5 +1,6 @@
 //! `infra:nats:health` as a person, a monitor and a pipeline see it.
 
+use infra_sdk::{App, Console, Cx, Env, Error, InfraTasks};
 use serde_json::Value;
 use support::{Finished, NatsServer, Run, Scratch};
 
@@ -23,6 +24,24 @@ impl Repo {
             .env("XDG_CONFIG_HOME", self.0.join("config"))
             .env("USER", "ada")
             .args(args)
+    }
+
+    /// The exit code of a deploy that waits for the check, and what it printed.
+    fn deploy(&self, args: &[&str]) -> (u8, String) {
+        let text = |name: &str| self.0.join(name).display().to_string();
+        let variables = [("INFRA_HOME", text("home")), ("XDG_CONFIG_HOME", text("config"))];
+        let env = Env::of(variables, self.0.join("repo"));
+        let args = ["deploy", "-j", "1"].iter().chain(args).copied();
+        let tasks = |app: &mut App, infra: &InfraTasks| {
+            let deploy = app.task("deploy").about("Ship").after(infra.nats.health);
+            deploy.run(|_: Cx| async { Ok::<_, Error>(()) });
+        };
+        let run = || {
+            let (console, seen) = Console::captured(env.clone());
+            (infra_sdk::tasks::run(&env, console, args, tasks), seen.stdout())
+        };
+        // On a thread of its own: it has a runtime, and so has the test.
+        std::thread::scope(|scope| scope.spawn(run).join()).expect("it ends")
     }
 }
 
@@ -49,6 +68,18 @@ async fn the_report_is_for_people_for_programs_and_for_monitors() {
     let monitor = server.monitoring();
     let monitored = [&health[..], &["--monitor", &monitor]].concat();
     assert!(repo.run(&monitored).expect(0).stdout.contains(&monitor));
+}
+
+#[tokio::test]
+async fn a_deploy_that_waits_for_it_prints_one_line_while_all_is_well_and_everything_once_it_is_not() {
+    let mut server = NatsServer::start();
+    let repo = staging(&server).await;
+    let (code, text) = repo.deploy(&["--env", "staging"]);
+    let line = format!("NATS at {}: ok, 8 probes, took ", server.url());
+    assert!(code == 0 && text.starts_with(&line) && text.lines().count() == 1, "{code}: {text}");
+    server.kill();
+    let (code, text) = repo.deploy(&["--env", "staging"]);
+    assert!(code != 0 && text.contains("hint: start the server"), "{code}: {text}");
 }
 
 #[tokio::test]

@@ -191,10 +191,14 @@ async fn a_user_of_an_account_that_the_server_does_not_know_is_refused() {
     let connect = probe(&health, "connect");
     assert_eq!(connect.state, State::Failed, "{health}");
     assert!(connect.saw.contains("refuses who asks"), "{health}");
+    let says = "correct the credentials that `nats` gives in infra.toml";
+    assert!(connect.hints.iter().any(|hint| hint.contains(says)), "{health}");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     let nobody = with(&config::Nats { url: Some(world.server.url()), ..config::Nats::default() });
     let health = check(&nobody).await;
-    assert!(probe(&health, "connect").saw.contains("refuses who asks"), "{health}");
+    let connect = probe(&health, "connect");
+    assert!(connect.saw.contains("refuses who asks"), "{health}");
+    assert!(connect.hints.iter().any(|hint| hint.contains("NATS_CREDS")), "{health}");
 }
 
 #[tokio::test]

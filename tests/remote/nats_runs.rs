@@ -204,6 +204,31 @@ async fn a_server_that_is_killed_keeps_everything_and_who_waits_goes_on() {
     assert!(begun.elapsed() < SOON, "who waits goes on at once: {:?}", begun.elapsed());
 }
 
+#[tokio::test]
+async fn a_lease_that_a_server_brought_back_and_does_not_end_holds_nobody_up() {
+    let server = server().await;
+    let store = runs(&server.url());
+    let lease = store.hold(&request("agents/a", 1)).await.expect("held");
+    let client = async_nats::connect(server.url()).await.expect("the server is there");
+    let keys = async_nats::jetstream::new(client).get_key_value("infra-runs").await.expect("it was made");
+    // As it was written, but for its end: a server that was killed may have forgotten that.
+    let key = "acme.lease.agents.a";
+    let kept = keys.get(key).await.expect("it can be read").expect("it is there");
+    let revision = keys.put(key, kept).await.expect("it can be written");
+    assert_eq!(store.leases("agents/").await.expect("a list").len(), 1, "it is held for its time");
+    let taken = store.hold(&request("agents/a", 60)).await.expect_err("it is held");
+    assert_eq!(taken.kind(), ErrorKind::Locked);
+    let begun = Instant::now();
+    while !store.leases("agents/").await.expect("a list").is_empty() {
+        assert!(begun.elapsed() < SOON, "it stands for ever");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(keys.entry(key).await.expect("it can be read").expect("it is there").revision, revision);
+    let next = store.hold(&request("agents/a", 60)).await.expect("it is free");
+    assert_ne!(next.id, lease.id);
+    assert_eq!(store.renew(&lease).await.expect_err("another has it").kind(), ErrorKind::Conflict);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_made_while_the_server_dies_count_once_or_not_at_all() {
     let mut server = server().await;

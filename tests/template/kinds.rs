@@ -4,7 +4,7 @@ use std::path::Path;
 
 use support::Scratch;
 
-use crate::{cargo, render};
+use crate::{build_folder, cargo, render};
 
 /// Without a warning.
 fn builds(scratch: &Scratch, dir: &Path, which: &[&str]) {
@@ -19,7 +19,7 @@ fn works(kind: &str, name: &str) {
     assert!(main.lines().count() < 60, "{} lines", main.lines().count());
     assert!(!main.contains("{{"), "{main}");
 
-    builds(&scratch, &dir, &["--profile", "xtask", "--package", "xtask"]);
+    builds(&scratch, &dir, &["--profile", "xtask", "--package", &format!("xtask-{name}")]);
     if dir.join("app").exists() {
         builds(&scratch, &dir, &["--package", name]);
     }
@@ -53,6 +53,21 @@ fn a_cli_works_as_rendered() {
 #[test]
 fn an_infrastructure_repo_works_as_rendered() {
     works("infrastructure", "infra");
+}
+
+#[test]
+fn repos_that_share_a_build_folder_run_their_own_tasks() {
+    let scratch = Scratch::new("template");
+    // Both are made before either is compiled: by the same name, cargo would find the second fresh from then on.
+    let repos = [
+        (render(&scratch, "infrastructure", "shared-infra"), "Apply the stacks and publish what they built"),
+        (render(&scratch, "cli", "shared-cli"), "Publish the image to an environment"),
+    ];
+    for (dir, deploys) in repos.iter().chain(&repos) {
+        let list = cargo(&scratch, dir, &["xtask", "--list"]);
+        let listed = list.env("CARGO_BUILD_BUILD_DIR", build_folder(&repos[0].0)).finish().expect(0);
+        assert!(listed.stdout.contains(deploys), "{}", listed.stdout);
+    }
 }
 
 #[test]

@@ -17,8 +17,7 @@ pub(crate) fn sdk_xtask(scratch: &Scratch, args: &[&str]) -> Run {
         .args(args)
 }
 
-/// `cargo …` in a rendered repo. Each has a build folder of its own: cargo tells packages of the same name and
-/// relative path apart by nothing else, and would run the program of another repo.
+/// `cargo …` in a rendered repo. Each has a build folder of its own, so that no test waits for the build of another.
 pub(crate) fn cargo(scratch: &Scratch, dir: &Path, args: &[&str]) -> Run {
     Run::new(env!("CARGO"), dir)
         .env("INFRA_HOME", scratch.join("home"))
@@ -26,7 +25,8 @@ pub(crate) fn cargo(scratch: &Scratch, dir: &Path, args: &[&str]) -> Run {
         .args(args)
 }
 
-fn build_folder(dir: &Path) -> PathBuf {
+/// Where cargo keeps what it compiles for a rendered repo.
+pub(crate) fn build_folder(dir: &Path) -> PathBuf {
     repo().join("target/rendered").join(dir.file_name().expect("a repo has a name"))
 }
 
@@ -39,8 +39,6 @@ pub(crate) fn render(scratch: &Scratch, kind: &str, name: &str) -> PathBuf {
     std::fs::create_dir_all(&to).expect("target is writable");
     let _ = std::fs::remove_dir_all(to.join("xtask"));
     drop(Run::new("cp", &to).args(["-a"]).args([from.join("xtask"), to.clone()]).finish().expect(0));
-    let own = ["clean", "--profile", "xtask", "--package", "xtask"];
-    drop(cargo(scratch, &dir, &own).finish().expect(0));
     dir
 }
 
@@ -64,7 +62,7 @@ fn first() -> &'static First {
             rest.split('"').next().unwrap_or_default().to_owned()
         };
         let first = First { git: pinned("git"), tag: pinned("tag"), dir, _scratch: scratch };
-        let build = ["build", "--profile", "xtask", "--package", "xtask"];
+        let build = ["build", "--profile", "xtask", "--package", "xtask-first"];
         drop(cargo(&first._scratch, &first.dir, &build).finish().expect(0));
         first
     })

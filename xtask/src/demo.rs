@@ -49,7 +49,7 @@ impl Stage {
         if let Err(error) = stage.stop_services().await {
             cx.warn(format!("an earlier demo could not be stopped: {}", error.report()));
         }
-        // What cargo built stays in target/demo-build: a second demo then takes seconds.
+        // What cargo built for all repos stays in target/demo-build: a second demo then takes seconds.
         for part in ["home", "infrastructure", "shop-api", "shop-web"] {
             let path = stage.folder.join(part);
             if path.exists() {
@@ -72,16 +72,14 @@ impl Stage {
         {
             self.make(name, kind, &pin)?;
         }
-        self.cx.say("the first task compiles the SDK, a minute or two, once; the other repos take it over");
+        self.cx.say("the first task compiles the SDK, a minute or two, once; the other repos share it");
 
         self.chapter("infrastructure builds a network and publishes it");
         self.xtask("infrastructure", &["setup"]).await?;
         self.xtask("infrastructure", &["deploy"]).await?;
 
-        let products = [("shop-api", "a service", "infrastructure"), ("shop-web", "a site", "shop-api")];
-        for (repo, what, before) in products {
+        for (repo, what) in [("shop-api", "a service"), ("shop-web", "a site")] {
             self.chapter(&format!("{repo}, {what}, reads the network, builds its image and ships it"));
-            self.take_over_build(before, repo).await?;
             self.xtask(repo, &["setup"]).await?;
             self.commit(repo, "v0.1.0").await?;
             for task in ["build", "deploy"] {
@@ -148,30 +146,9 @@ impl Stage {
         }
         command
             .env("INFRA_HOME", self.folder.join("home"))
-            .env("CARGO_BUILD_BUILD_DIR", self.build_folder(repo))
+            .env("CARGO_BUILD_BUILD_DIR", self.cx.root().join("target/demo-build"))
             .env_remove("CI")
             .env_remove("GITHUB_ACTIONS")
-    }
-
-    fn build_folder(&self, repo: &str) -> PathBuf {
-        self.cx.root().join("target/demo-build").join(repo)
-    }
-
-    /// Gives a repo what cargo compiled for the one before: the same SDK with the same features. One build folder for
-    /// all would not do, for cargo takes the `xtask` of one repo for that of another.
-    async fn take_over_build(&self, before: &str, repo: &str) -> Result<()> {
-        for entry in std::fs::read_dir(self.build_folder(before)).context("look at what cargo built")? {
-            let entry = entry.context("look at what cargo built")?;
-            let (from, to) = (entry.path(), self.build_folder(repo).join(entry.file_name()));
-            if from.is_dir() {
-                if to.exists() {
-                    std::fs::remove_dir_all(&to).context(format!("remove {}", to.display()))?;
-                }
-                copy(&from, &to).context(format!("copy {} to {}", from.display(), to.display()))?;
-            }
-        }
-        let own = ["clean", "--quiet", "--profile", "xtask", "--package", "xtask"];
-        self.in_repo(repo, "cargo").args(own).run().await
     }
 
     async fn xtask(&self, repo: &str, args: &[&str]) -> Result<()> {
@@ -226,25 +203,6 @@ impl Stage {
         }
         Ok(())
     }
-}
-
-/// Copies a folder with its times, by which cargo knows what is fresh.
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type()?.is_dir() {
-            copy(&path, &target)?;
-        } else {
-            std::fs::copy(&path, &target)?;
-            std::fs::File::options()
-                .write(true)
-                .open(&target)?
-                .set_modified(entry.metadata()?.modified()?)?;
-        }
-    }
-    Ok(())
 }
 
 fn edit(path: &Path, from: &str, to: &str) -> Result<()> {

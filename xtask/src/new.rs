@@ -12,6 +12,10 @@ use xshell::{Shell, cmd};
 use crate::snapshot::{self, Pin, Why};
 use crate::template::{self, Values};
 
+/// What a name may be that is a repo's and also that of a cargo package, which takes no `.`.
+const NAME: &str = "start with a lower-case letter, use lower-case letters, digits, `-` and `_`, at most 63, and no keyword or \
+                    name of a package it is built with";
+
 /// The flags of `new`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Flags {
@@ -80,7 +84,9 @@ impl fmt::Display for Made {
 /// # Errors
 /// As [`create`], and what choosing the pin fails with.
 pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
-    let (org, name) = (OrgName::new(flags.org)?, RepoName::new(flags.name)?);
+    let org = OrgName::new(flags.org)?;
+    // The rule of repos alone is wider than what is taken here.
+    let name = RepoName::new(flags.name).map_err(|error| Error::invalid(error.operation()).hint(NAME))?;
     let pin = match (flags.sdk_git, flags.sdk_tag) {
         (Some(git), Some(tag)) => Pin { git, tag, why: Why::Asked },
         _ if flags.sdk_snapshot => snapshot::snapshot(cx.root(), &cx.env().infra_home()?)?,
@@ -178,8 +184,7 @@ fn refuse_what_cargo_refuses(sdk_root: &Path, name: &RepoName) -> Result<()> {
     let lock = fs::read_to_string(sdk_root.join("Cargo.lock")).context("read Cargo.lock")?;
     let locked = lock.lines().any(|line| line == format!("name = \"{text}\""));
     if starts_badly || locked || text.contains('.') || TAKEN.contains(&text) || KEYWORDS.contains(&text) {
-        return Err(Error::invalid(format!("`{text}` can not name a cargo package here"))
-            .hint("start with a letter, use letters, digits and `-`, and no keyword or name of a package it is built with"));
+        return Err(Error::invalid(format!("`{text}` can not name a cargo package here")).hint(NAME));
     }
     Ok(())
 }

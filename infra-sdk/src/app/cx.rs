@@ -107,6 +107,27 @@ impl Cx {
         &self.0.lane.name
     }
 
+    /// Whether this task was asked for by name, and does not only run because another waits for it. A task that is asked for
+    /// tells everything; where it is merely waited for, one line is enough. With [`Cx::test`] it is asked for.
+    ///
+    /// ```
+    /// # use infra_sdk::{Cx, Result};
+    /// # async fn check(cx: Cx) -> Result<()> {
+    /// cx.say(if cx.is_requested() { "all is well:\n  3 rules hold" } else { "all is well" });
+    /// # Ok(())
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<()> {
+    /// # let (cx, seen) = Cx::test("/tmp").build();
+    /// # check(cx).await?;
+    /// # assert_eq!(seen.stdout(), "all is well:\n  3 rules hold\n");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_requested(&self) -> bool {
+        self.0.lane.requested
+    }
+
     /// A program that starts in [`root`](Cx::root), ends when this task is
     /// cancelled, and prints into this task's lines, masked.
     pub fn cmd(&self, program: impl AsRef<std::ffi::OsStr>) -> Cmd {

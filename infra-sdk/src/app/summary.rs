@@ -66,9 +66,9 @@ pub(crate) struct Summary {
     pub(crate) cancelled: Option<Error>,
 }
 
-/// How a run that was cancelled ended.
+/// How a run that was cancelled ended, where no task of it says more.
 pub(crate) fn cancellation() -> Error {
-    Error::new(ErrorKind::Cancelled, "the run was cancelled").hint("start it again when you are ready")
+    Error::new(ErrorKind::Cancelled, "this command was cancelled").hint("start it again when you are ready")
 }
 
 impl Summary {

@@ -23,8 +23,8 @@ use crate::retry::Retry;
 /// How long a deploy may be at one step before the others are told that it still is.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// How long the end of a deploy is held up by a bus that does not answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the end of a deploy is held up by a bus that does not answer: much less than an agent's lease lasts without it.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A deploy that tells of itself. One that is dropped ends with what it told so far.
 pub(super) struct Course {

@@ -33,6 +33,10 @@ impl Leases for Unready {
 
 #[async_trait]
 impl RunStore for Unready {
+    fn place(&self) -> String {
+        "a place that cannot be used".into()
+    }
+
     async fn create(&self, _: &Run) -> Result<Created> {
         self.fail()
     }

@@ -186,6 +186,10 @@ enum Decision<T> {
 
 #[async_trait]
 impl RunStore for LocalRuns {
+    fn place(&self) -> String {
+        format!("files below {}", self.root.display())
+    }
+
     async fn create(&self, run: &Run) -> Result<Created> {
         let _alone = self.alone()?;
         let path = self.path(&run.id);

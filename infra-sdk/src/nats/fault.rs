@@ -5,8 +5,12 @@ use std::time::Instant;
 
 use async_nats::{ConnectError, ConnectErrorKind};
 
+use crate::env::NATS_USER;
 use crate::error::{Error, ErrorKind};
 use crate::nats::Nats;
+use crate::nats::auth::Auth;
+use crate::nats::reach::{not_running, unknown_host};
+use crate::nats::setting::{Origin, Setting};
 use crate::nats::target::Target;
 
 impl Nats {
@@ -72,12 +76,12 @@ pub(super) fn unconnected(target: &Target, error: &ConnectError, said: &[String]
             let identity = target.identity();
             made(ErrorKind::Denied, "NATS refuses who asks")
                 .with("shown", format!("{} ({})", identity.value, identity.origin))
-                .hint("name valid credentials in `creds`, or fetch new ones: these are unknown, ended or taken back")
+                .hint(unwelcome(target))
         }
         ConnectErrorKind::ServerParse => made(ErrorKind::Invalid, "an address of NATS cannot be read")
             .hint("write it like `nats://host:4222` or `tls://host:4222`"),
         ConnectErrorKind::Dns => made(ErrorKind::Unavailable, "the host of NATS is not known")
-            .hint("correct `url`, or check the network and its name servers"),
+            .hint(unknown_host(&target.servers.origin)),
         // A plain server greets in plain text, which is no TLS.
         _ if lower.contains("invalidcontenttype") => {
             made(ErrorKind::Invalid, "NATS does not speak TLS there").hint("write `nats://` instead of `tls://`, or the port that has TLS")
@@ -89,9 +93,27 @@ pub(super) fn unconnected(target: &Target, error: &ConnectError, said: &[String]
             .hint("check that the address is that of a NATS server, and that nothing in between drops packets")
             .retryable(),
         _ => made(ErrorKind::Unavailable, "NATS cannot be reached")
-            .hint("start the server, or correct `url` of `nats` in infra.toml")
+            .hint(not_running(&target.servers.origin))
             .retryable(),
     }
+}
+
+/// What to do where a server refuses who asks: by what it was shown, and where that comes from.
+fn unwelcome(target: &Target) -> String {
+    let Setting { value: shown, origin } = target.identity();
+    let given = match (&target.auth.value, origin) {
+        (Auth::Anonymous, _) => {
+            return "nothing was shown: name a user's credentials file in `creds` of `nats` in infra.toml, or in NATS_CREDS; or \
+                    set NATS_USER and NATS_PASSWORD"
+                .to_owned();
+        }
+        // Either of the two may be wrong, and the origin is only the first.
+        (Auth::Password { .. }, Origin::Variable(NATS_USER)) => "NATS_USER and NATS_PASSWORD give".to_owned(),
+        (_, origin) => origin.gives(),
+    };
+    format!(
+        "correct the {shown} that {given}; or ask who manages the server for what is valid: this is unknown, ended or taken back"
+    )
 }
 
 /// The error with its causes, each said once.
@@ -120,6 +142,52 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::env::Env;
+
+    #[test]
+    fn who_is_refused_reads_what_was_shown_and_who_gave_it() {
+        let seed = nkeys::KeyPair::new_user().seed().unwrap();
+        let hint = |variables: &[(&str, &str)], nkey: Option<&str>| {
+            let settings = config::Nats {
+                url: Some("nats://127.0.0.1:1".into()),
+                nkey: nkey.map(str::to_owned),
+                ..config::Nats::default()
+            };
+            let variables = [("SEED", seed.as_str())].into_iter().chain(variables.iter().copied());
+            unwelcome(&Target::resolve(&Env::of(variables, "/"), &settings, Path::new("/")).unwrap())
+        };
+        for (variables, nkey, says) in [
+            (&[("NATS_URL", "nats://ada:pw@h")][..], None, "the user and password that NATS_URL gives;"),
+            (
+                &[("NATS_USER", "ada"), ("NATS_PASSWORD", "pw")],
+                None,
+                "the user and password that NATS_USER and NATS_PASSWORD give;",
+            ),
+            (&[("NATS_USER", "ada")], None, "the token that NATS_USER gives;"),
+            (
+                &[],
+                Some("env:SEED"),
+                "the nkey that `nats` gives in infra.toml, or in the organisation's file",
+            ),
+            (&[], None, "NATS_CREDS"),
+        ] {
+            let told = hint(variables, nkey);
+            assert!(told.contains(says) && !told.contains(&seed), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_reached_is_corrected_where_it_was_named() {
+        for (variables, says) in [
+            (&[("NATS_URL", "nats://127.0.0.1:1")][..], "in NATS_URL"),
+            (&[], "in infra.toml, or in the organisation's file that it extends"),
+        ] {
+            let settings = config::Nats { url: Some("nats://127.0.0.1:1".into()), ..config::Nats::default() };
+            let env = Env::of(variables.iter().copied(), "/");
+            let target = Target::resolve(&env, &settings, Path::new("/")).unwrap();
+            let error = unconnected(&target, &ConnectError::new(ConnectErrorKind::Io), &[]);
+            assert!(error.hints()[0].contains(says), "{}", error.report());
+        }
+    }
 
     #[test]
     fn a_call_that_timed_out_is_not_denied_because_another_call_was() {

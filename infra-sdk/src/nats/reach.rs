@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::names::quoted;
+use crate::nats::setting::Origin;
 use crate::nats::target::Target;
 
 /// How long a server may be silent before it is asked whether it speaks HTTP.
@@ -64,23 +65,35 @@ impl fmt::Display for Unreached {
 }
 
 impl Unreached {
-    /// What to do about it.
-    pub(super) fn hint(&self) -> &'static str {
+    /// What to do about it, where `given` is what the address comes from.
+    pub(super) fn hint(&self, given: &Origin) -> String {
         match self {
-            Unreached::Unknown(_) => "correct the host in `url`, or check the network and its name servers",
-            Unreached::Refused(_) => "start the server, or correct `url` of `nats` in infra.toml",
+            Unreached::Unknown(_) => unknown_host(given),
+            Unreached::Refused(_) => not_running(given),
             Unreached::Unanswered => {
-                "check that nothing in between drops packets, such as a firewall or a missing VPN"
+                "check that nothing in between drops packets, such as a firewall or a missing VPN".to_owned()
             }
             Unreached::Silent => {
-                "correct the port in `url`; for a server that begins with TLS set `tls_first = true`"
+                let port = given.correct("the port");
+                format!("for a server that begins with TLS set `tls_first = true`; else {port}")
             }
             Unreached::Other(_) => {
-                "correct the port in `url`: clients of NATS use 4222, 8222 is for monitoring"
+                let port = given.correct("the port");
+                format!("clients of NATS use 4222, 8222 is for monitoring: {port}")
             }
-            Unreached::Plain => "write `nats://` instead of `tls://`, or the port that has TLS",
+            Unreached::Plain => "write `nats://` instead of `tls://`, or the port that has TLS".to_owned(),
         }
     }
+}
+
+/// What to do about a host that nobody knows.
+pub(super) fn unknown_host(given: &Origin) -> String {
+    format!("check the network and its name servers, or {}", given.correct("the host"))
+}
+
+/// What to do where nothing listens.
+pub(super) fn not_running(given: &Origin) -> String {
+    format!("start the server, or {}", given.correct("the address"))
 }
 
 /// The part of the greeting that matters.

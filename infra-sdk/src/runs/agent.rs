@@ -104,7 +104,8 @@ pub async fn serve(
             Ok(End::Lost | End::Unknown) if cancel.is_cancelled() => return Ok(deployed),
             Ok(End::Lost) => {
                 patience.restore();
-                deployer.tell("the lease of this agent was lost, so its work was stopped; serving anew");
+                deployer
+                    .tell("the store of runs was away for longer than the lease of this agent; serving anew");
             }
             Ok(End::Unknown) => {
                 patience.restore();

@@ -93,11 +93,14 @@ pub(super) async fn work_on(
         error,
     };
     let state = match (stop, result) {
-        (Some(Stop::Lost), _) => {
-            deployer.tell(&format!("{}: the lease was lost; another agent goes on with it", job.repo));
+        // What is done is done: whether somebody else has begun since is told by the revision.
+        (_, Ok(())) => RepoState::Done(end(None)),
+        (Some(Stop::Lost), Err(_)) => {
+            let told =
+                "the lease was lost and the deploy was stopped; an agent that serves it begins it anew";
+            deployer.tell(&format!("{}: {told}", job.repo));
             return Ok(Claimed::Ended);
         }
-        (_, Ok(())) => RepoState::Done(end(None)),
         (Some(Stop::Cancelled), Err(_)) => RepoState::Cancelled(end(None)),
         (Some(Stop::Leaving), Err(_)) => RepoState::Ready { attempt: attempt.saturating_add(1) },
         (None, Err(error)) => RepoState::Failed(end(Some(text_of(&error)))),

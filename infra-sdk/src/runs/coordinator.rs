@@ -77,7 +77,7 @@ pub async fn follow(
     watcher: &dyn Watcher,
     cancel: &CancelToken,
 ) -> Result<RunView> {
-    let mut patience = Patience::default();
+    let (mut patience, mut told) = (Patience::default(), false);
     loop {
         if cancel.is_cancelled() {
             return Err(gone_on(run));
@@ -86,7 +86,13 @@ pub async fn follow(
             match lead(store, run, options, watcher, cancel, &mut patience).await? {
                 Led::Over(view) => Ok(Some(*view)),
                 Led::Lost => Ok(None),
-                Led::Another => stand_by(&**store, run, options, watcher, cancel, &mut patience).await,
+                Led::Another => {
+                    if !std::mem::replace(&mut told, true) {
+                        let line = "another command moves this run on, or died a moment ago; it is followed, and gone on with then";
+                        watcher.notice(line);
+                    }
+                    stand_by(&**store, run, options, watcher, cancel, &mut patience).await
+                }
             }
         };
         match followed.await {
@@ -175,6 +181,7 @@ async fn stand_by(
 /// The end of following that is none of the run.
 fn gone_on(run: &RunId) -> Error {
     Error::new(ErrorKind::Cancelled, format!("run {run} goes on without this command"))
+        .hint(format!("follow it again with `cargo xtask infra:deploy:resume {run}`"))
 }
 
 /// One run, moved on by the holder of its lease.
@@ -184,7 +191,10 @@ struct Leader<'a> {
     options: &'a FollowOptions,
     watcher: &'a dyn Watcher,
     agents: Agents,
-    /// Claims whose agent was looked for and not found.
+    /// Claims whose agent was not there at the last look.
+    missing: HashSet<(RepoName, String)>,
+    /// Claims whose agent was not there at the last two: after an outage, one that has ended its work and could not say so
+    /// needs a moment to say it.
     gone: HashSet<(RepoName, String)>,
     unserved: Unserved,
     offered: HashMap<(RepoName, u32), Instant>,
@@ -197,9 +207,10 @@ impl<'a> Leader<'a> {
         options: &'a FollowOptions,
         watcher: &'a dyn Watcher,
     ) -> Self {
-        let (agents, gone, offered) = (Agents::default(), HashSet::new(), HashMap::new());
+        let (agents, offered) = (Agents::default(), HashMap::new());
+        let (missing, gone) = (HashSet::new(), HashSet::new());
         let unserved = Unserved::new(options.wait.unwrap_or(WAIT));
-        Leader { store, run, options, watcher, agents, gone, unserved, offered }
+        Leader { store, run, options, watcher, agents, missing, gone, unserved, offered }
     }
 
     async fn lead(mut self, kept: &Kept, cancel: &CancelToken, patience: &mut Patience) -> Result<Led> {
@@ -248,14 +259,13 @@ impl<'a> Leader<'a> {
     /// since is not taken for one that is gone.
     async fn look(&mut self, view: &RunView) -> Result<()> {
         self.agents = Agents::now(self.store, &view.run.env).await?;
-        self.gone.clear();
-        for repo in &view.repos {
-            if let RepoState::Running(Claim { lease, .. }) = &repo.state
-                && !self.agents.has(lease)
-            {
-                self.gone.insert((repo.repo.clone(), lease.clone()));
-            }
-        }
+        let claimed = view.repos.iter().filter_map(|repo| match &repo.state {
+            RepoState::Running(Claim { lease, .. }) => Some((repo.repo.clone(), lease.clone())),
+            _ => None,
+        });
+        let missing: HashSet<_> = claimed.filter(|(_, lease)| !self.agents.has(lease)).collect();
+        self.gone = missing.intersection(&self.missing).cloned().collect();
+        self.missing = missing;
         for line in self.unserved.look(view, &self.agents) {
             self.watcher.notice(&line);
         }

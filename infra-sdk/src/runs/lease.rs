@@ -144,9 +144,14 @@ impl From<&Lease> for LeaseRecord {
 }
 
 impl LeaseRecord {
+    /// How long it lasts unless renewed.
+    pub(crate) fn length(&self) -> Duration {
+        Duration::from_millis(self.length_ms)
+    }
+
     /// The lease, with the token that its store has for it.
     pub(crate) fn into_lease(self, token: String) -> Lease {
-        let length = Duration::from_millis(self.length_ms);
+        let length = self.length();
         Lease { name: self.name, id: self.id, holder: self.holder, note: self.note, length, token }
     }
 }

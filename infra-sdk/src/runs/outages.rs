@@ -75,6 +75,9 @@ impl Leases for Memory {
 
 #[async_trait]
 impl RunStore for Memory {
+    fn place(&self) -> String {
+        "memory".into()
+    }
     async fn create(&self, _: &Run) -> Result<Created> {
         Ok(Created::Before)
     }

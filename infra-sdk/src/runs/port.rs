@@ -40,6 +40,9 @@ use crate::runs::{Changes, Created, Leases, RepoState, Revision, Run, RunId, Run
 /// - Closed runs may be forgotten, the oldest first; others never are.
 #[async_trait]
 pub trait RunStore: Leases {
+    /// Where they are kept, for people: whoever is to meet here has to mean the same place.
+    fn place(&self) -> String;
+
     /// Keeps a new run.
     ///
     /// # Errors
@@ -200,5 +203,9 @@ pub(crate) fn env_flag(env: &EnvName) -> String {
 /// The error of a run that is not there.
 pub fn no_run(run: &RunId) -> Error {
     Error::not_found(format!("there is no run {}", quoted(run.as_str())))
-        .hint("see the last one with `cargo xtask infra:deploy:status last`, or start one with `cargo xtask infra:deploy:all`")
+        .hint("see the last one with `cargo xtask infra:deploy:status last`")
+        .hint(
+            "one whose store was emptied or made anew is lost with it: start another with `cargo xtask infra:deploy:all`, \
+             which rolls out nothing that is there unchanged",
+        )
 }

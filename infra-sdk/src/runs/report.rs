@@ -106,11 +106,11 @@ impl RunReport {
                 format!("not every repo was deployed: {}", self.counts()),
             )
             .with("failed", names("failed").join(", "))
-            .hint("correct what failed, and run the same command again: what is deployed is left as it is"),
+            .hint("correct what failed, and deploy again with `cargo xtask infra:deploy:all`: what is deployed is left as it is"),
             RunOutcome::Cancelled => {
                 Error::new(ErrorKind::Cancelled, format!("the run was cancelled: {}", self.counts()))
                     .exit_with(130)
-                    .hint("run the same command again to deploy the rest: what is deployed is left as it is")
+                    .hint("deploy the rest with `cargo xtask infra:deploy:all`: what is deployed is left as it is")
             }
         };
         Err(error.with("run", &self.run))

@@ -11,6 +11,7 @@ use crate::app::{Cx, TaskArgs};
 use crate::config::Span;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::{Health, State};
+use crate::time::human;
 
 /// What Nagios calls unknown.
 const UNKNOWN: u8 = 3;
@@ -73,7 +74,8 @@ impl HealthFlags {
     }
 
     /// Tells what a check found, and ends as its state says: well with a service that can be used, also a degraded one;
-    /// for Nagios with the code that it knows the state by, also where the check itself could not be made.
+    /// for Nagios with the code that it knows the state by, also where the check itself could not be made. A task that only
+    /// waits for a service which is well gets one line.
     ///
     /// # Errors
     /// What the check failed with; as [`Health::require`].
@@ -88,6 +90,7 @@ impl HealthFlags {
             Err(error) => return Err(error),
         };
         let text = match self.format {
+            Format::Text if !cx.is_requested() && health.state() == State::Ok => in_brief(&health),
             Format::Text => health.to_string(),
             Format::Prometheus => health.prometheus(),
             Format::Nagios => health.nagios(),
@@ -103,6 +106,17 @@ impl HealthFlags {
             ended => ended,
         }
     }
+}
+
+/// A service that is well, in one line.
+fn in_brief(health: &Health) -> String {
+    let Health { service, address, probes, .. } = health;
+    let (state, took) = (health.state(), human(health.took()));
+    let probes = match probes.len() {
+        1 => "1 probe".to_owned(),
+        many => format!("{many} probes"),
+    };
+    format!("{service} at {address}: {state}, {probes}, took {took}")
 }
 
 /// A report in the form that was asked for; JSON is always the same.
@@ -123,6 +137,8 @@ impl fmt::Display for Told<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{App, Console};
+    use crate::env::Env;
     use crate::health::Probe;
 
     fn flags(args: &[&str]) -> Result<HealthFlags> {
@@ -130,11 +146,15 @@ mod tests {
         HealthFlags::from_matches(&command.try_get_matches_from(args).unwrap())
     }
 
-    fn told(format: &str, state: State) -> (String, Result<()>) {
+    fn health(state: State) -> Health {
         let mut health = Health::new("NATS", "here");
         health.probes.push(Probe::new("connect", state, "it | was"));
+        health
+    }
+
+    fn told(format: &str, state: State) -> (String, Result<()>) {
         let (cx, seen) = Cx::test("/tmp").build();
-        let ended = flags(&["--format", format]).unwrap().tell(&cx, Ok(health));
+        let ended = flags(&["--format", format]).unwrap().tell(&cx, Ok(health(state)));
         (seen.stdout(), ended)
     }
 
@@ -156,6 +176,32 @@ mod tests {
         let failed = told("prometheus", State::Failed);
         assert!(failed.0.contains("infra_health_up{service=\"NATS\"} 0\n"), "{}", failed.0);
         assert_eq!(failed.1.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+
+    #[test]
+    fn a_service_that_is_well_takes_one_line_of_a_task_that_only_waits_for_it() {
+        let printed = |state: State, line: &str| {
+            let mut app = App::new();
+            let check = move |cx: Cx, flags: HealthFlags| async move { flags.tell(&cx, Ok(health(state))) };
+            let check = app.task("check").about("Check").args::<HealthFlags>().run(check);
+            app.task("deploy").about("Ship").after(check).run(|_: Cx| async { Ok::<_, Error>(()) });
+            let (console, seen) = Console::captured(Env::of([("HOME", "/")], "/"));
+            app.run_with(console, line.split(' '));
+            seen.stdout()
+        };
+        assert_eq!(printed(State::Ok, "deploy -j 1"), "NATS at here: ok, 1 probe, took 0.0 s\n");
+        // Who asks, and who has to know, reads everything.
+        for (state, line) in [
+            (State::Ok, "check"),
+            (State::Ok, "deploy check -j 1"),
+            (State::Degraded, "deploy -j 1"),
+            (State::Failed, "deploy -j 1"),
+        ] {
+            let text = printed(state, line);
+            assert!(text.contains("it | was"), "{line}: {text}");
+        }
+        let json = printed(State::Ok, "check --output json");
+        assert!(json.contains("\"saw\": \"it | was\""), "{json}");
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl TaskArgs for PublishFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         Ok(PublishFlags {
-            kind: text(matches, "type").unwrap_or_default(),
+            kind: kind(text(matches, "type").unwrap_or_default())?,
             data: text(matches, "data"),
             subject: text(matches, "subject").map(|name| name.parse()).transpose()?,
             id: text(matches, "id"),
@@ -143,12 +143,23 @@ impl TaskArgs for WatchFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         Ok(WatchFlags {
-            kind: text(matches, "type"),
+            kind: text(matches, "type").map(kind).transpose()?,
             source: text(matches, "source"),
             from: start(text(matches, "since").as_deref())?,
             count: matches.get_one("count").copied(),
         })
     }
+}
+
+/// The type of an event as people write it. Those of other programs are read whatever they are; here a space is a slip, which
+/// nobody who watches for the word would find.
+fn kind(text: String) -> Result<String> {
+    if !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        return Ok(text);
+    }
+    Err(Error::invalid(format!("{} is not a type of events", quoted(&text)))
+        .because("a type has no white space and no control characters, and is not empty")
+        .hint("use a word such as `shop.opened`"))
 }
 
 fn start(since: Option<&str>) -> Result<Start> {
@@ -208,9 +219,9 @@ async fn publish(cx: Cx, flags: PublishFlags) -> Result<()> {
     if let Some(id) = flags.id {
         event.id = id;
     }
-    if event.kind.is_empty() || event.id.is_empty() {
-        return Err(Error::invalid("an event needs a type and an id")
-            .hint("write them like `infra:nats:publish shop.opened --id 2026-11-20`"));
+    if event.id.is_empty() {
+        return Err(Error::invalid("an event needs an id")
+            .hint("leave out `--id`, or write it like `infra:nats:publish shop.opened --id 2026-11-20`"));
     }
     if cx.is_dry_run() {
         cx.report(&infra.would_publish_event(event)?);
@@ -256,6 +267,8 @@ async fn watch(cx: Cx, flags: WatchFlags) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+    use crate::events::Event;
 
     #[test]
     fn since_is_a_length_a_time_or_the_start() {
@@ -269,6 +282,31 @@ mod tests {
         for bad in ["", "yesterday", "2", "-2h", "9999999999999999d"] {
             assert!(start(Some(bad)).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_type_that_is_no_word_is_refused_where_people_write_it() {
+        let publish = |kind: &str| {
+            let command = PublishFlags::augment(Command::new("x").no_binary_name(true));
+            PublishFlags::from_matches(&command.try_get_matches_from([kind]).unwrap()).map(|flags| flags.kind)
+        };
+        let watch = |kind: &str| {
+            let command = WatchFlags::augment(Command::new("x").no_binary_name(true));
+            let matches = command.try_get_matches_from(["--type", kind]).unwrap();
+            WatchFlags::from_matches(&matches).map(|flags| flags.kind.unwrap_or_default())
+        };
+        for good in ["shop.opened", "x", "com.example/Käse_1"] {
+            assert_eq!((publish(good).unwrap(), watch(good).unwrap()), (good.to_owned(), good.to_owned()));
+        }
+        for bad in ["shop opened", " shop", "shop\n", "a\u{a0}b", "a\u{1b}[1m", ""] {
+            for error in [publish(bad).unwrap_err(), watch(bad).unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::Invalid, "{bad:?}");
+                assert!(error.hints()[0].contains("shop.opened"), "{}", error.report());
+            }
+        }
+        // What others published stays readable.
+        let text = r#"{"specversion":"1.0","id":"1","source":"/acme/shop","type":"shop opened"}"#;
+        assert_eq!(serde_json::from_str::<Event>(text).unwrap().kind, "shop opened");
     }
 
     #[test]

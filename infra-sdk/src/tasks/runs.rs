@@ -165,6 +165,10 @@ impl TaskArgs for CancelFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let run = matches.get_one::<String>("run").cloned().unwrap_or_default();
+        if run == "last" {
+            return Err(Error::invalid("`last` may be another run by the time this is read")
+                .hint("see it with `cargo xtask infra:deploy:status last`, and cancel it by its name"));
+        }
         Ok(CancelFlags { run: run.parse()?, lease: lease_of(matches)? })
     }
 }
@@ -178,7 +182,8 @@ async fn all(cx: Cx, flags: AllFlags) -> Result<()> {
     }
     infra.start_run(&planned).await?;
     let run = &planned.0.id;
-    cx.say(format!("run {run}: {} repos into {}", planned.0.repos.len(), planned.0.env));
+    let place = infra.ports().runs.place();
+    cx.say(format!("run {run}: {} repos into {}, kept in {place}", planned.0.repos.len(), planned.0.env));
     // How long repos wait stands in the run, for whoever moves it on.
     follow(&cx, &infra, run, Follow { lease: flags.lease, ..Follow::default() }).await
 }
@@ -192,7 +197,8 @@ async fn resume(cx: Cx, flags: ResumeFlags) -> Result<()> {
 /// Follows a run to its end. Whoever interrupts that leaves the run as it is.
 async fn follow(cx: &Cx, infra: &Infra, run: &RunId, follow: Follow) -> Result<()> {
     let report = watch(cx, infra, run, follow).await.inspect_err(|error| {
-        if error.kind() == ErrorKind::Cancelled {
+        let goes_on = [ErrorKind::Cancelled, ErrorKind::Unavailable, ErrorKind::Denied, ErrorKind::Io];
+        if goes_on.contains(&error.kind()) {
             let env = env_flag(infra.environment());
             cx.say(format!("run {run} is left as it is; its agents go on with it"));
             for (what, task) in [("look", "status"), ("follow it again", "resume"), ("end it", "cancel")] {
@@ -237,7 +243,8 @@ async fn agent(cx: Cx, flags: AgentFlags) -> Result<()> {
         found
     };
     let names: Vec<&str> = served.iter().map(|checkout| checkout.repo.as_str()).collect();
-    cx.say(format!("serving {} into {}", names.join(", "), infra.environment()));
+    let place = infra.ports().runs.place();
+    cx.say(format!("serving {} into {}, for runs kept in {place}", names.join(", "), infra.environment()));
     let agent = Agent { checkouts: served, slots: flags.slots, once: flags.once, lease: flags.lease };
     cx.report(&infra.serve_runs(&agent).await?);
     Ok(())

@@ -59,6 +59,21 @@ fn a_diamond_runs_each_task_once_and_hands_on_its_data() {
 }
 
 #[test]
+fn a_task_knows_whether_it_was_asked_for_or_is_only_waited_for() {
+    let mut app = App::new();
+    let part = app.task("part").about("Says why it runs").run(|cx: Cx| async move {
+        cx.say(if cx.is_requested() { "asked for" } else { "waited for" });
+        Ok::<_, Error>(())
+    });
+    app.task("whole").about("Waits").after(part).run(nothing);
+    for (line, says) in
+        [("part", "asked for\n"), ("whole -j 1", "waited for\n"), ("whole part -j 1", "asked for\n")]
+    {
+        assert_eq!(run(&app, line).out, says, "{line}");
+    }
+}
+
+#[test]
 fn with_one_job_tasks_run_in_the_order_of_registration_as_soon_as_they_are_ready() {
     let log = Arc::default();
     let mut app = App::new();

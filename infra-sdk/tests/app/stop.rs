@@ -91,7 +91,7 @@ fn a_cancelled_run_ends_its_programs_and_says_so() {
     let ran = run_on(&app, &[], "long", |console| console.cancelled_by(&cancel));
     waiting.join().unwrap();
     assert_eq!(ran.code, 130);
-    assert!(ran.err.contains("the run was cancelled"), "{}", ran.err);
+    assert!(ran.err.contains("this command was cancelled"), "{}", ran.err);
     assert_gone(&scratch.0);
 }
 

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::health::{Probe, State};
 use crate::nats::Nats;
 use crate::nats::reach::{self, Reached};
+use crate::nats::setting::Origin;
 
 const NAME: &str = "connect";
 /// What is left of the time for TLS and for being let in, once the servers were looked for.
@@ -24,10 +25,11 @@ pub(super) async fn probe(nats: &Nats, until: Instant) -> (Probe, Option<&Client
         return (Probe::new(NAME, State::Ok, "connected since before"), Some(client));
     }
     let left = until.saturating_duration_since(Instant::now());
-    let reached = reach::all(nats.target(), left.saturating_sub(SESSION)).await;
+    let (target, given) = (nats.target(), &nats.target().servers.origin);
+    let reached = reach::all(target, left.saturating_sub(SESSION)).await;
     let (good, bad): (Vec<&Reached>, Vec<&Reached>) =
         reached.iter().partition(|reached| reached.result.is_ok());
-    let Some(first) = good.first() else { return (unreachable(&bad), None) };
+    let Some(first) = good.first() else { return (unreachable(&bad, given), None) };
     let order: Vec<String> = good.iter().chain(&bad).map(|reached| reached.server.clone()).collect();
     let began = Instant::now();
     let connected = timeout_at(until.into(), connected(nats, &order)).await;
@@ -39,8 +41,10 @@ pub(super) async fn probe(nats: &Nats, until: Instant) -> (Probe, Option<&Client
                 down => format!("connected; {down} of {} servers cannot be reached", reached.len()),
             };
             let probe = told(Probe::new(NAME, state, saw), first).with("session", ms(began.elapsed()));
-            let probe =
-                if bad.is_empty() { probe } else { hinted(probe.with("unreachable", each(&bad)), &bad) };
+            let probe = match bad.is_empty() {
+                true => probe,
+                false => hinted(probe.with("unreachable", each(&bad)), &bad, given),
+            };
             return (probe, Some(client));
         }
         Ok(Err(error)) => refused(&error),
@@ -68,8 +72,8 @@ async fn connected<'a>(nats: &'a Nats, order: &[String]) -> Result<&'a Client, E
     Ok(client)
 }
 
-fn unreachable(bad: &[&Reached]) -> Probe {
-    let probe = hinted(Probe::new(NAME, State::Failed, each(bad)), bad);
+fn unreachable(bad: &[&Reached], given: &Origin) -> Probe {
+    let probe = hinted(Probe::new(NAME, State::Failed, each(bad)), bad, given);
     match bad {
         [only] => told(probe, only),
         _ => probe,
@@ -81,10 +85,11 @@ fn each(bad: &[&Reached]) -> String {
     told.collect::<Vec<_>>().join("; ")
 }
 
-fn hinted(mut probe: Probe, bad: &[&Reached]) -> Probe {
+fn hinted(mut probe: Probe, bad: &[&Reached], given: &Origin) -> Probe {
     for why in bad.iter().filter_map(|bad| bad.result.as_ref().err()) {
-        if !probe.hints.iter().any(|hint| hint == why.hint()) {
-            probe = probe.hint(why.hint());
+        let hint = why.hint(given);
+        if !probe.hints.contains(&hint) {
+            probe = probe.hint(hint);
         }
     }
     probe

@@ -20,6 +20,7 @@ use crate::names::quoted;
 use crate::nats::assets::RUNS_STREAM;
 use crate::nats::runs::keys::PREFIX;
 use crate::nats::runs::link::{Link, parse, passes};
+use crate::time::Timestamp;
 
 /// The code of a write whose predecessor is still being written.
 const IN_FLIGHT: ErrorCode = ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT;
@@ -38,6 +39,8 @@ pub(super) struct Entry {
     pub(super) revision: u64,
     /// Empty when the key was erased or ended by itself: what we write never is.
     pub(super) value: Bytes,
+    /// When, by the server's clock, where it says so.
+    pub(super) written: Option<Timestamp>,
 }
 
 impl Entry {
@@ -68,6 +71,8 @@ struct Stored {
     data: String,
     #[serde(default)]
     hdrs: String,
+    #[serde(default)]
+    time: String,
 }
 
 impl Stored {
@@ -148,7 +153,8 @@ impl Link {
         let value = STANDARD.decode(&message.data).map_err(|error| {
             Error::invalid(format!("{what}: read the key {}", quoted(key))).because(error)
         })?;
-        Ok(Some(Entry { key: key.to_owned(), revision: message.seq, value: value.into() }))
+        let written = message.time.parse().ok();
+        Ok(Some(Entry { key: key.to_owned(), revision: message.seq, value: value.into(), written }))
     }
 
     async fn stored(&self, what: &str, key: &str) -> Result<Option<Stored>> {
@@ -234,7 +240,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_named_with_its_place() {
-        let entry = Entry { key: "acme.run.x.phase".into(), revision: 7, value: "{".into() };
+        let entry = Entry { key: "acme.run.x.phase".into(), revision: 7, value: "{".into(), written: None };
         let error = entry.read::<u32>().unwrap_err();
         assert!(error.to_string().contains("acme.run.x.phase") && error.to_string().contains("7"), "{error}");
         assert!(!Entry { value: Bytes::new(), ..entry }.is_there());
@@ -243,8 +249,9 @@ mod tests {
     #[test]
     fn a_write_is_known_by_the_id_it_was_sent_under() {
         let hdrs = STANDARD.encode("NATS/1.0\r\nNats-Msg-Id: one\r\n\r\n");
-        let stored = Stored { seq: 7, data: String::new(), hdrs };
+        let of = |hdrs| Stored { seq: 7, data: String::new(), hdrs, time: String::new() };
+        let stored = of(hdrs);
         assert!(stored.has("one") && !stored.has("two"));
-        assert!(!Stored { seq: 7, data: String::new(), hdrs: "%".into() }.has("one"));
+        assert!(!of("%".into()).has("one"));
     }
 }

@@ -1,11 +1,14 @@
 //! Leases as keys that end by themselves, by the server's clock.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::nats::runs::NatsRuns;
 use crate::nats::runs::bucket::{Entry, Write, Wrote};
 use crate::runs::{Lease, LeaseRecord, LeaseRequest, Leases, check_name, held_by};
+use crate::time::Timestamp;
 
 const HOLD: &str = "take a lease";
 const RENEW: &str = "renew a lease";
@@ -15,6 +18,13 @@ const LIST: &str = "list the leases";
 fn lease(entry: &Entry) -> Result<Lease> {
     let record: LeaseRecord = entry.read()?;
     Ok(record.into_lease(entry.revision.to_string()))
+}
+
+/// Whether what stands there ended long ago. A server that was killed may bring a key back which had ended, and then lets it
+/// stand for ever: its time is not counted any more. By the clock of the server alone, and not before twice the length, which
+/// leaves room for the clocks of two servers that lead one after the other.
+fn is_left_over(entry: &Entry, length: Duration, now: Option<Timestamp>) -> bool {
+    entry.written.zip(now).is_some_and(|(written, now)| written.until(now) > length.saturating_mul(2))
 }
 
 /// The key of a lease.
@@ -39,8 +49,12 @@ impl Leases for NatsRuns {
             // What stands there may be the mark of one that ended: another may be written over it.
             seen = match link.get(HOLD, &key).await? {
                 Some(entry) if entry.is_there() => {
-                    let holder: LeaseRecord = entry.read()?;
-                    return Err(held_by(&request.name, &holder.holder));
+                    let record: LeaseRecord = entry.read()?;
+                    let length = record.length();
+                    if !is_left_over(&entry, length, link.now(HOLD).await?) {
+                        return Err(held_by(&request.name, &record.holder));
+                    }
+                    entry.revision
                 }
                 Some(mark) => mark.revision,
                 None => 0,
@@ -75,8 +89,14 @@ impl Leases for NatsRuns {
 
     async fn leases(&self, prefix: &str) -> Result<Vec<Lease>> {
         let listing = self.link().await?.list(LIST, &self.keys().leases(prefix)).await?;
-        let leases: Result<Vec<Lease>> = listing.entries.iter().map(lease).collect();
-        Ok(leases?.into_iter().filter(|lease| lease.name.starts_with(prefix)).collect())
+        let mut leases = Vec::with_capacity(listing.entries.len());
+        for entry in &listing.entries {
+            let lease = lease(entry)?;
+            if lease.name.starts_with(prefix) && !is_left_over(entry, lease.length, listing.now) {
+                leases.push(lease);
+            }
+        }
+        Ok(leases)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::nats::assets::RUNS_STREAM;
 use crate::nats::runs::bucket::Entry;
 use crate::nats::runs::keys::PREFIX;
 use crate::nats::runs::link::Link;
+use crate::time::Timestamp;
 
 /// How many subjects one request names; the server answers for at most 1,024.
 const SUBJECTS: usize = 500;
@@ -27,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(6);
 /// How long between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// A subject that no key has, for who wants to know of the stream alone.
+const NO_KEY: &str = "$KV.none";
+
 /// What stands at several keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Listing {
@@ -34,6 +38,8 @@ pub(super) struct Listing {
     pub(super) entries: Vec<Entry>,
     /// Every change up to this revision is in it.
     pub(super) revision: u64,
+    /// When it was asked for, by the server's clock, where it says so.
+    pub(super) now: Option<Timestamp>,
 }
 
 /// One message of a stream.
@@ -42,6 +48,14 @@ pub(super) struct Stored {
     pub(super) subject: String,
     pub(super) sequence: u64,
     pub(super) payload: Bytes,
+    written: Option<Timestamp>,
+}
+
+/// Which keys there are.
+struct Keys {
+    subjects: Vec<String>,
+    last: u64,
+    now: Option<Timestamp>,
 }
 
 /// An answer of several messages.
@@ -62,11 +76,11 @@ impl Link {
     pub(super) async fn list(&self, what: &str, filter: &str) -> Result<Listing> {
         let (filter, begun) = (format!("{PREFIX}{filter}"), Instant::now());
         loop {
-            let (subjects, last) = self.subjects(what, &filter).await?;
+            let Keys { subjects, last, now } = self.subjects(what, &filter).await?;
             if let Some(mut entries) = self.last_of(what, &subjects, last).await? {
                 entries.sort_by_key(|entry| entry.revision);
                 entries.retain(Entry::is_there);
-                return Ok(Listing { entries, revision: last });
+                return Ok(Listing { entries, revision: last, now });
             }
             if begun.elapsed() >= PATIENCE {
                 return Err(Error::new(ErrorKind::Unavailable, what)
@@ -83,16 +97,26 @@ impl Link {
     /// # Errors
     /// `Unavailable` or `Denied`.
     pub(super) async fn count(&self, what: &str, filter: &str) -> Result<usize> {
-        Ok(self.subjects(what, &format!("{PREFIX}{filter}")).await?.0.len())
+        Ok(self.subjects(what, &format!("{PREFIX}{filter}")).await?.subjects.len())
+    }
+
+    /// The clock of the server that leads the bucket, where it tells its time.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Denied`.
+    pub(super) async fn now(&self, what: &str) -> Result<Option<Timestamp>> {
+        Ok(self.subjects(what, NO_KEY).await?.now)
     }
 
     /// The subjects that have messages, and the last message of the stream, as the leader knows them.
-    async fn subjects(&self, what: &str, filter: &str) -> Result<(Vec<String>, u64)> {
+    async fn subjects(&self, what: &str, filter: &str) -> Result<Keys> {
         #[derive(Deserialize)]
         struct Info {
             state: State,
             #[serde(default)]
             total: usize,
+            #[serde(default)]
+            ts: String,
         }
         #[derive(Deserialize)]
         struct State {
@@ -111,7 +135,7 @@ impl Link {
             let is_last = page.is_empty() || found.len() + page.len() >= info.total;
             found.extend(page.into_keys());
             if is_last {
-                return Ok((found, last));
+                return Ok(Keys { subjects: found, last, now: info.ts.parse().ok() });
             }
         }
     }
@@ -247,7 +271,7 @@ impl Link {
 
 fn entry(message: Stored) -> Entry {
     let key = message.subject.strip_prefix(PREFIX).unwrap_or(&message.subject).to_owned();
-    Entry { key, revision: message.sequence, value: message.payload }
+    Entry { key, revision: message.sequence, value: message.payload, written: message.written }
 }
 
 /// A message as it is kept; `None` for what tells no place.
@@ -255,7 +279,8 @@ fn stored(message: &Message) -> Option<Stored> {
     let headers = message.headers.as_ref()?;
     let subject = headers.get("Nats-Subject")?.as_str().to_owned();
     let sequence = header(message, "Nats-Sequence")?;
-    Some(Stored { subject, sequence, payload: message.payload.clone() })
+    let written = headers.get("Nats-Time-Stamp").and_then(|time| time.as_str().parse().ok());
+    Some(Stored { subject, sequence, payload: message.payload.clone(), written })
 }
 
 fn header(message: &Message, name: &str) -> Option<u64> {

@@ -65,6 +65,10 @@ impl NatsRuns {
 
 #[async_trait]
 impl RunStore for NatsRuns {
+    fn place(&self) -> String {
+        format!("NATS at {}", self.nats.target().address())
+    }
+
     async fn create(&self, run: &Run) -> Result<Created> {
         self.made(run).await
     }
