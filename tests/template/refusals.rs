@@ -23,6 +23,7 @@ fn names_that_are_none_are_refused() {
         "a/b",
         "..",
         "9lives",
+        "shop.api",
         "fn",
         "serde",
         "bytes",

@@ -18,7 +18,7 @@ use crate::app::node::Node;
 use crate::app::reported::Reported;
 use crate::app::summary::{Failure, Outcome, Summary, TaskState, cancellation};
 use crate::cancel::CancelToken;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::time::human;
 
 /// A task that took longer is told to be done even if it printed nothing.
@@ -52,8 +52,6 @@ struct Progress {
     took: Vec<Duration>,
     reports: HashMap<u32, Vec<Reported>>,
     failures: Vec<Failure>,
-    /// The first word of a task on how to go on after it was cancelled.
-    cancelled: Option<Error>,
     single: bool,
 }
 
@@ -70,7 +68,6 @@ impl Runner<'_> {
             took: vec![Duration::ZERO; count],
             reports: HashMap::new(),
             failures: Vec::new(),
-            cancelled: None,
             single: self.plan.order.len() == 1,
         };
         // Tasks hear this one: a failure cancels them without cancelling the caller's token.
@@ -103,7 +100,7 @@ impl Runner<'_> {
             outcomes,
             failures: now.failures,
             took: started.elapsed(),
-            cancelled: self.cancel.is_cancelled().then(|| now.cancelled.unwrap_or_else(cancellation)),
+            cancelled: self.cancel.is_cancelled().then(cancellation),
         }
     }
 
@@ -188,10 +185,6 @@ impl Runner<'_> {
                         "33",
                         &format!("{} while it was cancelled: {error}", lane.name),
                     );
-                }
-                // A task that knows how to go on says it better than a general word.
-                if error.kind() == ErrorKind::Cancelled && !error.hints().is_empty() {
-                    now.cancelled.get_or_insert(error);
                 }
             }
             Err(error) => {

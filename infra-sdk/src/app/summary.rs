@@ -66,9 +66,10 @@ pub(crate) struct Summary {
     pub(crate) cancelled: Option<Error>,
 }
 
-/// How a run that was cancelled ended, where no task of it says more.
+/// How a run that was cancelled ended.
 pub(crate) fn cancellation() -> Error {
-    Error::new(ErrorKind::Cancelled, "this command was cancelled").hint("start it again when you are ready")
+    Error::new(ErrorKind::Cancelled, "this command was cancelled")
+        .hint("start it again when you are ready, unless a line above says how to go on")
 }
 
 impl Summary {
