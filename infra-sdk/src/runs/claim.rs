@@ -14,6 +14,9 @@ use crate::time::Timestamp;
 /// The longest text of an error that is kept.
 const LONGEST: usize = 2_000;
 
+/// How long it may take until it is heard that an offer was claimed.
+const HEARD: Duration = Duration::from_secs(2);
+
 /// How long one look at the phase of a run waits.
 const LOOK: Duration = Duration::from_secs(20);
 
@@ -79,8 +82,8 @@ pub(super) async fn work_on(
         }
         Err(error) => return Err(error),
     };
-    // Should this not be heard, the offer is given again some day, and nobody can claim it.
-    let _ = store.settle(taken).await;
+    // Should this not be heard, the offer is given again some day, and nobody can claim it: the work does not wait for it.
+    let _ = tokio::time::timeout(HEARD, store.settle(taken)).await;
     deployer.advanced(&job, &running).await;
 
     let (result, stop) = deploy(store, deployer, &job, kept, leaving).await;
