@@ -74,7 +74,10 @@ fn choose<'a>(
         if declared.is_empty() {
             return Err(Error::not_found("no repos are declared, and none were named")
                 .hint("name them with `--repos api,web`")
-                .hint("or declare them as `[repos.NAME]`, each with the repos it comes `after`"));
+                .hint(
+                    "or declare them as `[repos.NAME]`, each with the repos it comes `after`, in this repo's infra.toml or in \
+                     the file that it `extends`",
+                ));
         }
         return Ok(declared.keys().collect());
     }
