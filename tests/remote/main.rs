@@ -46,6 +46,7 @@ mod aws_state_requests;
 mod aws_state_setup;
 mod backup;
 mod cloudflare;
+mod cloudflare_described;
 mod cloudflare_health;
 mod cloudflare_health_workers;
 mod cloudflare_r2;

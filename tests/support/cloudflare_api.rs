@@ -201,9 +201,7 @@ impl CloudflareWorld {
     fn zones(&self, request: &Request) -> Result<Answer, String> {
         let name = query(request, "name").ok_or("a zone is asked for by name")?;
         let found = self.zones.iter().filter(|(known, _)| *known == name);
-        let found =
-            found.map(|(name, status)| json!({"id": "z1", "name": name, "status": status, "paused": false}));
-        Ok(done(&found.collect()))
+        Ok(done(&found.map(|(name, status)| zone(name, status)).collect()))
     }
 
     fn buckets(&self, request: &Request) -> Result<Answer, String> {
@@ -251,8 +249,24 @@ impl CloudflareWorld {
         }
         let lies = self.puts.or(hint).unwrap_or("enam").to_uppercase();
         self.buckets.push((name.into(), within.into(), lies));
-        Ok(done(&json!({"name": name, "jurisdiction": within, "location": hint})))
+        let mut made = json!({"name": name, "jurisdiction": within});
+        if let Some(hint) = hint {
+            made["location"] = hint.into();
+        }
+        Ok(done(&made))
     }
+}
+
+/// A zone with all that Cloudflare's description says one has.
+fn zone(name: &str, status: &str) -> Value {
+    let time = "2026-01-01T00:00:00Z";
+    json!({
+        "id": "023e105f4ecef8ad9ca31a8372d0c3aa", "name": name, "status": status, "paused": false, "type": "full",
+        "account": {"id": CloudflareApi::ACCOUNT, "name": "Acme"}, "owner": {"name": "Acme", "type": "organization"},
+        "development_mode": 0, "meta": {"step": 2}, "name_servers": ["ada.ns.example", "ben.ns.example"],
+        "original_name_servers": null, "original_registrar": null, "original_dnshost": null,
+        "created_on": time, "modified_on": time, "activated_on": time,
+    })
 }
 
 fn account((id, name): &(String, String)) -> Value {
