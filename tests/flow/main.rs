@@ -1,5 +1,6 @@
 //! Several rooms together, with real terraform, git and processes.
 
+mod counted;
 mod counts;
 mod deploy;
 mod events;
