@@ -43,8 +43,9 @@ pub async fn steward(
             }
             Err(error) => {
                 if !std::mem::replace(&mut away, true) {
-                    watcher
-                        .notice(&format!("runs that nobody moves on are not found, looking again: {error}"));
+                    watcher.notice(&format!(
+                        "it cannot be seen whether a run needs somebody to move it on, looking again: {error}"
+                    ));
                 }
                 Unfinished::default()
             }
