@@ -18,7 +18,8 @@ pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
 ///   Different names do not touch each other.
 /// - A lease that is not renewed is gone once its length has passed since it was given or last renewed: not before, and
 ///   at most two seconds later. What counts is the store's clock, or one that everybody who uses the store shares; never
-///   a time that a caller names. A length below a second counts as a second.
+///   a time that a caller names. A length below a second counts as a second. Where a server that was killed brings back a
+///   lease that had ended, it may stand for twice its length and no longer.
 /// - A lease may be gone earlier only when the process that holds it is proved to be gone.
 /// - `renew` gives the lease its whole length again. It fails with `Conflict` when the lease is gone, whether
 ///   or not another holds the name now; it never takes a name again.
