@@ -85,6 +85,11 @@ fn a_profile_of_the_files_that_variables_name_is_used() {
         "{}",
         missing.stdout
     );
+    // Where there are no files at all, AWS's SDK does not say that it looked for a profile.
+    let nowhere = whose(test, &home, &sts.url(), &[("AWS_PROFILE", "nobody")]);
+    assert!(nowhere.stdout.contains("Denied: there are no credentials for AWS"), "{}", nowhere.stdout);
+    assert!(nowhere.stdout.contains("AWS_PROFILE: `nobody`"), "{}", nowhere.stdout);
+    assert!(nowhere.stdout.contains("aws configure list-profiles"), "{}", nowhere.stdout);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::aws::connect::Aws;
 use crate::aws::fault::{Call, Fault};
-use crate::env::{AWS_DEFAULT_REGION, AWS_REGION};
+use crate::env::{AWS_DEFAULT_REGION, AWS_PROFILE, AWS_REGION};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::quoted;
 
@@ -94,7 +94,16 @@ impl Aws {
             Client::from_conf(config.build())
         });
         let answer = client.await?.get_caller_identity().send().await;
-        let answer = answer.map_err(|error| Fault::of(call, &error, error.code(), error.message()))?;
+        let answer = answer.map_err(|error| {
+            let error = Error::from(Fault::of(call, &error, error.code(), error.message()));
+            // AWS's SDK passes over a profile that is not there, and ends with the last place it looked at.
+            match self.env().get(AWS_PROFILE) {
+                Some(profile) if error.kind() == ErrorKind::Denied => error
+                    .with(AWS_PROFILE, quoted(profile))
+                    .hint("`aws configure list-profiles` lists the profiles that are there"),
+                _ => error,
+            }
+        })?;
         let (Some(account), Some(arn)) = (answer.account, answer.arn) else {
             return Err(Error::new(ErrorKind::Unavailable, "AWS did not say whose credentials these are")
                 .hint("check that AWS_ENDPOINT_URL names a service that answers as AWS does")
