@@ -3,10 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use support::Run;
 
-use crate::world::{World, until};
+use crate::world::{PATIENCE, World, until, until_within};
 
 const SERVICE: &str = env!("CARGO_BIN_EXE_service");
 
@@ -42,7 +43,12 @@ impl Dev {
 
     /// Waits until it has said something, and gives the rest of that line.
     pub(crate) fn says(&self, text: &str) -> String {
-        until(&format!("{text:?} in what it says, {}", self.said.display()), || {
+        self.says_within(text, PATIENCE)
+    }
+
+    /// The same of what takes long to begin.
+    pub(crate) fn says_within(&self, text: &str, patience: Duration) -> String {
+        until_within(&format!("{text:?} in what it says, {}", self.said.display()), patience, || {
             self.said().split_once(text).is_some_and(|(_, rest)| rest.contains('\n'))
         });
         let said = self.said();
@@ -110,10 +116,10 @@ pub(crate) fn nothing_is_left(world: &World) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn nothing_is_left(_: &World) {}
 
-fn get(url: &str, path: &str) -> String {
+pub(crate) fn get(url: &str, path: &str) -> String {
     let port: u16 = url.rsplit(':').next().expect("a port").parse().expect("a number");
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the service listens");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("it reads");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
     answer.split("\r\n\r\n").nth(1).unwrap_or_default().to_owned()

@@ -8,6 +8,8 @@ mod events;
 mod dev;
 #[cfg(all(target_os = "linux", feature = "remote"))]
 mod dev_nats;
+#[cfg(all(unix, feature = "remote"))]
+mod dev_worker;
 mod examples;
 #[cfg(unix)]
 mod fleet;

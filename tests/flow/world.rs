@@ -9,6 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use support::{Finished, Run, Scratch};
 
+/// How long a test waits for what has to come.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Two repos of one organisation. What runs at the end is stopped, and nothing may be left then.
 pub(crate) struct World {
     pub(crate) scratch: Scratch,
@@ -197,10 +200,15 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
 }
 
 /// Waits until something holds.
-pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
+    until_within(what, PATIENCE, holds);
+}
+
+/// The same of what takes long.
+pub(crate) fn until_within(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}: did not come true");
+        assert!(begun.elapsed() < patience, "{what}: did not come true");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -3,8 +3,11 @@
 use infra_sdk::deploy::{DeployTarget, Outcome, rollback, rollout, stop};
 use infra_sdk::infra::Host;
 use infra_sdk::{Config, Digest, ErrorKind, Infra};
-use serde_json::json;
-use support::worker_fake::WorkerFake;
+use serde_json::{Value, json};
+use support::Scratch;
+use support::worker_fake::{WorkerFake, metadata};
+#[cfg(unix)]
+use support::wrangler::WranglerDev;
 use support::wrangler::{WRANGLER, real_wrangler};
 
 use crate::cloudflare_worker::{SECRET, World, deploy_to, options, spec};
@@ -65,6 +68,40 @@ async fn wrangler_makes_the_worker_uploads_versions_and_is_never_needed_to_go_ba
     assert!(!world.fake.take().iter().any(agents));
     assert_eq!(deploy_to(&target, "1.0.0-rc.1").await.unwrap().outcome, Outcome::RolledOut);
     world.is_tidy();
+}
+
+/// What a recorder cannot say: that the runtime Cloudflare serves with takes the upload for a Worker, and binds it so.
+#[cfg(unix)]
+#[tokio::test]
+async fn what_was_uploaded_runs_in_wrangler_dev_with_all_it_was_given() {
+    let world = world("wrangler-dev");
+    world.repo.write(
+        "src/index.ts",
+        "import { greet } from \"./greet\";\ninterface Env { REGION: string; TOKEN: string; VERSION: string }\n\
+         export default { fetch(_: Request, env: Env): Response {\n\
+         return new Response(`${greet(\"x\")} ${env.REGION} ${env.TOKEN} ${env.VERSION}`); } };\n",
+    );
+    let target = world.target();
+    let released = deploy_to(&target, "1.0.0-rc.1").await.unwrap();
+    let bound = world.fake.bindings(released.release.id.as_str());
+    let sent = world.fake.take();
+    let upload = sent.iter().rfind(|one| one.method == "POST" && one.path.ends_with("/versions")).unwrap();
+    let (described, code) = metadata(upload).unwrap();
+
+    let served = Scratch::new("wrangler-dev-served");
+    let of_kind = |kind: &'static str| bound.iter().filter(move |(_, one)| one["type"] == kind);
+    let vars: Value = of_kind("plain_text").map(|(name, one)| (name.clone(), one["text"].clone())).collect();
+    let secrets = of_kind("secret_text").map(|(name, one)| format!("{name}={}\n", one["text"]));
+    served.write(".dev.vars", secrets.collect::<String>());
+    let main = described["main_module"].as_str().unwrap();
+    served.write(main, code);
+    let settings = json!({
+        "name": "served", "main": main, "compatibility_date": described["compatibility_date"], "vars": vars,
+    });
+    served.write("wrangler.json", settings.to_string());
+    let dev = WranglerDev::start(served.path());
+    let (said, wanted) = (dev.answer(), format!("hello x eu-1 {SECRET} 1.0.0-rc.1"));
+    assert!(said.starts_with("HTTP/1.1 200 ") && said.contains(&wanted), "{said}");
 }
 
 #[tokio::test]

@@ -203,7 +203,10 @@ fn uuid(number: usize) -> String {
 }
 
 /// The metadata of an upload, and the text of its main module.
-fn metadata(request: &Request) -> Result<(Value, String), String> {
+///
+/// # Errors
+/// When the request is no upload.
+pub fn metadata(request: &Request) -> Result<(Value, String), String> {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let kind = request.header("content-type").unwrap_or_default();
     let boundary = kind.split_once("boundary=").ok_or("an upload has several parts")?.1;

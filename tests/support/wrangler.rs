@@ -20,6 +20,76 @@ pub fn real_wrangler(repo: &Path) -> PathBuf {
     put(repo, &format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", node.display(), wrangler.display()))
 }
 
+/// `wrangler dev` without its bundler: a module in the runtime that Cloudflare serves with, on a free port. It ends with its
+/// value, and what it started does.
+#[cfg(unix)]
+#[derive(Debug)]
+pub struct WranglerDev {
+    child: std::process::Child,
+    url: String,
+}
+
+#[cfg(unix)]
+impl WranglerDev {
+    /// Runs what `wrangler.json` of this folder describes, and waits until it answers.
+    #[expect(clippy::disallowed_types, reason = "it runs for as long as a test does, beside it")]
+    pub fn start(folder: &Path) -> Self {
+        use std::os::unix::process::CommandExt;
+        use std::process::Stdio;
+        use std::time::{Duration, Instant};
+
+        let log = folder.join("log");
+        let out = fs::File::create(&log).expect("the folder is writable");
+        let child = std::process::Command::new(tool("wrangler/node"))
+            .arg(tool("wrangler/node_modules/wrangler/bin/wrangler.js"))
+            .args(["dev", "--no-bundle", "--ip", "127.0.0.1", "--port", "0"])
+            .current_dir(folder)
+            .env("HOME", folder)
+            .env("XDG_CONFIG_HOME", folder)
+            .env("WRANGLER_SEND_METRICS", "false")
+            .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stderr(out.try_clone().expect("a second handle"))
+            .stdout(out)
+            .process_group(0)
+            .spawn()
+            .expect("the node that was provisioned starts");
+        let (mut dev, begun) = (WranglerDev { child, url: String::new() }, Instant::now());
+        while dev.url.is_empty() {
+            let said = fs::read_to_string(&log).expect("it was made above");
+            assert!(begun.elapsed() < Duration::from_secs(120), "wrangler dev is not ready: {said}");
+            assert!(dev.child.try_wait().expect("it is ours").is_none(), "wrangler dev ended: {said}");
+            let ready = said.split_once("Ready on ").and_then(|(_, rest)| rest.split_once('\n'));
+            dev.url = ready.map(|(url, _)| url.trim().to_owned()).unwrap_or_default();
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        dev
+    }
+
+    /// What it answers to a `GET` of its root.
+    pub fn answer(&self) -> String {
+        use std::io::{Read, Write};
+
+        let place = self.url.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = std::net::TcpStream::connect(place).expect("it listens");
+        write!(stream, "GET / HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+}
+
+#[cfg(unix)]
+impl Drop for WranglerDev {
+    fn drop(&mut self) {
+        // The runtime is a program of its own, and would live on.
+        let group = format!("-{}", self.child.id());
+        let _ = crate::Run::new("kill", Path::new("/")).args(["-KILL", "--", &group]).finish();
+        let _ = self.child.wait();
+    }
+}
+
 fn put(repo: &Path, text: &str) -> PathBuf {
     let path = repo.join("node_modules/.bin/wrangler");
     fs::create_dir_all(path.parent().expect("it has one")).expect("the folder can be made");

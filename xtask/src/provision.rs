@@ -146,6 +146,12 @@ pub(crate) fn has_debian_nats_server(cx: &Cx) -> bool {
     cx.root().join(format!("target/tools/nats-server-{DEBIAN_NATS_SERVER}")).exists()
 }
 
+/// Whether the runtime of Workers that npm fetched runs on this system: it wants a glibc that is not too old.
+pub(crate) async fn has_workerd(cx: &Cx) -> bool {
+    let workerd = cx.root().join("target/tools/wrangler/node_modules/workerd/bin/workerd");
+    cx.cmd(workerd).arg("--version").quiet().run().await.is_ok()
+}
+
 async fn python(cx: &Cx, name: &str, packages: &[Package]) -> Result<PathBuf> {
     let folder = cx.root().join("target/tools").join(name);
     let bin = folder.join(if cfg!(windows) { "Scripts" } else { "bin" });

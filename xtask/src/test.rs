@@ -54,6 +54,10 @@ pub(crate) async fn test(cx: Cx) -> Result<()> {
         rest = rest.args(["--skip", "debian_2_9"]);
         cx.warn("not run, for want of Debian 12's nats-server: tests with debian_2_9 in their names");
     }
+    if !provision::has_workerd(&cx).await {
+        rest = rest.args(["--skip", "wrangler_dev"]);
+        cx.warn("not run, for want of a system that runs workerd: tests with wrangler_dev in their names");
+    }
     rest.run().await?;
     for (what, tests) in &missing {
         cx.warn(format!("not run, for want of {what}: tests with {} in their names", tests.join(", ")));
