@@ -21,7 +21,8 @@ async fn apply(_: Cx) -> Result<()> {
 }
 
 /// Behaves as the file `behaves` of the repo says: `takes 300` (milliseconds), `waits` (until the file says something
-/// else), `fails`, `hangs`, `nests`, `stops` (what runs here, under the lock of deploys).
+/// else), `fails`, `hangs`, `nests`, `stops` (what runs here, under the lock of deploys),
+/// `spawns` (waits for a program, whose process and own are in the files `child` and `parent`).
 async fn deploy(cx: Cx) -> Result<()> {
     let behaves = std::fs::read_to_string(cx.root().join("behaves")).unwrap_or_default();
     note(&cx, "start")?;
@@ -31,6 +32,10 @@ async fn deploy(cx: Cx) -> Result<()> {
         _ if ["hangs", "waits"].contains(&behaves.trim()) => Duration::from_secs(600),
         _ => Duration::ZERO,
     };
+    if behaves.trim() == "spawns" {
+        let both = "echo $PPID > parent.new; echo $$ > child; mv parent.new parent; exec sleep 600";
+        cx.cmd("sh").args(["-c", both]).dir(cx.root()).run().await?;
+    }
     tokio::select! {
         () = cx.cancel_token().cancelled() => {
             note(&cx, "stopped")?;

@@ -1,10 +1,12 @@
 //! One deploy over many repos with real processes: order, once each, and every way to die in between.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use infra_sdk::state::LockInfo;
 use infra_sdk::time::Timestamp;
 use serde_json::{Value, json};
+use support::Run;
 
 use crate::fleet::{Fleet, Process};
 use crate::killing::Killing;
@@ -222,6 +224,60 @@ fn a_killed_agents_deploy_ends_and_another_begins_it_anew() {
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(fleet.log(), ["api start 1", "api stopped 1", "api start 2", "api end 2"]);
     drop(second);
+}
+
+/// Waits for the deploy of `api` and the program that it started, and gives both.
+#[cfg(target_os = "linux")]
+fn spawned(fleet: &Fleet) -> (u32, u32) {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(fleet.scratch.join(format!("checkouts/api/{name}"))).ok()?;
+        text.trim().parse::<u32>().ok()
+    };
+    until("the deploy has started a program", || read("parent").is_some());
+    (read("parent").expect("just seen"), read("child").expect("written before"))
+}
+
+#[cfg(target_os = "linux")]
+fn lives(process: u32) -> bool {
+    // What has ended and was not waited for has no command any more.
+    std::fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|command| !command.is_empty())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_deploy_had_started_ends_before_it_counts_as_failed_when_it_is_killed_alone() {
+    let fleet = Fleet::new("runs-alone", &SHOP);
+    fleet.behaves("api", "spawns");
+    let agent = fleet.agent(&[]);
+    let all = fleet.all(&["--repos", "api"]);
+    let (deploy, program) = spawned(&fleet);
+    crate::dev::kill(deploy, "KILL");
+    let (code, said) = all.end();
+    assert!(code == Some(1) && !lives(program), "{said}");
+    assert!(said.contains("signal: 9"), "{said}");
+    drop(agent);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_attempt_waits_for_the_end_of_what_the_first_had_started_when_all_of_it_is_killed() {
+    let fleet = Fleet::new("runs-all-killed", &SHOP);
+    fleet.behaves("api", "spawns");
+    let first = fleet.agent(&[]);
+    let all = fleet.all(&["--repos", "api"]);
+    let (deploy, program) = spawned(&fleet);
+    // Both at once, so that neither gets to end what the other left.
+    let both = [deploy, first.id()].map(|process| process.to_string());
+    drop(Run::new("kill", Path::new("/")).args(["-KILL"]).args(&both).finish().expect(0));
+    first.kill();
+    assert!(lives(program));
+    fleet.behaves("api", "");
+    let second = fleet.agent(&[]);
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!lives(program));
+    second.says("ended a program that an attempt left running when it was killed");
+    assert_eq!(fleet.log(), ["api start 1", "api start 2", "api end 2"]);
 }
 
 #[test]

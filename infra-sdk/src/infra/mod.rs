@@ -46,6 +46,7 @@ mod rollout_notes;
 mod rotation;
 mod runs;
 mod runs_agent;
+pub(crate) mod runs_attempt;
 mod runs_checkouts;
 mod saved_plans;
 mod scan;

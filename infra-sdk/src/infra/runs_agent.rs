@@ -10,10 +10,11 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::cancel::CancelToken;
-use crate::env::{INFRA_ATTEMPT, INFRA_RUN, INFRA_RUN_GUARD};
+use crate::env::{INFRA_ATTEMPT, INFRA_RUN, INFRA_RUN_GUARD, INFRA_RUN_MARK};
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::infra::runs::{Follow, RunTeller};
+use crate::infra::runs_attempt;
 use crate::infra::runs_checkouts::Checkout;
 use crate::ledger;
 use crate::names::RepoName;
@@ -162,6 +163,8 @@ impl Deployer for Checkouts {
             to: host.lines.clone(),
         });
         let confirmed = self.infra.settings().repos.get(&job.repo).map_or(&[][..], |repo| &repo.yes);
+        let (guard, mark) =
+            (self.guard(job), format!("{}/{}/{}/{}", job.run, job.env, job.repo, job.attempt));
         let mut command = Cmd::new("cargo")
             .args(["xtask", &job.task, "--env", job.env.as_str()])
             .arg(format!("--yes={}", job.task))
@@ -170,7 +173,8 @@ impl Deployer for Checkouts {
             .dir(folder)
             .env(INFRA_RUN, job.run.as_str())
             .env(INFRA_ATTEMPT, job.attempt.to_string())
-            .env(INFRA_RUN_GUARD, self.guard(job))
+            .env(INFRA_RUN_GUARD, &guard)
+            .env(INFRA_RUN_MARK, &mark)
             .open_stdin()
             .sink(lines)
             .masks(host.masks.clone())
@@ -180,7 +184,12 @@ impl Deployer for Checkouts {
             // Set by the rustup that started this program: another checkout chooses its own.
             command = command.env_remove("RUSTUP_TOOLCHAIN");
         }
-        command.run().await
+        let ended = command.run().await;
+        if ended.is_err() {
+            // Killed alone, it could not end what it had started.
+            runs_attempt::end_left(&guard, Some(&mark)).await?;
+        }
+        ended
     }
 
     fn tell(&self, line: &str) {

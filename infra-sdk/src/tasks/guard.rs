@@ -1,13 +1,14 @@
 //! A deploy that an agent started: it ends when its agent is gone, and never runs beside the attempt before it.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
-use crate::env::{Env, INFRA_RUN_GUARD};
+use crate::env::{Env, INFRA_RUN_GUARD, INFRA_RUN_MARK};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileLock;
+use crate::infra::runs_attempt;
 
 /// After how long it is said what is waited for.
 const SAID_AFTER: Duration = Duration::from_secs(2);
@@ -19,6 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Attempt {
     alone: CancelToken,
+    guard: PathBuf,
     _lock: FileLock,
 }
 
@@ -29,18 +31,34 @@ impl Attempt {
     }
 }
 
-/// Waits until no earlier attempt at this repo runs on this machine any more; `None` in a process that no agent started.
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        runs_attempt::end(&self.guard);
+    }
+}
+
+/// Waits until no earlier attempt at this repo runs on this machine any more, nor a program of one that was killed; `None` in
+/// a process that no agent started.
 ///
 /// # Errors
-/// `Cancelled` when the agent goes in the meantime; `Denied` or `Io` when the file cannot be locked.
-pub(super) fn enter(env: &Env, say: impl FnMut(&str)) -> Result<Option<Attempt>> {
-    let Some(path) = env.path(INFRA_RUN_GUARD) else { return Ok(None) };
+/// `Cancelled` when the agent goes in the meantime; `Denied` or `Io` when the file cannot be locked; `Unavailable` when a
+/// program of an attempt that was killed does not end.
+pub(super) fn enter(env: &Env, mut say: impl FnMut(&str)) -> Result<Option<Attempt>> {
+    let Some(guard) = env.path(INFRA_RUN_GUARD) else { return Ok(None) };
     let alone = CancelToken::new();
     // A person at a terminal is no agent, whatever the variable says.
     if !env.stdin_is_terminal() {
         watch(&alone)?;
     }
-    Ok(Some(Attempt { _lock: wait(&path, &alone, say)?, alone }))
+    let lock = wait(&guard, &alone, &mut say)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    match runtime.block_on(runs_attempt::end_left(&guard, None))? {
+        0 => {}
+        1 => say("ended a program that an attempt left running when it was killed"),
+        left => say(&format!("ended {left} programs that an attempt left running when it was killed")),
+    }
+    runs_attempt::begin(&guard, env.get(INFRA_RUN_MARK).unwrap_or_default())?;
+    Ok(Some(Attempt { alone, guard, _lock: lock }))
 }
 
 /// Cancels `alone` at the end of standard input, which the agent holds open and never writes to.
