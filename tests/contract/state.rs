@@ -46,6 +46,19 @@ pub(crate) async fn holds(backend: &dyn StateBackend, terraform: &(dyn Fn(&State
     assert_eq!(backend.read_snapshot(&one, &none).await.expect("a look"), None);
     assert_eq!(backend.snapshots(&two).await.expect("a list"), [], "copies belong to one key");
     assert_eq!(backend.list(&one.owner).await.expect("a list"), keys, "copies are no states");
+
+    let (seen, new) = (&b"{\"serial\": 2}"[..], &b"{\"serial\": 3}"[..]);
+    for other in [None, Some(&b"{\"serial\": 1}"[..])] {
+        assert!(!backend.replace(&one, other, new).await.expect("a look"), "that is not what lies there");
+    }
+    assert!(backend.replace(&one, Some(seen), new).await.expect("written"));
+    assert_eq!(backend.read(&one).await.expect("a state").as_deref(), Some(new));
+    let absent = key("acme/shop/staging/queue");
+    assert!(!backend.replace(&absent, Some(seen), new).await.expect("a look"), "nothing lies there");
+    assert!(backend.replace(&absent, None, new).await.expect("written"));
+    assert_eq!(backend.read(&absent).await.expect("a state").as_deref(), Some(new));
+    terraform(&two, b"");
+    assert_eq!(backend.snapshot(&two).await.expect("a look"), None, "an empty state is none");
 }
 
 fn lock_of(env: &str) -> LockKey {

@@ -1,6 +1,6 @@
 //! A minimal product repo beside the checkout, checked by cargo as a user's would be.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use support::{Finished, Run, repo};
 
@@ -22,9 +22,14 @@ pub(crate) fn package(name: &str, features: &[&str], sources: &[(&str, &str)]) -
 }
 
 /// Runs cargo in such a package; all packages share one build folder.
-pub(crate) fn cargo(folder: &std::path::Path, args: &[&str]) -> Finished {
+pub(crate) fn cargo(folder: &Path, args: &[&str]) -> Finished {
+    cargo_into("build", folder, args)
+}
+
+/// The same with a build folder of this name: cargo lets one command at a time use one.
+pub(crate) fn cargo_into(build: &str, folder: &Path, args: &[&str]) -> Finished {
     Run::new(env!("CARGO"), folder)
-        .env("CARGO_TARGET_DIR", repo().join("target/feature/build"))
+        .env("CARGO_TARGET_DIR", repo().join("target/feature").join(build))
         .args(args)
         .finish()
 }

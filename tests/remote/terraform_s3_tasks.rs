@@ -181,6 +181,11 @@ fn a_lock_is_taken_shown_and_broken_only_by_right() {
         assert!(begun.elapsed().as_secs() < 60, "past its time it is anybody's to remove");
     };
     assert!(freed.contains("is free"), "{freed}");
+    // Terraform would wait for it in vain.
+    repo.run(&["infra:state:lock", "network", "--for", "1s"], 0);
+    until_past_its_time(&repo);
+    repo.run_as("bob", &["infra:apply"], 0).says(&["removed the lock of ada, which was past its time"]);
+
     put(&repo.moto, "tasks-lock/acme/shop-api/staging/network/terraform.tfstate.tflock", b"no json");
     let shown = repo.run(&["infra:state:show", "network"], 0).stdout;
     assert!(shown.contains("the lock does not say by whom"), "{shown}");
@@ -190,6 +195,109 @@ fn a_lock_is_taken_shown_and_broken_only_by_right() {
     repo.run(&["infra:state:lock", "network", "--for", "soon"], 4).says(&["is not a time"]);
     let ledger = repo.run(&["infra:ledger:show"], 0).stdout;
     assert!(ledger.contains("state.lock") && ledger.contains("state.unlock"), "{ledger}");
+}
+
+fn until_past_its_time(repo: &Repo) {
+    let begun = std::time::Instant::now();
+    while repo.finish("bob", &["infra:state:unlock", "network", "--dry-run"]).code != 0 {
+        assert!(begun.elapsed().as_secs() < 60, "past its time it is anybody's to remove");
+    }
+}
+
+#[test]
+fn a_lock_is_ones_own_in_the_run_that_took_it_and_nobodys_who_has_no_name() {
+    let mut repo = Repo::in_s3("tasks-lock-runs");
+    repo.run(&["infra:state:setup"], 0);
+    let lock = |repo: &Repo, user: &str| {
+        repo.run_as(user, &["infra:state:lock", "network"], 0);
+        repo.json(&["infra:state:show", "network"])["lock"]["ID"].as_str().unwrap().to_owned()
+    };
+    repo.vars.extend([("GITHUB_REPOSITORY", "acme/shop".into()), ("GITHUB_RUN_ID", "111".into())]);
+    let id = lock(&repo, "ada");
+    repo.vars.last_mut().unwrap().1 = "222".into();
+    let unlock = ["infra:state:unlock", "network", "--id", &id];
+    repo.run(&unlock, 6).says(&["acme/shop/actions/runs/111", "--force"]);
+    repo.vars.last_mut().unwrap().1 = "111".into();
+    repo.run(&unlock, 0);
+    repo.vars.truncate(repo.vars.len() - 2);
+
+    let id = lock(&repo, "");
+    let unlock = ["infra:state:unlock", "network", "--id", &id];
+    repo.run_as("", &unlock, 6).says(&["holder: unknown", "--force"]);
+    repo.run_as("", &[&unlock[..], &["--force"]].concat(), 0);
+
+    // What somebody else wrote as an id is no command of its own.
+    let odd = br#"{"ID": "a; rm -rf '/'", "Who": "eve"}"#;
+    put(&repo.moto, "tasks-lock-runs/acme/shop-api/staging/network/terraform.tfstate.tflock", odd);
+    repo.run(&["infra:state:unlock", "network"], 6).says(&[r"--id 'a; rm -rf '\''/'\''' --force"]);
+}
+
+const STATE: &str = "acme/shop-api/staging/network/terraform.tfstate";
+
+#[test]
+fn a_state_that_is_gone_is_not_taken_for_a_new_one() {
+    let repo = Repo::in_s3("tasks-gone");
+    repo.run(&["infra:state:setup"], 0);
+    repo.run(&["infra:apply"], 0);
+    repo.moto.python(&format!("client('s3').delete_object(Bucket='tasks-gone', Key='{STATE}')"));
+    // Only the ledger knows of it, for the first apply has nothing to copy.
+    let on_purpose = "infra:state:restore network --env staging --as-it-is";
+    for task in ["infra:apply", "infra:plan", "infra:drift"] {
+        repo.run(&[task], 7).says(&["is gone", "no copy of it is kept", on_purpose]);
+    }
+    repo.run(&["infra:state:restore", "network"], 5).says(&["no whole copy"]);
+    let shown = repo.run(&["infra:state:restore", "network", "--as-it-is", "--dry-run"], 0).stdout;
+    assert!(shown.contains("there is none, and all is made anew"), "{shown}");
+    repo.run(&["infra:apply"], 7);
+    repo.run(&["infra:state:restore", "network", "--as-it-is"], 0);
+    assert!(repo.run(&["infra:apply"], 0).stdout.contains("2 added"));
+
+    // An empty object is none to Terraform.
+    repo.size(2);
+    repo.run(&["infra:apply"], 0);
+    repo.put_state(b"\n");
+    repo.run(&["infra:apply"], 7).says(&["is gone", "newest-copy: ", "puts the newest copy back"]);
+    let shown = repo.run(&["infra:state:restore", "network", "--dry-run"], 0).stdout;
+    assert!(shown.contains("becomes copy") && shown.contains("serial 1"), "{shown}");
+    let lock = br#"{"ID": "of-terraform", "Who": "bob@elsewhere"}"#;
+    put(&repo.moto, &format!("tasks-gone/{STATE}.tflock"), lock);
+    repo.run(&["infra:state:restore", "network"], 6).says(&["bob@elsewhere"]);
+    repo.run(&["infra:state:unlock", "network", "--id", "of-terraform", "--force"], 0);
+    let done = repo.run(&["infra:state:restore", "network"], 0).stdout;
+    assert!(done.contains("again") && done.contains("cargo xtask infra:plan"), "{done}");
+    assert!(repo.run(&["infra:plan"], 0).stdout.contains("2 to change"));
+    repo.run(&["infra:apply"], 0);
+}
+
+#[test]
+fn a_damaged_state_is_put_right_by_a_copy_and_one_of_another_history_by_a_word() {
+    let repo = Repo::in_s3("tasks-damaged");
+    repo.run(&["infra:state:setup"], 0);
+    for size in [1, 2] {
+        repo.size(size);
+        repo.run(&["infra:apply"], 0);
+    }
+    repo.put_state(b"{\"version\":4,\"serial\":2,\"lineage\":\"x");
+    repo.run(&["infra:apply"], 4).says(&["is damaged", "cut off", "infra:state:restore network"]);
+    repo.run(&["infra:state:restore", "network", "--as-it-is"], 4).says(&["no whole state"]);
+    repo.run(&["infra:state:rollback", "network"], 4).says(&["infra:state:restore"]);
+    let copies = || {
+        let history = repo.json(&["infra:state:history", "network"]);
+        history["moments"].as_array().unwrap().iter().filter(|moment| moment["kind"] == "copy").count()
+    };
+    let before = copies();
+    repo.run(&["infra:state:restore", "network"], 0);
+    assert_eq!(copies(), before + 1, "what lay there is kept");
+    repo.run(&["infra:apply"], 0);
+
+    let other = br#"{"version":4,"serial":9,"lineage":"other","terraform_version":"1.5.0","outputs":{},"resources":[]}"#;
+    repo.put_state(other);
+    repo.run(&["infra:apply"], 7).says(&["another state lies where", "--as-it-is"]);
+    repo.run(&["infra:state:restore", "network", "--copy", "nope"], 5).says(&["no copy"]);
+    repo.run(&["infra:state:restore", "network", "--as-it-is"], 0);
+    assert!(repo.run(&["infra:plan"], 0).stdout.contains("2 to add"));
+    let ledger = repo.run(&["infra:ledger:show"], 0).stdout;
+    assert!(ledger.contains("state.restore"), "{ledger}");
 }
 
 #[test]

@@ -226,23 +226,26 @@ impl Infra {
         }
         // By this a rollback knows whether anybody else has changed the state since. What was done is recorded also when
         // the state cannot be read.
-        let serial = self.serial(name).await;
-        details.extend(serial.as_ref().ok().copied().flatten().map(|serial| ("serial", serial.to_string())));
+        let written = self.written(name).await;
+        if let Ok(Some((serial, lineage))) = &written {
+            details.extend([("serial", serial.to_string()), ("lineage", lineage.clone())]);
+        }
         let outcome = if applied.is_ok() { Outcome::Done } else { Outcome::Failed };
         let recorded = self.record("apply", name.as_str(), outcome, &details).await;
         let applied = applied.context(format!("apply the stack `{name}`"))?;
         recorded?;
-        serial.context(format!("the stack `{name}` is applied, but its state cannot be read"))?;
+        written.context(format!("the stack `{name}` is applied, but its state cannot be read"))?;
         self.announce(vocabulary::STACK_APPLIED, serde_json::json!({ "stack": name })).await;
         Ok(Some(applied))
     }
 }
 
 impl Infra {
-    /// How often the state of a stack was written; `None` when there is none.
-    async fn serial(&self, stack: &Label) -> Result<Option<u64>> {
+    /// How often the state of a stack was written, and which history it has; `None` when there is none.
+    async fn written(&self, stack: &Label) -> Result<Option<(u64, String)>> {
         let state = self.ports().state.read(&self.state_key(stack)).await?;
-        state.map(|state| Ok(StateJson::parse(&state)?.serial)).transpose()
+        let told = |state: StateJson<'_>| (state.serial, state.lineage.to_string());
+        state.map(|state| Ok(told(StateJson::parse(&state)?))).transpose()
     }
 }
 

@@ -237,8 +237,12 @@ impl Infra {
         let Some(at) = found else { return self.target_without_entry(stack, to).await };
         if to.snapshot.is_none() {
             let present = present.map(StateJson::parse).transpose().map_err(damaged)?;
-            let serial = present.map(|state| state.serial.to_string());
-            if detail(&entries[at], "serial") != serial {
+            let serial = present.as_ref().map(|state| state.serial.to_string());
+            let lineage = present.map(|state| state.lineage.to_string());
+            let same = |name: &str, now: &Option<String>| {
+                detail(&entries[at], name).is_none_or(|then| Some(then) == *now)
+            };
+            if detail(&entries[at], "serial") != serial || !same("lineage", &lineage) {
                 return Err(Error::new(ErrorKind::Conflict, "the state was changed after the last apply that is recorded")
                     .with("stack", stack)
                     .hint("name the copy to go back to with `--copy`; `cargo xtask infra:ledger:show` has them as `snapshot`"));
@@ -303,10 +307,9 @@ struct Target {
 
 /// Terraform plans on no state that it cannot read.
 fn damaged(error: Error) -> Error {
-    Error::invalid("the present state is damaged, so Terraform cannot plan a way back").because(error).hint(
-        "put a whole version in its place first: an older version of the object in the bucket, or a copy of \
-         `infra:state:history`",
-    )
+    Error::invalid("the present state is damaged, so Terraform cannot plan a way back")
+        .because(error)
+        .hint("put a copy in its place first: `cargo xtask infra:state:restore STACK`")
 }
 
 fn unknown_code(why: impl fmt::Display) -> Error {

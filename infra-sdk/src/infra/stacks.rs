@@ -36,6 +36,8 @@ impl Infra {
         name: &Label,
         stack: &config::Stack,
     ) -> Result<Stack> {
+        self.require_left(name).await?;
+        self.free_what_expired(name).await?;
         self.open_stack_at(terraform, name, stack, self.config().root().to_path_buf()).await
     }
 

@@ -79,8 +79,9 @@ pub struct LockedState {
 impl fmt::Display for LockedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stack, id) = (&self.state.stack, &self.lock.id);
+        let force = if self.lock.who == ledger::UNKNOWN { " --force" } else { "" };
         writeln!(f, "{} is locked by {}", self.state, told(&self.lock))?;
-        write!(f, "free it with `cargo xtask infra:state:unlock {stack} --id {id}`")
+        write!(f, "free it with `cargo xtask infra:state:unlock {stack} --id {id}{force}`")
     }
 }
 
@@ -149,7 +150,13 @@ impl Infra {
             .because(error)
             .hint("look again who holds the state; the run that was meant is over"));
         }
-        let own = |lock: &TfLock| lock.length().is_some() && lock.who == ledger::actor(self.env());
+        // By the same person outside of a workflow, or in the same run of one. Who has no name may be anybody.
+        let own = |lock: &TfLock| {
+            lock.length().is_some()
+                && lock.who == ledger::actor(self.env())
+                && lock.who != ledger::UNKNOWN
+                && lock.run() == self.run_id().as_deref()
+        };
         if seen.has_expired() || (unlock.id.is_some() && seen.lock.as_ref().is_some_and(own)) {
             return Ok(());
         }
@@ -163,7 +170,7 @@ impl Infra {
                     .hint(format!(
                         "if that run is over for certain: `cargo xtask infra:state:unlock {} --id {} --force --yes=infra:state:unlock`",
                         state.stack,
-                        lock.id.escape_debug()
+                        lock.id_to_type().unwrap_or_else(|| "ID".into())
                     )))
             }
             (false, ..) => Err(seen.error(state)),

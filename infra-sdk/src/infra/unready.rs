@@ -75,6 +75,10 @@ impl StateBackend for Unready {
     async fn read_snapshot(&self, _: &StateKey, _: &SnapshotId) -> Result<Option<Vec<u8>>> {
         self.fail()
     }
+
+    async fn replace(&self, _: &StateKey, _: Option<&[u8]>, _: &[u8]) -> Result<bool> {
+        self.fail()
+    }
 }
 
 #[async_trait]

@@ -2,6 +2,9 @@
 
 use crate::env::{Env, GITHUB_ACTOR, LOGNAME, USER, USERNAME};
 
+/// What stands for somebody the system has no name for.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// The name of the person or machine behind this run: the GitHub actor, else the system's user, else `unknown`.
 ///
 /// It says who to ask, not who may: nothing is allowed or refused by it.
@@ -17,7 +20,7 @@ pub fn actor(env: &Env) -> String {
         .filter_map(|name| env.get(name))
         .map(|name| name.chars().filter(|c| !c.is_control()).take(100).collect::<String>())
         .find(|name| !name.trim().is_empty())
-        .unwrap_or_else(|| "unknown".into())
+        .unwrap_or_else(|| UNKNOWN.into())
 }
 
 #[cfg(test)]

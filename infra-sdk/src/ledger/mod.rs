@@ -6,6 +6,7 @@ mod history;
 mod port;
 mod verify;
 
+pub(crate) use actor::UNKNOWN;
 pub use actor::actor;
 pub use entry::{Entry, Outcome, Record};
 pub use history::{Filter, History, history};

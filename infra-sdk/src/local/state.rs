@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::file::{self, Access, FileLock, failed};
 use crate::names::OrgName;
+use crate::state::left::is_blank;
 use crate::state::{
     BackendSettings, LockInfo, LockKey, LockRequest, Locks, Probe, SeenLock, Setting, SetupPlan, Snapshot,
     SnapshotId, StateBackend, StateKey, StateLocks, StateStore, TfLock, locked,
@@ -117,7 +118,7 @@ impl StateBackend for LocalState {
     }
 
     async fn snapshot(&self, key: &StateKey) -> Result<Option<SnapshotId>> {
-        let Some(content) = self.read(key).await? else { return Ok(None) };
+        let Some(content) = self.read(key).await?.filter(|state| !is_blank(state)) else { return Ok(None) };
         let digest = Digest::of(&content);
         let newest = self.copies(key)?.pop();
         if let Some(newest) = &newest
@@ -144,6 +145,14 @@ impl StateBackend for LocalState {
             return Ok(None);
         }
         file::read(&self.snapshots_of(key).join(format!("{id}.tfstate")), LARGEST_STATE)
+    }
+
+    async fn replace(&self, key: &StateKey, seen: Option<&[u8]>, content: &[u8]) -> Result<bool> {
+        if self.read(key).await?.as_deref() != seen {
+            return Ok(false);
+        }
+        file::write(&self.path(key), content, Access::Private)?;
+        Ok(true)
     }
 }
 

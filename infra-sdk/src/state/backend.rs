@@ -21,9 +21,11 @@ use crate::time::Timestamp;
 /// - `read` gives the bytes Terraform wrote last, or `None` when there is no state.
 /// - `list` gives the keys of one organisation that have a state, in order, and no other's.
 /// - `snapshot` keeps a copy of the present state that later changes do not touch; `None` when there is no
-///   state. An unchanged state gets no second copy: the id of the newest is given again.
+///   state, or an empty one, which Terraform takes for none. An unchanged state gets no second copy: the id of the newest
+///   is given again.
 /// - `snapshots` lists the copies of one key, oldest first; `read_snapshot` gives the bytes of one, or `None`
 ///   when there is no such copy.
+/// - `replace` writes a state where what was seen still lies there, `None` being nothing, and leaves it alone otherwise.
 #[async_trait]
 pub trait StateBackend: Send + Sync {
     /// Which backend Terraform is to use for this key, and its settings.
@@ -61,6 +63,13 @@ pub trait StateBackend: Send + Sync {
     /// # Errors
     /// `Unavailable`, `Denied` or `Io`.
     async fn read_snapshot(&self, key: &StateKey, id: &SnapshotId) -> Result<Option<Vec<u8>>>;
+
+    /// Puts `content` in the place of what was seen there. `false` when something else lies there by now. Whoever calls it
+    /// holds the lock of the state, see [`StateLocks`](crate::state::StateLocks).
+    ///
+    /// # Errors
+    /// `Unavailable`, `Denied` or `Io`.
+    async fn replace(&self, key: &StateKey, seen: Option<&[u8]>, content: &[u8]) -> Result<bool>;
 }
 
 /// Which backend Terraform is to use: what stands in a generated `terraform { backend "…" { … } }`, and what only its

@@ -77,7 +77,7 @@ impl<'a> StateDocument<'a> {
     /// `Invalid`, saying whether it is cut off, no state at all, or of a format that is too old or too new. Nothing of it
     /// stands in the error.
     pub fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let elsewhere = "choose a copy that is whole: `cargo xtask infra:state:history STACK` shows them";
+        let elsewhere = "`cargo xtask infra:state:history STACK` shows the copies, and `infra:state:restore STACK` puts one back";
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Err(Error::invalid("the state is empty").hint(elsewhere));
         }

@@ -6,6 +6,7 @@ mod diff;
 mod document;
 mod held;
 mod key;
+pub(crate) mod left;
 mod lock;
 mod mark;
 mod state_locks;

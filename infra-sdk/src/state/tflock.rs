@@ -100,6 +100,23 @@ impl TfLock {
         serde_json::from_slice(bytes).ok().filter(|lock: &TfLock| !lock.id.is_empty())
     }
 
+    /// The run that it is of, if it is one of ours and says so.
+    pub fn run(&self) -> Option<&str> {
+        // The reason comes last and may say anything.
+        let (until_and_run, _) = self.info.strip_prefix(OURS)?.split_once(": ")?;
+        until_and_run.split_once(", run ").map(|(_, run)| run)
+    }
+
+    /// The id as it is written in a command; `None` where it has characters that no person can type.
+    pub(crate) fn id_to_type(&self) -> Option<String> {
+        if self.id.chars().any(char::is_control) {
+            return None;
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let is_plain = !self.id.starts_with('-') && self.id.chars().all(plain);
+        Some(if is_plain { self.id.clone() } else { format!("'{}'", self.id.replace('\'', "'\\''")) })
+    }
+
     /// How long it was meant to last, if it is one of ours.
     pub fn length(&self) -> Option<Duration> {
         let until = self.info.strip_prefix(OURS)?.split([',', ' ']).next()?.trim_end_matches(':');
@@ -150,12 +167,12 @@ impl SeenLock {
                 "it is past its time: remove it with `cargo xtask infra:state:unlock {stack} --yes=infra:state:unlock`"
             ));
         }
+        let by_hand = "if that run is dead for certain, remove the object whose name is the state's with `.tflock` at its end";
         error
             .hint("wait until the holder is done, then run the same command again")
-            .hint(format!(
-                "if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {stack} --id {} --force --yes=infra:state:unlock`",
-                shown(&lock.id)
-            ))
+            .hint(lock.id_to_type().map_or_else(|| by_hand.to_owned(), |id| {
+                format!("if that run is dead for certain, remove its lock: `cargo xtask infra:state:unlock {stack} --id {id} --force --yes=infra:state:unlock`")
+            }))
             .retryable()
     }
 }

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::{Error, ErrorKind, Result};
-use crate::infra::{RollbackTo, Unlock};
+use crate::infra::{RestoreTo, RollbackTo, Unlock};
 use crate::state::SnapshotId;
 
 /// The handles of `infra:state:*`.
@@ -24,6 +24,8 @@ pub struct StateTasks {
     pub diff: TaskRef<()>,
     /// Brings a stack back to how it was before an apply.
     pub rollback: TaskRef<()>,
+    /// Puts a kept copy back as a state that was lost or damaged.
+    pub restore: TaskRef<()>,
     /// Locks a state, for Terraform too.
     pub lock: TaskRef<()>,
     /// Removes the lock of a state.
@@ -63,6 +65,13 @@ pub(super) fn register(pack: &mut Pack<'_>) -> StateTasks {
         .danger_unless_local()
         .plans()
         .run(rollback);
+    let restore = pack
+        .task("state:restore")
+        .about("Put a copy back as the state of a stack that was lost or damaged")
+        .args::<RestoreFlags>()
+        .danger_unless_local()
+        .plans()
+        .run(restore);
     let lock = pack
         .task("state:lock")
         .about("Lock a state for some time, for Terraform too")
@@ -76,7 +85,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> StateTasks {
         .danger_unless_local()
         .plans()
         .run(unlock);
-    StateTasks { setup, list, show, history, diff, rollback, lock, unlock }
+    StateTasks { setup, list, show, history, diff, rollback, restore, lock, unlock }
 }
 
 fn stack_arg() -> Arg {
@@ -164,6 +173,30 @@ impl TaskArgs for RollbackFlags {
             strays: matches.get_flag("strays"),
         };
         Ok(RollbackFlags { stack: text(matches, "stack").unwrap_or_default(), to })
+    }
+}
+
+struct RestoreFlags {
+    stack: String,
+    to: RestoreTo,
+}
+
+impl TaskArgs for RestoreFlags {
+    fn augment(command: Command) -> Command {
+        let copy = Arg::new("copy").long("copy").value_name("ID").conflicts_with("as-it-is");
+        let accept = Arg::new("as-it-is").long("as-it-is").action(ArgAction::SetTrue);
+        command
+            .arg(stack_arg())
+            .arg(copy.help("The copy to put back; default: the newest one that is whole"))
+            .arg(accept.help("Nothing is put back: what lies there is right, also where that is nothing"))
+    }
+    fn from_matches(matches: &ArgMatches) -> Result<Self> {
+        let to = match text(matches, "copy") {
+            Some(id) => RestoreTo::Copy(SnapshotId::new(id)),
+            None if matches.get_flag("as-it-is") => RestoreTo::AsItIs,
+            None => RestoreTo::Newest,
+        };
+        Ok(RestoreFlags { stack: text(matches, "stack").unwrap_or_default(), to })
     }
 }
 
@@ -260,6 +293,18 @@ async fn rollback(cx: Cx, flags: RollbackFlags) -> Result<()> {
         return Err(Error::new(ErrorKind::Denied, "nothing was rolled back").hint("answer `y` to go back"));
     }
     cx.report(&infra.roll_back(planned).await?);
+    Ok(())
+}
+
+async fn restore(cx: Cx, flags: RestoreFlags) -> Result<()> {
+    let infra = cx.infra().await?;
+    let planned = infra.plan_state_restore(&flags.stack, &flags.to).await?;
+    if cx.is_dry_run() {
+        cx.report(&planned);
+        return Ok(());
+    }
+    cx.say(&planned);
+    cx.report(&infra.restore_state(planned).await?);
     Ok(())
 }
 

@@ -14,6 +14,7 @@ use crate::env::{
 use crate::error::Result;
 use crate::names::OrgName;
 use crate::secret::SecretValue;
+use crate::state::left::is_blank;
 use crate::state::{
     BackendSettings, KeyTemplate, ObjectKeys, Setting, Snapshot, SnapshotId, StateBackend, StateKey,
 };
@@ -162,7 +163,7 @@ impl StateBackend for S3State {
     }
 
     async fn snapshot(&self, key: &StateKey) -> Result<Option<SnapshotId>> {
-        let Some(content) = self.read(key).await? else { return Ok(None) };
+        let Some(content) = self.read(key).await?.filter(|state| !is_blank(state)) else { return Ok(None) };
         let digest = Digest::of(&content);
         let newest = self.copies(key).await?.pop();
         if let Some(newest) = &newest
@@ -191,6 +192,17 @@ impl StateBackend for S3State {
         }
         let object = self.bucket.get(&format!("{}{id}{COPY}", self.copies_at(key)?)).await?;
         Ok(object.map(|object| object.bytes))
+    }
+
+    async fn replace(&self, key: &StateKey, seen: Option<&[u8]>, content: &[u8]) -> Result<bool> {
+        let path = self.keys.path(key)?;
+        match (self.bucket.get(&path).await?, seen) {
+            (None, None) => self.bucket.put_if_absent(&path, content).await,
+            (Some(object), Some(seen)) if object.bytes == seen => {
+                self.bucket.put_if_match(&path, &object.etag, content).await
+            }
+            _ => Ok(false),
+        }
     }
 }
 
