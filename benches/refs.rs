@@ -12,7 +12,7 @@ use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
 use infra_sdk::Result;
 use infra_sdk::local::LocalParameters;
 use infra_sdk::names::ParamPath;
-use infra_sdk::refs::{self, Parameter, ParameterStore, ParameterWrite};
+use infra_sdk::refs::{self, Kind, Parameter, ParameterStore, ParameterWrite};
 use infra_sdk::time::Timestamp;
 use tokio::runtime::Runtime;
 
@@ -115,9 +115,9 @@ impl ParameterStore for Memory {
         Ok(paths.iter().filter_map(|path| Some((path.clone(), kept.get(path)?.clone()))).collect())
     }
 
-    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeSet<ParamPath>> {
+    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeMap<ParamPath, Kind>> {
         let kept = self.kept();
-        Ok(paths.iter().filter(|path| kept.contains_key(*path)).cloned().collect())
+        Ok(paths.iter().filter_map(|path| Some((path.clone(), kept.get(path)?.value.kind()))).collect())
     }
 
     async fn under(&self, path: &ParamPath) -> Result<Vec<Parameter>> {

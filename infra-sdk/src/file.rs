@@ -37,6 +37,17 @@ pub(crate) fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
     if hint.is_empty() { error } else { error.hint(hint) }
 }
 
+/// The same for a file of a person's own, which is read and never written.
+pub(crate) fn unreadable(what: &str, path: &Path, error: std::io::Error) -> Error {
+    if error.kind() != std::io::ErrorKind::PermissionDenied {
+        return failed(what, path, error);
+    }
+    Error::new(ErrorKind::Denied, what.to_owned())
+        .with("path", path.display())
+        .because(error)
+        .hint("let this user read it, for example with `chmod u+r`, or leave it out")
+}
+
 /// Makes a folder and its parents.
 ///
 /// # Errors
@@ -206,6 +217,23 @@ pub(crate) fn sweep(folder: &Path) {
         }
     }
 }
+
+/// The same for a folder whose writers take no lock: what nobody has touched for a day is nobody's work any more.
+pub(crate) fn sweep_old(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let touched = entry.metadata().and_then(|meta| meta.modified()).ok();
+        let is_old = touched.and_then(|time| time.elapsed().ok()).is_some_and(|age| age > ABANDONED);
+        if name.starts_with('.') && name.ends_with(".tmp") && is_old {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// After how long a temporary file counts as left by a process that was killed.
+const ABANDONED: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// Whether users other than the owner may read a file.
 pub(crate) fn is_open_to_others(path: &Path) -> bool {

@@ -279,19 +279,48 @@ async fn changed_by_hand(store: &dyn ParameterStore) {
         assert!(text.contains(part), "{part:?} is not in\n{text}");
     }
     assert!(error.kind() == ErrorKind::Invalid && !text.contains("hunter"), "{text}");
+
+    // What was promised as a secret and is none is told, and not shown by a list.
+    let bare = plain("/promised/network/db/key", "hunter5");
+    let seen = store.get(std::slice::from_ref(&bare.path)).await.expect("parameters");
+    store.put(&[bare.over(Over::seen(seen.values().next()))]).await.expect("written");
+    let error = refs::check(store, &wanted).await.expect("a check").into_result().expect_err("it is bare");
+    let text = error.report().to_string();
+    let told =
+        "`/promised/network/db/key` is promised as a secret, and a value that is not secret stands there";
+    assert!(text.contains(told) && !text.contains("hunter"), "{text}");
+    let listing = refs::list(store, &wanted, []).await.expect("a list").to_string();
+    assert!(listing.contains("db/key") && !listing.contains("hunter5"), "{listing}");
     publish(store, &root, &network(), &publisher("network", "ffff")).await;
     refs::check(store, &wanted).await.expect("a check").into_result().expect("it is put right");
 }
 
-/// A contract that cannot be read is as none to readers; the next publication writes a new one, and removes only what the
-/// old one still names.
+/// How often the contract of the tree was written, by the store's count.
+async fn contract_writes(store: &dyn ParameterStore) -> u64 {
+    let seen = store.get(&[path("/promised/network.contract")]).await.expect("a contract");
+    seen.values().next().map(|parameter| parameter.version).expect("it is there")
+}
+
+/// A contract that cannot be read is as none to readers, and refused by a check; the next publication goes on counting, and removes
+/// only what the old one still names.
 async fn torn(store: &dyn ParameterStore) {
     let root = path("/promised/network");
     store.put(&[plain("/promised/network.contract", "{\"format\":1}")]).await.expect("written");
     assert_eq!(refs::read::<Network>(store, &root).await.expect("the values"), network());
-    assert!(refs::check_contract::<Network>(store, &root).await.expect("a check").version.is_none());
+    let wanted = BTreeMap::from([("network".parse().expect("a name"), root.clone())]);
+    let unknown = refs::check(store, &wanted).await.expect_err("nobody knows what is promised");
+    for error in [refs::check_contract::<Network>(store, &root).await.expect_err("nor here"), unknown] {
+        let text = error.report().to_string();
+        assert!(text.contains("what is promised at `/promised/network` is not known"), "{text}");
+        assert!(error.kind() == ErrorKind::Invalid && text.contains("infra:refs:publish"), "{text}");
+    }
+    let written = contract_writes(store).await;
     let again = refs::publish(store, &root, &network()).await.expect("published");
-    assert_eq!((again.contract, again.removed), (Some(1), vec![]), "nobody knows whose the rest is");
+    assert_eq!(
+        (again.contract, again.removed),
+        (Some(written + 1), vec![]),
+        "nobody knows whose the rest is"
+    );
 
     let cut =
         "{\"format\":1,\"version\":7,\"repo\":\"acme/network\",\"parts\":2,\"fields\":{\"old\":\"text\"}}";
@@ -299,10 +328,12 @@ async fn torn(store: &dyn ParameterStore) {
         .put(&[plain("/promised/network.contract", cut), plain("/promised/network/old", "x")])
         .await
         .expect("written");
+    let written = contract_writes(store).await;
     let error = refs::publish(store, &root, &network()).await.expect_err("its head names another repo");
     assert_eq!(error.kind(), ErrorKind::Conflict);
     let again = publish(store, &root, &network(), &publisher("network", "aaaa")).await;
-    assert_eq!((again.contract, again.removed), (Some(8), vec![path("/promised/network/old")]));
+    let next = written.max(7) + 1;
+    assert_eq!((again.contract, again.removed), (Some(next), vec![path("/promised/network/old")]));
     assert_eq!(text_at(store, "/promised/network/foreign").await, "theirs");
 
     let later = "{\"format\":2,\"version\":9}";

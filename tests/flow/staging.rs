@@ -128,9 +128,11 @@ impl Account {
 fn infrastructure_publishes_and_a_product_ships_breaks_and_goes_back() {
     let account = Account::new();
     // The platform's own place first: state, locks and the ledger.
-    account
-        .xtask("infrastructure", &["infra:apply"], 5)
-        .says(&["the bucket for Terraform state is not there", "infra:state:setup --env staging"]);
+    account.xtask("infrastructure", &["infra:apply"], 5).says(&[
+        "NoSuchBucket",
+        "there is no such bucket",
+        "infra:state:setup --env staging",
+    ]);
     let made = account.infrastructure(&["infra:state:setup"]);
     assert!(made.contains("locks: probed"), "{made}");
 

@@ -197,3 +197,14 @@ async fn a_write_of_unknown_outcome_is_not_made_again_and_the_next_run_goes_on()
     );
     assert_eq!(operations(&recorder), ["PutParameter", "PutParameter"]);
 }
+
+#[tokio::test]
+async fn what_is_too_long_for_a_parameter_is_told_by_the_plan_all_of_it_at_once() {
+    let moto = Moto::shared();
+    let store = store_in(&moto.url(), "eu-west-3");
+    let tree = BTreeMap::from([("a", "x".repeat(5_000)), ("b", "y".repeat(6_000)), ("c", "z".repeat(4_096))]);
+    let error = refs::publish_plan(&store, &"/long/tree".parse().unwrap(), &tree).await.unwrap_err();
+    let text = error.report().to_string();
+    assert!(text.contains("at most 4096 bytes (parameter: /long/tree/a, /long/tree/b)"), "{text}");
+    assert!(error.kind() == ErrorKind::Invalid && !text.contains("xxx"), "{text}");
+}

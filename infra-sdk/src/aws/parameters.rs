@@ -1,6 +1,6 @@
 //! Parameters that repos publish and read, in Parameter Store of AWS Systems Manager.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use crate::aws::place::Place;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::names::ParamPath;
-use crate::refs::{Parameter, ParameterStore, ParameterValue, ParameterWrite};
+use crate::refs::{Kind, Parameter, ParameterStore, ParameterValue, ParameterWrite};
 use crate::retry::Retry;
 use crate::secret::SecretValue;
 use crate::time::Timestamp;
@@ -117,9 +117,9 @@ impl ParameterStore for SsmParameters {
         Ok(found.into_iter().map(|parameter| (parameter.path.clone(), parameter)).collect())
     }
 
-    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeSet<ParamPath>> {
+    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeMap<ParamPath, Kind>> {
         let found = reads::by_name(self, paths, false).await?;
-        Ok(found.into_iter().map(|parameter| parameter.path).collect())
+        Ok(found.into_iter().map(|parameter| (parameter.path, parameter.value.kind())).collect())
     }
 
     async fn under(&self, path: &ParamPath) -> Result<Vec<Parameter>> {
@@ -132,6 +132,10 @@ impl ParameterStore for SsmParameters {
 
     fn kind_change(&self) -> Duration {
         self.pause
+    }
+
+    async fn check(&self, writes: &[ParameterWrite]) -> Result<()> {
+        Put::plan(self, writes).await.map(drop)
     }
 
     async fn put(&self, writes: &[ParameterWrite]) -> Result<Vec<u64>> {

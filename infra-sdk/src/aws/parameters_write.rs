@@ -43,13 +43,16 @@ impl<'a> Put<'a> {
                 write.over = Over::Version(found.version, found.value.kind());
             }
         }
-        let mut advanced = BTreeSet::new();
-        for write in &writes {
-            let (_, text) = theirs(&write.value);
-            if text.len() > limits::VALUE {
-                is_advanced(store, &write.path).await?.then_some(()).ok_or_else(|| too_long(&write.path))?;
+        let (mut advanced, mut long) = (BTreeSet::new(), Vec::new());
+        for write in writes.iter().filter(|write| theirs(&write.value).1.len() > limits::VALUE) {
+            if is_advanced(store, &write.path).await? {
                 advanced.insert(write.path.clone());
+            } else {
+                long.push(&write.path);
             }
+        }
+        if !long.is_empty() {
+            return Err(too_long(&long));
         }
         Ok(Put { store, writes, advanced })
     }
@@ -211,9 +214,11 @@ async fn is_advanced(store: &SsmParameters, path: &ParamPath) -> Result<bool> {
         .any(|it| it.name() == Some(path.as_str()) && it.tier() == Some(&ParameterTier::Advanced)))
 }
 
-fn too_long(path: &ParamPath) -> Error {
+fn too_long(paths: &[&ParamPath]) -> Error {
+    let named: Vec<&str> = paths.iter().map(|path| path.as_str()).collect();
+    let (named, path) = (named.join(", "), named.first().copied().unwrap_or_default());
     Error::invalid(format!("a parameter takes at most {} bytes", limits::VALUE))
-        .with("parameter", path)
+        .with("parameter", named)
         .hint("make it shorter, split it into several, or publish where it is kept instead")
         .hint(format!(
             "or make it an advanced parameter, of up to 8192 bytes, which costs money and cannot be undone: \

@@ -196,6 +196,38 @@ mod tests {
     }
 
     #[test]
+    fn what_was_damaged_is_built_anew_and_what_a_killed_build_left_goes_after_a_day() {
+        let root = scratch();
+        file(&root.join("dist/server"), 0o755);
+        let build = || plan(&spec(&root.join("dist"))).unwrap().apply(&root.join("out")).unwrap();
+        let built = build();
+        let blobs = root.join("out/blobs/sha256");
+        let whole = |blob: &Path| {
+            let (found, _) = crate::Digest::of_reader(fs::File::open(blob).unwrap()).unwrap();
+            found.hex() == blob.file_name().unwrap().to_str().unwrap()
+        };
+        let kept: Vec<PathBuf> = fs::read_dir(&blobs).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(kept.len(), 3, "a layer, a configuration, a manifest");
+        for blob in &kept {
+            let good = fs::read(blob).unwrap();
+            for bad in [&good[..good.len() / 2], &vec![b'x'; good.len()]] {
+                fs::write(blob, bad).unwrap();
+                assert_eq!(build().digest(), built.digest());
+                assert!(whole(blob), "{}", blob.display());
+            }
+        }
+        let (old, new) = (blobs.join(".new.1.tmp"), blobs.join(".new.2.tmp"));
+        for left in [&old, &new] {
+            fs::write(left, "x").unwrap();
+        }
+        let past = SystemTime::now() - Duration::from_secs(25 * 3600);
+        fs::File::options().write(true).open(&old).unwrap().set_modified(past).unwrap();
+        build();
+        assert!(!old.exists() && new.exists());
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
     fn what_cannot_stand_in_an_image_is_refused_by_name() {
         let root = scratch();
         let refused = |name: &str, spoil: &dyn Fn(&Path)| {

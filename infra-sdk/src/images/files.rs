@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, ResultExt};
-use crate::file::failed;
+use crate::file::{failed, unreadable};
 use crate::images::inside::follow;
 use crate::names::quoted;
 
@@ -64,8 +64,10 @@ pub(super) fn scan(folder: &Path, dir: &str) -> Result<Vec<Entry>> {
 
 fn walk(root: &Path, below: &Path, place: &str, entries: &mut Vec<Entry>) -> Result<()> {
     let folder = root.join(below);
-    for item in fs::read_dir(&folder).map_err(|error| failed("read a folder for an image", &folder, error))? {
-        let item = item.map_err(|error| failed("read a folder for an image", &folder, error))?;
+    for item in
+        fs::read_dir(&folder).map_err(|error| unreadable("read a folder for an image", &folder, error))?
+    {
+        let item = item.map_err(|error| unreadable("read a folder for an image", &folder, error))?;
         add(root, below, &item.path(), &item.file_name(), place, entries)?;
     }
     Ok(())
@@ -83,8 +85,8 @@ fn add(
     let Some(name) = name.to_str() else {
         return Err(refused("a file name is not UTF-8", source, "rename the file"));
     };
-    let meta =
-        fs::symlink_metadata(source).map_err(|error| failed("read a file for an image", source, error))?;
+    let meta = fs::symlink_metadata(source)
+        .map_err(|error| unreadable("read a file for an image", source, error))?;
     let path = if place.is_empty() { name.to_owned() } else { format!("{place}/{name}") };
     if name.starts_with(".wh.") {
         return Err(refused(
@@ -105,7 +107,7 @@ fn add(
         walk(root, &below.join(name), &path, entries)?;
     } else if meta.is_file() {
         // Opened here too, so that what cannot be read is known before anything is written.
-        fs::File::open(source).map_err(|error| failed("read a file for an image", source, error))?;
+        fs::File::open(source).map_err(|error| unreadable("read a file for an image", source, error))?;
         let kind =
             EntryKind::File { size: meta.len(), executable: is_executable(&meta), source: source.to_owned() };
         entries.push(Entry { path, kind });

@@ -50,6 +50,7 @@ impl Layout {
     pub fn create(folder: impl Into<PathBuf>) -> Result<Self> {
         let layout = Self::at(folder);
         file::make_dir(&layout.blobs(), Access::Shared)?;
+        file::sweep_old(&layout.blobs());
         // The marker comes last: once it is there, so is everything else.
         if !layout.is_complete() {
             if !layout.folder.join("index.json").exists() {
@@ -116,7 +117,7 @@ impl Layout {
     /// # Errors
     /// `Invalid` when the content has another digest; `Denied` or `Io`, with the path.
     pub fn put_blob(&self, digest: &Digest, content: BlobSource<'_>) -> Result<()> {
-        if self.has_blob(digest) {
+        if self.is_kept(digest, content)? {
             return check_same(digest, content);
         }
         let mut blob = self.new_blob()?;
@@ -128,6 +129,19 @@ impl Layout {
             return Err(wrong_digest(digest, &found));
         }
         self.keep(blob, digest)
+    }
+
+    /// Whether a blob is there already. One that was cut off or written over is made anew: bytes in memory are compared, files,
+    /// which may be large, by their length.
+    fn is_kept(&self, digest: &Digest, content: BlobSource<'_>) -> Result<bool> {
+        let path = self.blob_path(digest);
+        if path.metadata().is_ok_and(|meta| !meta.is_file() || meta.len() != content.len().unwrap_or(0)) {
+            return Ok(false);
+        }
+        match content {
+            BlobSource::Bytes(bytes) => Ok(file::read(&path, bytes.len() as u64)?.as_deref() == Some(bytes)),
+            BlobSource::File(_) | BlobSource::Watched(..) => Ok(path.is_file()),
+        }
     }
 
     /// Opens a blob; `None` when it is not there.

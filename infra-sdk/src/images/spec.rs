@@ -59,7 +59,8 @@ impl ImageSpec {
     /// What `[image.NAME]` says, for a repo whose root is `repo`.
     ///
     /// # Errors
-    /// `NotBuilt` for a Dockerfile, which this version can not build; `Invalid` when `files` is not a path inside the repo.
+    /// `NotBuilt` for a Dockerfile, which this version can not build; `Invalid` when `files` is not a path inside the repo,
+    /// or a link that leads out of it.
     pub fn of_config(name: ImageName, image: &Image, repo: &Path) -> Result<Self> {
         let Some(wanted) = &image.files else {
             return Err(Error::new(
@@ -75,6 +76,16 @@ impl ImageSpec {
         if wanted.is_empty() || !inside {
             return Err(Error::invalid(format!("files {} is not a path inside this repo", quoted(wanted)))
                 .hint("write `files` in infra.toml relative to the repo, without `..`, like `dist`"));
+        }
+        // What is not there is told when the image is made.
+        if let (Ok(repo), Ok(found)) = (repo.canonicalize(), repo.join(files).canonicalize())
+            && !found.starts_with(&repo)
+        {
+            return Err(Error::invalid(format!("files {} leads out of this repo", quoted(wanted)))
+                .with("to", found.display())
+                .hint(
+                    "copy what belongs into the image into a folder of the repo, and name that in `files`",
+                ));
         }
         let mut spec = Self::new(name, repo.join(files), image.entrypoint.iter().cloned());
         spec.dir.clone_from(&image.dir);
@@ -137,6 +148,38 @@ impl ImageSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_may_not_lead_the_files_of_an_image_out_of_the_repo() {
+        let root = std::env::temp_dir().join(format!("infra-sdk-spec-{}", crate::id::short().unwrap()));
+        let repo = root.join("repo");
+        std::fs::create_dir_all(repo.join("target/dist")).unwrap();
+        std::fs::create_dir_all(root.join("outside")).unwrap();
+        std::os::unix::fs::symlink("../outside", repo.join("out")).unwrap();
+        std::os::unix::fs::symlink(repo.join("target"), repo.join("in")).unwrap();
+        let spec = |files: &str| {
+            let image = Image {
+                files: Some(files.into()),
+                dockerfile: None,
+                context: None,
+                platforms: Vec::new(),
+                dir: "/srv".into(),
+                entrypoint: vec!["server".into()],
+                env: BTreeMap::new(),
+            };
+            ImageSpec::of_config("shop-api/app".parse().unwrap(), &image, &repo)
+        };
+        let error = spec("out").unwrap_err();
+        assert!(
+            error.to_string().contains("leads out of this repo") && !error.hints().is_empty(),
+            "{error:?}"
+        );
+        for good in ["in/dist", "target/dist", "not-built-yet"] {
+            assert!(spec(good).is_ok(), "{good}");
+        }
+        std::fs::remove_dir_all(root).unwrap();
+    }
 
     #[test]
     fn the_files_of_an_image_stand_in_the_repo() {

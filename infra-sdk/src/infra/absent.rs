@@ -3,7 +3,7 @@
 //! An environment is opened before it is known what will be asked of it: secrets of an environment can be synced, also
 //! where nothing here can keep its images.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::images::{BlobSource, ImageRegistry, Reference, StoredManifest};
 use crate::names::{EnvName, ImageName, ParamPath, Tag};
-use crate::refs::{Parameter, ParameterStore, ParameterWrite};
+use crate::refs::{Kind, Parameter, ParameterStore, ParameterWrite};
 use crate::secrets::{Sealer, SecretBytes};
 
 /// A provider that is not there.
@@ -69,7 +69,7 @@ impl ParameterStore for Absent {
         Err(self.error())
     }
 
-    async fn present(&self, _: &[ParamPath]) -> Result<BTreeSet<ParamPath>> {
+    async fn present(&self, _: &[ParamPath]) -> Result<BTreeMap<ParamPath, Kind>> {
         Err(self.error())
     }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access, FileLock, Temporary, failed};
 use crate::names::ParamPath;
-use crate::refs::{Parameter, ParameterStore, ParameterValue, ParameterWrite};
+use crate::refs::{Kind, Parameter, ParameterStore, ParameterValue, ParameterWrite};
 use crate::time::Timestamp;
 
 /// Parameters in a folder: `/infrastructure/network/vpc-id` is `infrastructure/network/@vpc-id.json`.
@@ -112,8 +112,9 @@ impl ParameterStore for LocalParameters {
         Ok(found)
     }
 
-    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeSet<ParamPath>> {
-        Ok(paths.iter().filter(|path| fits(path) && self.file(path).is_file()).cloned().collect())
+    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeMap<ParamPath, Kind>> {
+        let found = self.get(paths).await?;
+        Ok(found.into_iter().map(|(path, parameter)| (path, parameter.value.kind())).collect())
     }
 
     async fn under(&self, path: &ParamPath) -> Result<Vec<Parameter>> {

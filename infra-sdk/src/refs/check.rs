@@ -10,7 +10,7 @@ use crate::names::{Label, ParamPath};
 use crate::refs::lookup::{Promised, below, promised};
 use crate::refs::mismatch::refused;
 use crate::refs::nearest::nearest;
-use crate::refs::{ContractCheck, FieldType, Mismatch, MismatchKind, Parameter, ParameterStore};
+use crate::refs::{ContractCheck, FieldType, Kind, Mismatch, MismatchKind, Parameter, ParameterStore};
 
 /// What was found of the references of a repo.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -54,7 +54,7 @@ pub struct Missing {
 pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>) -> Result<Check> {
     let own = store.present(&refs.values().cloned().collect::<Vec<_>>()).await?;
     // What is a single value is no tree with a contract.
-    let promised = promised(store, refs.values().filter(|path| !own.contains(path))).await?;
+    let promised = promised(store, refs.values().filter(|path| !own.contains_key(path))).await?;
     let (secret, plain): (Vec<_>, Vec<_>) = promised
         .values()
         .flat_map(|promised| &promised.fields)
@@ -63,15 +63,15 @@ pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>
         fields.into_iter().map(|(path, _)| path.clone()).collect()
     };
     let values = store.get(&paths(plain)).await?;
-    let mut there = store.present(&paths(secret)).await?;
-    there.extend(values.keys().cloned());
+    let secrets = store.present(&paths(secret)).await?;
+    let there: BTreeSet<&ParamPath> = secrets.keys().chain(values.keys()).collect();
     let mut report = Check::default();
     for (name, path) in refs {
         let (name, path) = (name.clone(), path.clone());
         let parameters = match promised.get(&path) {
             Some(Promised { contract, fields }) => {
                 let mut unfit = ContractCheck::new(&path, Some(contract));
-                unfit.mismatches = changed(fields, &values);
+                unfit.mismatches = changed(fields, &values, &secrets);
                 if !unfit.fits() {
                     report.contracts.push(unfit);
                 }
@@ -84,7 +84,7 @@ pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>
                 }
                 found
             }
-            None if own.contains(&path) => 1,
+            None if own.contains_key(&path) => 1,
             None => below(store, &path).await?.len(),
         };
         if parameters == 0 {
@@ -107,16 +107,21 @@ pub async fn check(store: &dyn ParameterStore, refs: &BTreeMap<Label, ParamPath>
 fn changed(
     fields: &BTreeMap<ParamPath, FieldType>,
     values: &BTreeMap<ParamPath, Parameter>,
+    secrets: &BTreeMap<ParamPath, Kind>,
 ) -> Vec<Mismatch> {
+    let told = |path: &ParamPath, kind: &FieldType, found: &str| Mismatch {
+        path: path.to_string(),
+        kind: MismatchKind::Changed { promised: kind.to_string(), found: found.to_owned() },
+    };
+    // Everybody who may read the tree may read it.
+    let bare = fields.iter().filter(|(path, kind)| {
+        **kind == FieldType::Secret && secrets.get(*path).is_some_and(|found| *found != Kind::Secret)
+    });
+    let bare = bare.map(|(path, kind)| told(path, kind, "a value that is not secret"));
     let held = fields.iter().filter_map(|(path, kind)| Some((path, kind, &values.get(path)?.value)));
     held.filter(|(_, kind, value)| !kind.holds(value))
-        .map(|(path, kind, value)| Mismatch {
-            path: path.to_string(),
-            kind: MismatchKind::Changed {
-                promised: kind.to_string(),
-                found: FieldType::seen(value).to_owned(),
-            },
-        })
+        .map(|(path, kind, value)| told(path, kind, FieldType::seen(value)))
+        .chain(bare)
         .collect()
 }
 

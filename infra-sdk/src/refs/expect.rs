@@ -42,6 +42,7 @@ pub async fn check_contract<T: DeserializeOwned>(
     path: &ParamPath,
 ) -> Result<ContractCheck> {
     let contracts = Contracts::around(store, [path]).await?;
+    contracts.require_readable(path)?;
     let promised = contracts.of(path)?;
     let Some((contract, fields)) = promised else {
         let mut parameters = below(store, path).await?;

@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::names::{Label, ParamPath};
 use crate::refs::lookup::{Contracts, below};
-use crate::refs::{Parameter, ParameterStore};
+use crate::refs::{FieldType, Parameter, ParameterStore, ParameterValue};
+use crate::secret::SecretValue;
 
 /// Everything at the references and exports of a repo.
 #[derive(Clone, Debug, Serialize)]
@@ -57,7 +58,17 @@ async fn look(store: &dyn ParameterStore, name: Option<Label>, path: &ParamPath)
     let mut parameters: Vec<Parameter> = store.get(std::slice::from_ref(path)).await?.into_values().collect();
     parameters.extend(below(store, path).await?);
     let contracts = Contracts::around(store, [path]).await?;
-    let contract = contracts.of(path)?.map(|(contract, _)| contract.to_string());
+    let promised = contracts.of(path)?;
+    for parameter in &mut parameters {
+        let secret = promised
+            .as_ref()
+            .is_some_and(|(_, fields)| fields.get(&parameter.path) == Some(&FieldType::Secret));
+        // Somebody wrote it over as what everybody may read; it is not shown for that.
+        if let (true, ParameterValue::Plain(text)) = (secret, &parameter.value) {
+            parameter.value = ParameterValue::Secret(SecretValue::new(text.clone()));
+        }
+    }
+    let contract = promised.map(|(contract, _)| contract.to_string());
     Ok(Listed { name, path: path.clone(), contract, parameters })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::names::ParamPath;
 use crate::refs::{Contract, FieldType, Parameter, ParameterStore, ParameterValue};
 
@@ -80,6 +80,22 @@ impl Contracts {
             (root.clone(), Standing { root: root.clone(), contract, parts })
         });
         Ok(Contracts(standing.collect()))
+    }
+
+    /// Refuses a tree whose own contract, or the nearest above it, cannot be read: what it promises is not known then.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the tree.
+    pub(crate) fn require_readable(&self, path: &ParamPath) -> Result<()> {
+        let Some(Standing { root, contract: Err(error), .. }) =
+            roots(path).find_map(|root| self.0.get(&root))
+        else {
+            return Ok(());
+        };
+        let why = std::error::Error::source(error).map(|why| format!(": {why}")).unwrap_or_default();
+        let told = Error::new(error.kind(), format!("what is promised at `{root}` is not known"));
+        let told = told.because(format!("{error}{why}"));
+        Err(error.hints().iter().fold(told, |told, hint| told.hint(hint.clone())))
     }
 
     /// What the contract of the nearest tree promises at and below a path.
@@ -174,6 +190,9 @@ pub(crate) struct Promised {
 }
 
 /// For each of the paths that a contract is about, what it names there.
+///
+/// # Errors
+/// As [`Contracts::require_readable`]; what the store fails with.
 pub(crate) async fn promised<'a>(
     store: &dyn ParameterStore,
     paths: impl IntoIterator<Item = &'a ParamPath>,
@@ -182,6 +201,7 @@ pub(crate) async fn promised<'a>(
     let contracts = Contracts::around(store, paths.iter().copied()).await?;
     let mut promised = BTreeMap::new();
     for path in paths {
+        contracts.require_readable(path)?;
         if let Some((contract, fields)) = contracts.of(path)? {
             promised.insert(path, Promised { contract: contract.clone(), fields });
         }

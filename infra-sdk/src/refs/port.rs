@@ -1,13 +1,13 @@
 //! The port to wherever parameters are kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::names::ParamPath;
-use crate::refs::{Parameter, ParameterWrite};
+use crate::refs::{Kind, Parameter, ParameterWrite};
 
 /// Keeps the parameters of one organisation, each a value under a [`ParamPath`].
 ///
@@ -18,7 +18,8 @@ use crate::refs::{Parameter, ParameterWrite};
 ///   parameter is not among them, nor those of a path that merely begins alike (`/a/b` is not below `/a/bc`).
 /// - A path may have a parameter of its own and parameters below it.
 /// - `names` gives the paths of all parameters, in order, without their values.
-/// - `present` gives those of the paths that have a parameter, and needs no permission to read a secret's value.
+/// - `present` gives those of the paths that have a parameter and of which kind, and needs no permission to read a secret's
+///   value.
 /// - `put` writes all or, as far as the store can, none: every write is [checked](ParameterWrite::check) before
 ///   the first is done, and a path given twice is refused. Writes are made in their order, those that change a
 ///   parameter's kind perhaps all together where the last of them stands. It gives the versions, in the order of the writes. The first version
@@ -37,11 +38,11 @@ pub trait ParameterStore: Send + Sync {
     /// `Unavailable`, `Denied` or `Io`.
     async fn get(&self, paths: &[ParamPath]) -> Result<BTreeMap<ParamPath, Parameter>>;
 
-    /// Which of these paths have a parameter.
+    /// Which of these paths have a parameter, and its kind.
     ///
     /// # Errors
     /// `Unavailable`, `Denied` or `Io`.
-    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeSet<ParamPath>>;
+    async fn present(&self, paths: &[ParamPath]) -> Result<BTreeMap<ParamPath, Kind>>;
 
     /// The parameters below a path.
     ///
@@ -54,6 +55,14 @@ pub trait ParameterStore: Send + Sync {
     /// # Errors
     /// `Unavailable`, `Denied` or `Io`.
     async fn names(&self) -> Result<Vec<ParamPath>>;
+
+    /// Whether [`put`](ParameterStore::put) would take these, as far as that can be told without writing.
+    ///
+    /// # Errors
+    /// `Invalid` with everything that it would not keep.
+    async fn check(&self, writes: &[ParameterWrite]) -> Result<()> {
+        ParameterWrite::check_all(writes)
+    }
 
     /// Writes parameters, new ones and over old ones.
     ///

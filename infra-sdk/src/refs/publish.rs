@@ -149,6 +149,7 @@ pub(crate) async fn plan(store: &dyn ParameterStore, path: &ParamPath, value: Va
         }
         writes.push(write.over(Over::seen(seen)));
     }
+    store.check(&writes).await?;
     let contract = match &before.contract {
         Some(contract) if contract.is_shape(&fields) => None,
         _ => {
@@ -185,7 +186,7 @@ async fn gone(
         if gone.is_empty() {
             return Ok(gone);
         }
-        return Ok(store.present(&gone).await?.into_iter().collect());
+        return Ok(store.present(&gone).await?.into_keys().collect());
     }
     let own: Vec<Parameter> = store.get(std::slice::from_ref(path)).await?.into_values().collect();
     let under = store.under(path).await?;
@@ -207,7 +208,13 @@ impl Before {
                 let fields = contract.at(&root, &root)?.into_keys().collect();
                 (Remains { version, repo, fields }, Some(contract))
             }
-            Err(_) => (Remains::of(&root, parts.values().map(text))?, None),
+            Err(_) => {
+                let mut remains = Remains::of(&root, parts.values().map(text))?;
+                // Where it does not say how often it was written, the store does: versions never go back.
+                let written = parts.values().map(|part| part.version).max().unwrap_or_default();
+                remains.version = remains.version.max(written);
+                (remains, None)
+            }
         };
         let Remains { version, repo, fields } = remains;
         Ok(Before { contract, version, repo, fields: Some(fields), parts: over })
