@@ -30,6 +30,8 @@ pub(crate) fn cargo(folder: &Path, args: &[&str]) -> Finished {
 pub(crate) fn cargo_into(build: &str, folder: &Path, args: &[&str]) -> Finished {
     Run::new(env!("CARGO"), folder)
         .env("CARGO_TARGET_DIR", repo().join("target/feature").join(build))
+        // Each set of features is checked once: what incremental builds would keep is never used.
+        .env("CARGO_INCREMENTAL", "0")
         .args(args)
         .finish()
 }
