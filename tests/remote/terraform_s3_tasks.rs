@@ -130,7 +130,7 @@ fn a_bucket_is_set_up_states_are_applied_and_looked_at_by_names_alone() {
         .iter()
         .map(|moment| moment["kind"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["apply", "copy", "apply"], "before the first apply there was nothing to copy");
+    assert_eq!(kinds, ["apply", "copy", "apply", "copy"], "what an apply left is the copy before the next");
     let copy = history["moments"][1]["id"].as_str().unwrap();
     let diff = repo.run(&["infra:state:diff", "network", "--from", copy, "--to", copy], 0).stdout;
     assert!(diff.contains("no resource differs"), "{diff}");
@@ -239,8 +239,15 @@ fn a_state_that_is_gone_is_not_taken_for_a_new_one() {
     let repo = Repo::in_s3("tasks-gone");
     repo.run(&["infra:state:setup"], 0);
     repo.run(&["infra:apply"], 0);
-    repo.moto.python(&format!("client('s3').delete_object(Bucket='tasks-gone', Key='{STATE}')"));
-    // Only the ledger knows of it, for the first apply has nothing to copy.
+    // With its copies, so that only the ledger knows of it.
+    repo.moto.python(
+        "
+s3 = client('s3')
+for found in s3.list_objects_v2(Bucket='tasks-gone')['Contents']:
+    if '.tfstate' in found['Key']:
+        s3.delete_object(Bucket='tasks-gone', Key=found['Key'])
+",
+    );
     let on_purpose = "infra:state:restore network --env staging --as-it-is";
     for task in ["infra:apply", "infra:plan", "infra:drift"] {
         repo.run(&[task], 7).says(&["is gone", "no copy of it is kept", on_purpose]);
@@ -258,15 +265,14 @@ fn a_state_that_is_gone_is_not_taken_for_a_new_one() {
     repo.put_state(b"\n");
     repo.run(&["infra:apply"], 7).says(&["is gone", "newest-copy: ", "puts the newest copy back"]);
     let shown = repo.run(&["infra:state:restore", "network", "--dry-run"], 0).stdout;
-    assert!(shown.contains("becomes copy") && shown.contains("serial 1"), "{shown}");
+    assert!(shown.contains("becomes copy") && shown.contains("serial 2"), "{shown}");
     let lock = br#"{"ID": "of-terraform", "Who": "bob@elsewhere"}"#;
     put(&repo.moto, &format!("tasks-gone/{STATE}.tflock"), lock);
     repo.run(&["infra:state:restore", "network"], 6).says(&["bob@elsewhere"]);
     repo.run(&["infra:state:unlock", "network", "--id", "of-terraform", "--force"], 0);
     let done = repo.run(&["infra:state:restore", "network"], 0).stdout;
     assert!(done.contains("again") && done.contains("cargo xtask infra:plan"), "{done}");
-    assert!(repo.run(&["infra:plan"], 0).stdout.contains("2 to change"));
-    repo.run(&["infra:apply"], 0);
+    assert!(repo.run(&["infra:plan"], 0).stdout.contains("no changes"), "it is the one that was left");
 }
 
 #[test]
@@ -288,7 +294,7 @@ fn a_damaged_state_is_put_right_by_a_copy_and_one_of_another_history_by_a_word()
     let before = copies();
     repo.run(&["infra:state:restore", "network"], 0);
     assert_eq!(copies(), before + 1, "what lay there is kept");
-    repo.run(&["infra:apply"], 0);
+    assert!(repo.run(&["infra:plan"], 0).stdout.contains("no changes"), "it is the one that was left");
 
     let other = br#"{"version":4,"serial":9,"lineage":"other","terraform_version":"1.5.0","outputs":{},"resources":[]}"#;
     repo.put_state(other);
@@ -296,6 +302,9 @@ fn a_damaged_state_is_put_right_by_a_copy_and_one_of_another_history_by_a_word()
     repo.run(&["infra:state:restore", "network", "--copy", "nope"], 5).says(&["no copy"]);
     repo.run(&["infra:state:restore", "network", "--as-it-is"], 0);
     assert!(repo.run(&["infra:plan"], 0).stdout.contains("2 to add"));
+    // That word was about this one alone.
+    repo.put_state(&String::from_utf8_lossy(other).replace("other", "third").into_bytes());
+    repo.run(&["infra:plan"], 7).says(&["another state lies where"]);
     let ledger = repo.run(&["infra:ledger:show"], 0).stdout;
     assert!(ledger.contains("state.restore"), "{ledger}");
 }

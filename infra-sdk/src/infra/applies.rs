@@ -232,6 +232,10 @@ impl Infra {
         }
         let outcome = if applied.is_ok() { Outcome::Done } else { Outcome::Failed };
         let recorded = self.record("apply", name.as_str(), outcome, &details).await;
+        // What was left, for the day it is lost; the apply has been made, whatever comes of this.
+        if let Err(error) = self.ports().state.snapshot(&self.state_key(name)).await {
+            self.host().tell(&format!("warning: {name}: no copy of the state was kept: {error}"));
+        }
         let applied = applied.context(format!("apply the stack `{name}`"))?;
         recorded?;
         written.context(format!("the stack `{name}` is applied, but its state cannot be read"))?;

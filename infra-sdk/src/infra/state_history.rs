@@ -24,7 +24,8 @@ pub struct StateHistory {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
 pub enum StateMoment {
-    /// A copy was kept, as is done before each apply; `infra:state:rollback --copy` goes back to it.
+    /// A copy was kept, as is done before and after each apply; `infra:state:rollback --copy` goes back to it, and
+    /// `infra:state:restore --copy` puts it back.
     Copy {
         /// When.
         time: Timestamp,
@@ -115,7 +116,7 @@ impl Infra {
         });
         let applies = self.applies_of(name).await?.into_iter().map(StateMoment::of);
         let mut moments: Vec<StateMoment> = copies.chain(applies).collect();
-        // What happened in one moment stays in order: a copy is kept before its apply.
+        // What happened in one moment stays in order.
         moments.sort_by_key(StateMoment::time);
         let first = moments.len().saturating_sub(limit);
         Ok(StateHistory { stack: name.clone(), moments: moments.split_off(first) })

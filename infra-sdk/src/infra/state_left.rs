@@ -3,9 +3,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
-use crate::ledger::{Entry, Filter, history};
+use crate::ledger::{self, Entry, Filter};
 use crate::names::Label;
-use crate::state::left::{Astray, astray, is_blank, is_whole};
+use crate::state::left::{Astray, astray, history, is_blank, is_whole};
 use crate::state::{SeenLock, Snapshot, StateKey};
 
 /// What the ledger calls an apply, and what puts a copy back or takes a state as it is.
@@ -31,11 +31,11 @@ impl Infra {
         let nothing_yet = || copy.is_none() && present.as_deref().is_none_or(is_blank);
         let astray = match found {
             Some(astray) => astray,
-            // The first apply keeps no copy, for there is nothing before it.
+            // Its copies may be gone with it; the ledger lies elsewhere.
             None if nothing_yet() && self.was_left(stack).await? => Astray::Gone,
             None => return Ok(()),
         };
-        if !matches!(astray, Astray::Damaged(_)) && self.was_accepted(stack).await? {
+        if !matches!(astray, Astray::Damaged(_)) && self.was_accepted(stack, present.as_deref()).await? {
             return Ok(());
         }
         Err(self.told_astray(stack, astray, copy.map(|(copy, _)| copy).as_ref()))
@@ -71,9 +71,19 @@ impl Infra {
         Ok(last.is_some_and(|entry| entry.details.contains_key("serial")))
     }
 
-    /// Whether the last that happened to the state is that somebody said it is right.
-    async fn was_accepted(&self, stack: &Label) -> Result<bool> {
-        Ok(self.last_change(stack).await?.is_some_and(|entry| entry.action == RESTORE))
+    /// Whether the last that happened to the state is that somebody said that this one is right, or what it has become since.
+    async fn was_accepted(&self, stack: &Label, present: Option<&[u8]>) -> Result<bool> {
+        let Some(entry) = self.last_change(stack).await?.filter(|entry| entry.action == RESTORE) else {
+            return Ok(false);
+        };
+        let detail = |name: &str| entry.details.get(name);
+        Ok(match history(present) {
+            None => detail("serial").is_none(),
+            Some((serial, lineage)) => {
+                let accepted = detail("serial").and_then(|serial| serial.parse::<u64>().ok());
+                detail("lineage") == Some(&lineage) && accepted.is_some_and(|accepted| accepted <= serial)
+            }
+        })
     }
 
     async fn last_change(&self, stack: &Label) -> Result<Option<Entry>> {
@@ -82,7 +92,7 @@ impl Infra {
             project: Some(self.settings().project.name.clone()),
             action: None,
         };
-        let all = history(&*self.ports().ledger, &filter, usize::MAX).await?.entries;
+        let all = ledger::history(&*self.ports().ledger, &filter, usize::MAX).await?.entries;
         let of_stack = |entry: &Entry| {
             entry.subject == stack.as_str() && CHANGES.contains(&entry.action.as_str())
                 // What failed before anything was begun changed nothing.

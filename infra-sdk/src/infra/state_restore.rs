@@ -102,9 +102,9 @@ impl Infra {
             }
             RestoreTo::Newest => {
                 let (copy, bytes) = self.newest_whole_copy(&key).await?.ok_or_else(|| {
-                    Error::not_found("no whole copy of this state is kept").with("stack", name).hint(
-                        "copies are kept from the second apply on; look for an older version of the object in the bucket",
-                    )
+                    Error::not_found("no whole copy of this state is kept")
+                        .with("stack", name)
+                        .hint("look for an older version of the object in the bucket")
                 })?;
                 (Some(copy.id), Some(bytes))
             }
@@ -126,14 +126,19 @@ impl Infra {
     /// # Errors
     /// `Locked` naming who works on the stack; `Conflict` when the state was changed since the plan was made.
     pub async fn restore_state(&self, planned: PlannedStateRestore) -> Result<RestoredState> {
-        let PlannedStateRestore { stack, copy, key, seen, content, .. } = planned;
+        let PlannedStateRestore { stack, copy, becomes, key, seen, content, .. } = planned;
         self.before_change().await?;
         if let Some(content) = &content {
             let put_back = self.alone_with(&key, || self.put_back(&key, seen.as_deref(), content));
             put_back.await?;
         }
         let put = copy.as_ref().map_or(AS_IT_IS, SnapshotId::as_str).to_owned();
-        self.record(RESTORE, stack.as_str(), Outcome::Done, &[("copy", put)]).await?;
+        let mut details = vec![("copy", put)];
+        // What was said to be right, and nothing else that may come to lie there.
+        if let Some(state) = becomes {
+            details.extend([("serial", state.serial.to_string()), ("lineage", state.lineage)]);
+        }
+        self.record(RESTORE, stack.as_str(), Outcome::Done, &details).await?;
         Ok(RestoredState { state: key, copy })
     }
 

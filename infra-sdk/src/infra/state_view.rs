@@ -105,8 +105,8 @@ impl Infra {
         })
     }
 
-    /// What changed in a stack's state from one copy to another; without `from`, from the newest copy; without `to`, to
-    /// the state as it is. So by default: what the last apply changed.
+    /// What changed in a stack's state from one copy to another; without `from`, from the newest copy that differs; without
+    /// `to`, to the state as it is. So by default: what the last apply changed.
     ///
     /// # Errors
     /// `NotFound` when there is no such stack or copy; `Conflict` when they are of two histories; `Invalid` when one is
@@ -119,19 +119,25 @@ impl Infra {
     ) -> Result<StateDiff> {
         let key = self.state_key(self.stack_named(stack)?.0);
         let state = &self.ports().state;
-        let from = match from {
-            Some(id) => Some(id.clone()),
-            None => state.snapshots(&key).await?.pop().map(|copy| copy.id),
-        };
         let copy =
             async |id: &SnapshotId| state.read_snapshot(&key, id).await?.ok_or_else(|| self.no_copy(id));
-        let before = match &from {
-            Some(id) => Some(copy(id).await?),
-            None => None,
-        };
         let after = match to {
             Some(id) => Some(copy(id).await?),
             None => state.read(&key).await?,
+        };
+        let before = match from {
+            Some(id) => Some(copy(id).await?),
+            None => {
+                let mut before = None;
+                for older in state.snapshots(&key).await?.into_iter().rev() {
+                    let bytes = copy(&older.id).await?;
+                    if after.as_ref() != Some(&bytes) {
+                        before = Some(bytes);
+                        break;
+                    }
+                }
+                before
+            }
         };
         StateDiff::between(
             before.as_deref().map(StateDocument::parse).transpose()?.as_ref(),

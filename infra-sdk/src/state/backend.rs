@@ -46,7 +46,7 @@ pub trait StateBackend: Send + Sync {
     /// `Unavailable`, `Denied` or `Io`.
     async fn list(&self, owner: &OrgName) -> Result<Vec<StateKey>>;
 
-    /// Keeps a copy of the present state, as is done before each apply.
+    /// Keeps a copy of the present state, as is done before and after each apply.
     ///
     /// # Errors
     /// `Unavailable`, `Denied` or `Io`.

@@ -31,6 +31,12 @@ pub(crate) fn is_blank(state: &[u8]) -> bool {
     state.iter().all(u8::is_ascii_whitespace)
 }
 
+/// Serial and lineage of a state; `None` for a blank one, and for what is no state.
+pub(crate) fn history(state: Option<&[u8]>) -> Option<(u64, String)> {
+    let written = writing(state.filter(|state| !is_blank(state))?).ok()?;
+    Some((written.serial, written.lineage))
+}
+
 /// Whether bytes are a whole state, as far as its history can be told.
 pub(crate) fn is_whole(state: &[u8]) -> bool {
     writing(state).is_ok()

@@ -134,7 +134,7 @@ impl TaskArgs for DiffFlags {
         let copy = |name: &'static str| Arg::new(name).long(name).value_name("COPY");
         command
             .arg(stack_arg())
-            .arg(copy("from").help("The copy to compare from; default: the newest"))
+            .arg(copy("from").help("The copy to compare from; default: the newest that differs"))
             .arg(copy("to").help("The copy to compare to; default: the state as it is"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
