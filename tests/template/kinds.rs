@@ -4,7 +4,7 @@ use std::path::Path;
 
 use support::Scratch;
 
-use crate::{build_folder, cargo, render};
+use crate::{build_folder, cargo, new, render};
 
 /// Without a warning.
 fn builds(scratch: &Scratch, dir: &Path, which: &[&str]) {
@@ -73,10 +73,10 @@ fn repos_that_share_a_build_folder_run_their_own_tasks() {
 #[test]
 fn rendered_sources_are_formatted() {
     let scratch = Scratch::new("template");
-    for (kind, name) in
-        [("api", "shop-api"), ("webapp", "shop-web"), ("cli", "shopper"), ("infrastructure", "infra")]
-    {
-        let dir = render(&scratch, kind, name);
+    // Nothing of it is compiled, so any pin will do.
+    let pin = ["--sdk-git", "https://git.example/infra-sdk", "--sdk-tag", "v0.1.0"];
+    for kind in ["api", "webapp", "cli", "infrastructure"] {
+        let dir = new(&scratch, kind, &format!("format-{kind}"), &pin).0;
         for manifest in ["app/Cargo.toml", "xtask/Cargo.toml"] {
             let path = dir.join(manifest);
             if path.exists() {

@@ -25,6 +25,9 @@ const PROGRAMS: [(&[&str], &str, &[&str]); 7] = [
     (&["buildah"], "buildah", &["dockerfiles"]),
 ];
 
+/// How many tests run at the same time at least.
+const AT_ONCE: usize = 4;
+
 /// `test`: unit, contract, flow, cli, template, feature and tidy tests, with everything they need.
 ///
 /// # Errors
@@ -42,6 +45,11 @@ pub(crate) async fn test(cx: Cx) -> Result<()> {
     cargo(&cx, &["test", "--package", "infra-sdk", "--features", "full", "--package", "xtask"]).run().await?;
     let mut rest =
         cargo(&cx, &["test", "--package", "infra-sdk-tests", "--features", "remote", "--no-fail-fast", "--"]);
+    // Much of their time is spent waiting: for servers, for limits of time.
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    if cx.env().get("RUST_TEST_THREADS").is_none() {
+        rest = rest.env("RUST_TEST_THREADS", cores.max(AT_ONCE).to_string());
+    }
     // A minute's worth of hostile plans where nobody waits at a keyboard; who wants more says so.
     if cx.env().flag(CI) && cx.env().get("INFRA_FUZZ_SECONDS").is_none() {
         rest = rest.env("INFRA_FUZZ_SECONDS", "60");

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::json;
 
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, ErrorKind, Result, ResultExt};
 use crate::events::vocabulary;
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome};
@@ -103,7 +103,14 @@ impl Infra {
         self.require_here(run).await?;
         let options = self.follow_options(follow);
         let watcher = RunTeller { infra: self.clone(), on_change: follow.on_change.clone() };
-        let view = runs::follow(&self.ports().runs, run, &options, &watcher, &self.host().cancel).await?;
+        let followed = runs::follow(&self.ports().runs, run, &options, &watcher, &self.host().cancel);
+        let view = followed.await.map_err(|error| match error.kind() {
+            ErrorKind::Cancelled => {
+                let flag = runs::env_flag(self.environment());
+                error.hint(format!("follow it again with `cargo xtask infra:deploy:resume {run}{flag}`"))
+            }
+            _ => error,
+        })?;
         Ok(RunReport::of(&view))
     }
 

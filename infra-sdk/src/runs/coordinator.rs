@@ -181,7 +181,6 @@ async fn stand_by(
 /// The end of following that is none of the run.
 fn gone_on(run: &RunId) -> Error {
     Error::new(ErrorKind::Cancelled, format!("run {run} goes on without this command"))
-        .hint(format!("follow it again with `cargo xtask infra:deploy:resume {run}`"))
 }
 
 /// One run, moved on by the holder of its lease.

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::cloudflare::permissions::Permission;
 use crate::cloudflare::worker::calls::Calls;
 use crate::cloudflare::worker::place::WorkerPlace;
 use crate::cloudflare::worker::settings::Container;
@@ -231,7 +232,9 @@ fn image_of(configuration: &Map<String, Value>) -> Option<&str> {
 /// Containers have a permission of their own, which is told in the place of that for Workers.
 fn permission(error: Error) -> Error {
     if error.kind() == crate::error::ErrorKind::Denied {
-        return error.map_hints(|hint| hint.replace("Workers Scripts: Edit", "Containers: Edit"));
+        return error.map_hints(|hint| {
+            hint.replace(&Permission::SCRIPTS.to_string(), &Permission::CONTAINERS.to_string())
+        });
     }
     error
 }
