@@ -104,6 +104,51 @@ fn a_queue_that_is_deleted_meanwhile_is_told_and_made_again() {
 }
 
 #[test]
+fn what_somebody_writes_over_a_repo_of_a_run_costs_that_repo_and_locks_none() {
+    let server = NatsServer::start();
+    let fleet = fleet("nats-runs-foreign", &server);
+    drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
+    let agent = fleet.agent(&[]);
+    agent.says("serving");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let bucket = runtime.block_on(async {
+        let client = async_nats::connect(server.url()).await.expect("the server is there");
+        async_nats::jetstream::new(client).get_key_value("infra-runs").await.expect("the bucket")
+    });
+    let during_the_deploy_of_api = |write: &dyn Fn(&str)| {
+        let before = fleet.log().len();
+        fleet.behaves("api", "waits");
+        let all = fleet.all(&[]);
+        until("the deploy begins", || fleet.log().len() > before);
+        write(&format!("acme.run.{}.repo.web", all.run()));
+        fleet.behaves("api", "");
+        all
+    };
+    // What is of no version at all.
+    let all = during_the_deploy_of_api(&|key| {
+        runtime.block_on(bucket.put(key, "junk".into())).expect("written");
+    });
+    let run = all.run();
+    let (code, said) = all.end();
+    assert!(code == Some(1) && said.contains("somebody wrote over it"), "{said}");
+    assert_eq!(fleet.states(&run), ["api done", "web failed", "worker done", "mail skipped"]);
+
+    // What may be of a later version stops the run; given up as the hint says, the run goes on to its end.
+    let written = std::cell::RefCell::new(String::new());
+    let all = during_the_deploy_of_api(&|key| {
+        runtime.block_on(bucket.put(key, "{\"state\":\"of later\"}".into())).expect("written");
+        *written.borrow_mut() = key.to_owned();
+    });
+    let (code, said) = all.end();
+    let key = written.into_inner();
+    let hint = format!("nats kv put infra-runs {key} failed");
+    assert!(code == Some(4) && said.contains("another version") && said.contains(&hint), "{said}");
+    runtime.block_on(bucket.put(&key, "failed".into())).expect("written");
+    drop(fleet.run("web", &["infra:deploy:resume", "last"], 1));
+    drop(fleet.run("web", &["infra:deploy:all"], 0));
+}
+
+#[test]
 fn whatever_is_killed_also_the_server_every_repo_is_done_once_in_order() {
     let mut server = NatsServer::start();
     let fleet = fleet("nats-runs-killed", &server);

@@ -362,6 +362,19 @@ fn another_task_and_environment_are_used_when_the_settings_say_so() {
 }
 
 #[test]
+fn an_agent_runs_no_other_task_than_its_own_settings_name() {
+    let fleet = Fleet::new("runs-other-task", &SHOP);
+    // Whoever starts the run has other settings than the agent, as a repo that may write offers could have.
+    fleet.repo("web", "[repos.api]\ntask = \"ship\"\n");
+    let agent = fleet.agent(&[]);
+    let (code, said) = fleet.start("web", &["infra:deploy:all", "--repos", "api", "--lease", "5s"]).end();
+    let why = "the run asks for another task than this repo is deployed by here (asked: ship, here: deploy)";
+    assert!(code == Some(1) && said.contains(why), "{said}");
+    assert!(fleet.log().is_empty(), "{:?}", fleet.log());
+    drop(agent);
+}
+
+#[test]
 fn what_cannot_be_a_run_is_refused_with_a_way_out() {
     let fleet = Fleet::new("runs-refused", &SHOP);
     fleet.run("api", &["infra:deploy:all", "--repos", "wev"], 5).says(&["did you mean `web`?"]);

@@ -24,6 +24,9 @@ use crate::runs::{self, AgentOptions, Deployer, Job, RepoState, RunStore, Watche
 /// How long a deploy may take to end once it is told to: it may have to go back to what served before.
 pub(super) const GRACE: Duration = Duration::from_secs(600);
 
+/// The task that deploys a repo of which the settings say nothing.
+const DEPLOY: &str = "deploy";
+
 /// What an agent serves, and how.
 #[derive(Clone, Debug)]
 pub struct Agent {
@@ -141,6 +144,18 @@ impl Checkouts {
         })
     }
 
+    /// Refuses what this agent would not do by itself: whoever may write offers writes what they ask for.
+    fn require_own_task(&self, job: &Job) -> Result<()> {
+        let own = self.infra.settings().repos.get(&job.repo).map_or(DEPLOY, |repo| &repo.task);
+        if job.task == own {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Denied, "the run asks for another task than this repo is deployed by here")
+            .with("asked", &job.task)
+            .with("here", own)
+            .hint("let the agent and whoever starts runs have the same `[repos]`, such as by one file that both extend"))
+    }
+
     /// The file that each attempt at a repo locks while it runs: one that lost its agent may still be ending.
     fn guard(&self, job: &Job) -> PathBuf {
         self.infra.home().runs().join("attempts").join(format!("{}.{}.lock", job.env, job.repo))
@@ -156,6 +171,7 @@ impl Deployer for Checkouts {
     }
 
     async fn deploy(&self, job: &Job, stop: &CancelToken) -> Result<()> {
+        self.require_own_task(job)?;
         let folder = self.folder(&job.repo)?;
         let host = self.infra.host();
         let lines = Arc::new(Named {

@@ -63,6 +63,8 @@ pub(super) enum Rule {
     AtLeast,
     /// It has the members of the list, and maybe others.
     Includes,
+    /// It has no limit, or one of at least a mebibyte, as much as a server takes by default.
+    Roomy,
     /// It has the value; a stream that has another one can not be changed.
     Fixed,
 }
@@ -164,6 +166,11 @@ pub(super) fn wanted(wishes: Wishes, clustered: bool) -> Vec<Asset> {
             ],
             size: 256 << 20,
         });
+    }
+    for asset in &mut assets {
+        // Without an answer nobody knows whether a message is kept.
+        asset.wants.push(want("no_ack", json!(false), Rule::Exactly));
+        asset.wants.push(want("max_msg_size", json!(-1), Rule::Roomy));
     }
     assets
 }

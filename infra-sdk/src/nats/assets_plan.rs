@@ -97,8 +97,12 @@ impl EventStore for NatsAssets {
         let (mut steps, mut obstacles) = (Vec::new(), Vec::new());
         for asset in self.wanted().await? {
             let config = self.config(&asset).await?;
-            steps.extend(step(&asset, config.as_ref()));
-            obstacles.extend(config.iter().flat_map(|config| self::obstacles(&asset, config)));
+            let found: Vec<Obstacle> =
+                config.iter().flat_map(|config| self::obstacles(&asset, config)).collect();
+            let in_the_way = config.as_ref().is_some_and(|config| refuses_changes(&asset, config));
+            // What the server would refuse is not tried: the others are set right all the same.
+            steps.extend(step(&asset, config.as_ref()).filter(|_| !in_the_way));
+            obstacles.extend(found);
         }
         let missing = steps.iter().filter(|step: &&AssetStep| step.create).count() as u64;
         if missing > 0
@@ -135,6 +139,18 @@ impl EventStore for NatsAssets {
         Ok(permissions(&self.nats, self.wishes, source, access))
     }
 }
+
+/// Whether the server refuses to correct a stream as long as its obstacles stand.
+fn refuses_changes(asset: &Asset, config: &Config) -> bool {
+    let is_set =
+        |name: &str| config.get(name).is_some_and(|value| !value.is_null() && *value != json!(false));
+    let rolls_up = asset.wants.iter().any(|want| want.name == "allow_rollup_hdrs");
+    let wider = obstacles(asset, config).iter().any(|found| found.what.starts_with(WIDER));
+    is_set("mirror") || is_set("sealed") || wider || rolls_up && is_set("deny_purge")
+}
+
+/// How the obstacle begins that a stream takes what is other streams'.
+const WIDER: &str = "its subject ";
 
 fn changed(asset: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("the {asset} was changed since the plan was made"))
@@ -192,7 +208,45 @@ pub(super) fn obstacles(asset: &Asset, config: &Config) -> Vec<Obstacle> {
         let next = "connect to the account of the stream that it mirrors".to_owned();
         found.push(made("it is a mirror, which takes nothing itself".into(), next));
     }
+    if config.get("subject_transform").is_some_and(|transform| !transform.is_null()) {
+        let next = format!("take its subject_transform away, with `nats stream edit {}`", asset.stream);
+        found.push(made("it keeps messages under other subjects than they are sent to".into(), next));
+    }
+    let rolls_up = asset.wants.iter().any(|want| want.name == "allow_rollup_hdrs");
+    if rolls_up && config.get("deny_purge") == Some(&Value::Bool(true)) {
+        let next = format!("save what is in it, delete the stream {}, and run this again", asset.stream);
+        found.push(made(
+            "it denies purges, which deleting a key needs, and keeps that for its whole life".into(),
+            next,
+        ));
+    }
+    let wanted =
+        asset.wants.iter().find(|want| want.name == "subjects").and_then(|want| want.value.as_array());
+    let subjects = config.get("subjects").and_then(Value::as_array).into_iter().flatten();
+    for subject in subjects {
+        if wanted.is_some_and(|wanted| wanted.iter().any(|own| own != subject && covers(subject, own))) {
+            let next =
+                format!("leave the stream {} only its own subjects, with `nats stream edit`", asset.stream);
+            found.push(made(format!("{WIDER}{} takes what is other streams'", shown("", subject)), next));
+        }
+    }
     found
+}
+
+/// Whether nothing useful comes of an asset as long as an obstacle stands: what is sent is refused, lost or kept elsewhere.
+pub(super) fn is_blocked(asset: &Asset, config: &Config) -> bool {
+    let is_on = |name: &str| config.get(name).is_some_and(|value| *value == json!(true));
+    let is_set = |name: &str| config.get(name).is_some_and(|value| !value.is_null());
+    let other_retention =
+        asset.wants.iter().any(|want| want.name == "retention" && !want.is_met(config.get("retention")));
+    let too_small =
+        asset.wants.iter().any(|want| want.rule == Rule::Roomy && !want.is_met(config.get(want.name)));
+    is_on("sealed")
+        || is_on("no_ack")
+        || is_set("mirror")
+        || is_set("subject_transform")
+        || other_retention
+        || too_small
 }
 
 /// The settings of a stream that is made: those that are wanted, and no limits beside them.
@@ -215,6 +269,7 @@ impl Want {
             Rule::Exactly | Rule::Fixed => {
                 *is == self.value || is.is_null() && (self.value == json!(0) || self.value == json!(false))
             }
+            Rule::Roomy => is.as_i64().is_none_or(|limit| limit <= 0 || limit >= 1 << 20),
             Rule::AtLeast => self.is_unlimited(is) || is.is_number() && is.as_f64() >= self.value.as_f64(),
             Rule::Includes => {
                 let has = |member: &Value| is.as_array().is_some_and(|list| list.contains(member));
@@ -238,10 +293,27 @@ impl Want {
         else {
             return self.value.clone();
         };
-        let mut all = is.clone();
+        // A server takes no two subjects of a stream that overlap; what is wanted has all that a narrower one has.
+        let narrower = |member: &Value| wanted.iter().any(|wide| wide != member && covers(wide, member));
+        let mut all: Vec<Value> = is.iter().filter(|member| !narrower(member)).cloned().collect();
         all.extend(wanted.iter().filter(|member| !is.contains(member)).cloned());
         Value::Array(all)
     }
+}
+
+/// Whether every subject that the second pattern means is meant by the first, too.
+fn covers(wide: &Value, narrow: &Value) -> bool {
+    let (Some(wide), Some(narrow)) = (wide.as_str(), narrow.as_str()) else { return false };
+    let mut narrow = narrow.split('.');
+    for token in wide.split('.') {
+        match (token, narrow.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(other)) if other != ">" => {}
+            (token, Some(other)) if token == other => {}
+            _ => return false,
+        }
+    }
+    narrow.next().is_none()
 }
 
 /// A value as people read it: lengths of time in days, lists in a line.
@@ -315,6 +387,62 @@ mod tests {
         {
             assert_eq!(self::step(&events(), Some(&with(name, value))), None, "{name}");
         }
+    }
+
+    #[test]
+    fn a_stream_that_loses_or_refuses_what_is_sent_is_blocked() {
+        for (name, value) in [
+            ("no_ack", json!(true)),
+            ("max_msg_size", json!(10)),
+            ("subject_transform", json!({ "src": "a", "dest": "b" })),
+            ("retention", json!("interest")),
+            ("mirror", json!({ "name": "x" })),
+            ("sealed", json!(true)),
+        ] {
+            let config = with(name, value);
+            assert!(is_blocked(&events(), &config), "{name}");
+            let told = step(&events(), Some(&config)).is_some() || !obstacles(&events(), &config).is_empty();
+            assert!(told, "{name} is told with a way out");
+        }
+        for (name, value) in
+            [("max_msg_size", json!(2 << 20)), ("max_age", json!(1)), ("storage", json!("memory"))]
+        {
+            assert!(!is_blocked(&events(), &with(name, value)), "{name}");
+        }
+        assert_eq!(step(&events(), Some(&with("max_msg_size", json!(2 << 20)))), None, "a roomy limit stays");
+    }
+
+    #[test]
+    fn a_narrower_subject_gives_way_and_a_wider_one_stands_in_it() {
+        let subjects = |list: &[&str]| with("subjects", json!(list));
+        let merged =
+            |list: &[&str]| step(&events(), Some(&subjects(list))).unwrap().settings[0].wanted.clone();
+        assert_eq!(merged(&["infra.v1.evt.acme.>", "other.*"]), "other.*, infra.v1.evt.>");
+        for wide in ["infra.>", "infra.*.evt.>", ">"] {
+            let found = obstacles(&events(), &subjects(&[wide]));
+            assert!(found[0].what.contains(wide), "{found:?}");
+        }
+        for (wide, narrow, covered) in [
+            ("a.>", "a.b.c", true),
+            ("a.>", "a", false),
+            ("a.*", "a.b", true),
+            ("a.*", "a.>", false),
+            ("a.*.c", "a.b", false),
+            ("a.b", "a.b", true),
+        ] {
+            assert_eq!(covers(&json!(wide), &json!(narrow)), covered, "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_would_refuse_is_not_tried() {
+        let bucket = wanted(Wishes { replicas: None, ledger: false }, false).remove(2);
+        let mut config = birth(&bucket);
+        config.insert("deny_purge".into(), json!(true));
+        config.insert("discard".into(), json!("old"));
+        assert!(step(&bucket, Some(&config)).is_some() && refuses_changes(&bucket, &config));
+        assert!(obstacles(&bucket, &config)[0].what.contains("denies purges"));
+        assert!(!refuses_changes(&events(), &with("max_age", json!(1))));
     }
 
     #[test]

@@ -151,14 +151,15 @@ impl TaskArgs for WatchFlags {
     }
 }
 
-/// The type of an event as people write it. Those of other programs are read whatever they are; here a space is a slip, which
-/// nobody who watches for the word would find.
+/// The type of an event as people write it. Those of other programs are read whatever they are; here a space or a wildcard is a
+/// slip, which nobody who watches for the word would find.
 fn kind(text: String) -> Result<String> {
-    if !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '*' | '>');
+    if !text.contains(odd) && text.split('.').all(|word| !word.is_empty()) {
         return Ok(text);
     }
     Err(Error::invalid(format!("{} is not a type of events", quoted(&text)))
-        .because("a type has no white space and no control characters, and is not empty")
+        .because("a type is words with dots between them, without white space, `*` and `>`")
         .hint("use a word such as `shop.opened`"))
 }
 

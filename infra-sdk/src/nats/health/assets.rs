@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::health::{Probe, State};
 use crate::nats::api::Refusal;
 use crate::nats::assets::{Asset, EVENTS, RUNS_STREAM, Wishes, wanted};
-use crate::nats::assets_plan::{obstacles, step};
+use crate::nats::assets_plan::{is_blocked, obstacles, step};
 use crate::nats::health::ask::{Ask, Unanswered};
 use crate::nats::health::jetstream::Account;
 use crate::nats::health::quorum::Group;
@@ -63,7 +63,7 @@ impl Assets {
 /// Compares what is there with what is wanted.
 pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
     let (mut missing, mut differs, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
-    let mut beyond = Vec::new();
+    let (mut beyond, mut blocked) = (Vec::new(), false);
     for Looked { asset, info } in &assets.0 {
         let label = &asset.label;
         match info {
@@ -74,6 +74,9 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
                 let none = Map::new();
                 let config = info["config"].as_object().unwrap_or(&none);
                 let settings = step(asset, Some(config)).map(|step| step.settings).unwrap_or_default();
+                if is_blocked(asset, config) {
+                    blocked = true;
+                }
                 differs.extend(settings.iter().map(|setting| format!("{label}: {setting}")));
                 differs.extend(
                     obstacles(asset, config).into_iter().map(|found| format!("{label}: {}", found.what)),
@@ -100,8 +103,8 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
         let seen = assets.0.len() - unseen.len();
         Probe::new(NAME, State::Ok, format!("{seen} of {} are as they should be", assets.0.len()))
     } else {
-        Probe::new(NAME, State::Degraded, format!("not as it should be: {}", differs.join("; ")))
-            .hint(BOOTSTRAP)
+        let state = if blocked { State::Failed } else { State::Degraded };
+        Probe::new(NAME, state, format!("not as it should be: {}", differs.join("; "))).hint(BOOTSTRAP)
     };
     let probe =
         if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) };

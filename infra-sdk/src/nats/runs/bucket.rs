@@ -49,17 +49,37 @@ impl Entry {
         !self.value.is_empty()
     }
 
+    /// Whether the value is JSON, as that of every version of this crate is.
+    pub(super) fn is_json(&self) -> bool {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&self.value).is_ok()
+    }
+
     /// The value.
     ///
     /// # Errors
     /// `Invalid` for what is not of this kind, with its place.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.value).map_err(|error| {
-            Error::invalid(format!("the key {} of the bucket `infra-runs` cannot be read", quoted(&self.key)))
-                .with("revision", self.revision)
-                .because(error)
-                .hint("update infra-sdk, if another version wrote it; else end the run and start another")
-        })
+        serde_json::from_slice(&self.value).map_err(|error| self.unreadable(error))
+    }
+
+    fn unreadable(&self, error: serde_json::Error) -> Error {
+        let key = &self.key;
+        let told = format!("the key {} of the bucket `infra-runs` cannot be read", quoted(key));
+        let told = Error::invalid(told)
+            .with("revision", self.revision)
+            .because(error)
+            .hint("update infra-sdk, if another version wrote it");
+        // What is not even JSON counts as a repo that failed, and a lease that is gone is free.
+        match key.split('.').nth(1) {
+            Some("run") if key.contains(".repo.") => told.hint(format!(
+                "if nothing of ours wrote it, give the repo up with `nats kv put infra-runs {key} failed`, then resume \
+                 the run"
+            )),
+            Some("lease") => told.hint(format!(
+                "if nothing of ours wrote it, take it away with `nats kv del infra-runs {key}`"
+            )),
+            _ => told,
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::nats::runs::bucket::Entry;
 use crate::nats::runs::keys::{PREFIX, last};
 use crate::nats::runs::records::Phase;
 use crate::nats::runs::wake::Wake;
-use crate::runs::{Changes, RepoView, Revision, Run, RunId, RunPhase, RunView, no_run};
+use crate::runs::{Changes, End, RepoState, RepoView, Revision, Run, RunId, RunPhase, RunView, no_run};
+use crate::time::Timestamp;
 
 const READ: &str = "read a run";
 const FOLLOW: &str = "follow a run";
@@ -94,7 +95,19 @@ impl NatsRuns {
                 phase = (!kept.given_up).then_some((kept.phase, at));
             } else if entry.key != what {
                 let repo: RepoName = last(&entry.key)?.parse()?;
-                repos.insert(repo.clone(), RepoView { repo, state: entry.read()?, revision: at });
+                let state = match entry.read() {
+                    // What is not even JSON is of no version: the run goes on without this repo, and ends.
+                    Err(error) if !entry.is_json() => RepoState::Failed(End {
+                        attempt: 0,
+                        by: "nobody".into(),
+                        since: None,
+                        at: entry.written.unwrap_or_else(Timestamp::now),
+                        commit: None,
+                        error: Some(format!("{error}: somebody wrote over it")),
+                    }),
+                    read => read?,
+                };
+                repos.insert(repo.clone(), RepoView { repo, state, revision: at });
             }
         }
         Ok(Changes { phase, repos: repos.into_values().collect(), revision: Revision(revision) })
