@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Access, AssetSetting, AssetStep, AssetsPlan, EventStore, Obstacle, Permissions, Source};
 use crate::nats::Nats;
 use crate::nats::assets::{Asset, Rule, Want, Wishes, wanted};
+use crate::nats::assets_obstacles::{covers, obstacles, refuses_changes};
 use crate::nats::assets_permissions::permissions;
 
 /// The streams and buckets of an account, made ready as plan and apply.
@@ -29,7 +30,7 @@ pub struct NatsAssets {
 }
 
 /// A stream's settings as JetStream tells them, with those that this crate knows nothing of.
-type Config = Map<String, Value>;
+pub(super) type Config = Map<String, Value>;
 
 impl NatsAssets {
     /// Those of the account that `nats` connects to, with the `replicas` and the `ledger` of the settings.
@@ -94,28 +95,27 @@ impl NatsAssets {
 #[async_trait]
 impl EventStore for NatsAssets {
     async fn plan_setup(&self) -> Result<AssetsPlan> {
-        let (mut steps, mut obstacles) = (Vec::new(), Vec::new());
+        let (mut steps, mut known) = (Vec::new(), Vec::new());
         for asset in self.wanted().await? {
             let config = self.config(&asset).await?;
-            let found: Vec<Obstacle> =
-                config.iter().flat_map(|config| self::obstacles(&asset, config)).collect();
+            let found: Vec<Obstacle> = config.iter().flat_map(|config| obstacles(&asset, config)).collect();
             let in_the_way = config.as_ref().is_some_and(|config| refuses_changes(&asset, config));
             // What the server would refuse is not tried: the others are set right all the same.
             steps.extend(step(&asset, config.as_ref()).filter(|_| !in_the_way));
-            obstacles.extend(found);
+            known.extend(found);
         }
         let missing = steps.iter().filter(|step: &&AssetStep| step.create).count() as u64;
         if missing > 0
             && let Some(free) = self.account().await?.free_streams
             && free < missing
         {
-            obstacles.push(Obstacle {
+            known.push(Obstacle {
                 asset: "the account".into(),
                 what: format!("{missing} streams are to be made, and its limit leaves room for {free}"),
                 next: "raise the limit of streams, or delete those that nobody needs".into(),
             });
         }
-        Ok(AssetsPlan { place: self.nats.target().address(), steps, obstacles })
+        Ok(AssetsPlan { place: self.nats.target().address(), steps, obstacles: known })
     }
 
     async fn set_up(&self, plan: &AssetsPlan) -> Result<()> {
@@ -139,18 +139,6 @@ impl EventStore for NatsAssets {
         Ok(permissions(&self.nats, self.wishes, source, access))
     }
 }
-
-/// Whether the server refuses to correct a stream as long as its obstacles stand.
-fn refuses_changes(asset: &Asset, config: &Config) -> bool {
-    let is_set =
-        |name: &str| config.get(name).is_some_and(|value| !value.is_null() && *value != json!(false));
-    let rolls_up = asset.wants.iter().any(|want| want.name == "allow_rollup_hdrs");
-    let wider = obstacles(asset, config).iter().any(|found| found.what.starts_with(WIDER));
-    is_set("mirror") || is_set("sealed") || wider || rolls_up && is_set("deny_purge")
-}
-
-/// How the obstacle begins that a stream takes what is other streams'.
-const WIDER: &str = "its subject ";
 
 fn changed(asset: &str) -> Error {
     Error::new(ErrorKind::Conflict, format!("the {asset} was changed since the plan was made"))
@@ -183,74 +171,8 @@ pub(super) fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> 
     })
 }
 
-/// What of an asset that is there cannot be changed.
-pub(super) fn obstacles(asset: &Asset, config: &Config) -> Vec<Obstacle> {
-    let made = |what: String, next: String| Obstacle { asset: asset.label.clone(), what, next };
-    let mut found = Vec::new();
-    for want in asset.wants.iter().filter(|want| want.rule == Rule::Fixed) {
-        let is = config.get(want.name).unwrap_or(&Value::Null);
-        if !want.is_met(Some(is)) {
-            let (name, is, wanted) = (want.name, shown(want.name, is), shown(want.name, &want.value));
-            found.push(made(
-                format!("its {name} is {is} and should be {wanted}, which a stream keeps for its whole life"),
-                format!(
-                    "save what is in it with `nats stream backup {stream} DIR`, delete it, and run this again",
-                    stream = asset.stream
-                ),
-            ));
-        }
-    }
-    if config.get("sealed") == Some(&Value::Bool(true)) {
-        let next = format!("delete the stream {} once nobody needs what is in it", asset.stream);
-        found.push(made("it is sealed and takes nothing any more".into(), next));
-    }
-    if config.get("mirror").is_some_and(|mirror| !mirror.is_null()) {
-        let next = "connect to the account of the stream that it mirrors".to_owned();
-        found.push(made("it is a mirror, which takes nothing itself".into(), next));
-    }
-    if config.get("subject_transform").is_some_and(|transform| !transform.is_null()) {
-        let next = format!("take its subject_transform away, with `nats stream edit {}`", asset.stream);
-        found.push(made("it keeps messages under other subjects than they are sent to".into(), next));
-    }
-    let rolls_up = asset.wants.iter().any(|want| want.name == "allow_rollup_hdrs");
-    if rolls_up && config.get("deny_purge") == Some(&Value::Bool(true)) {
-        let next = format!("save what is in it, delete the stream {}, and run this again", asset.stream);
-        found.push(made(
-            "it denies purges, which deleting a key needs, and keeps that for its whole life".into(),
-            next,
-        ));
-    }
-    let wanted =
-        asset.wants.iter().find(|want| want.name == "subjects").and_then(|want| want.value.as_array());
-    let subjects = config.get("subjects").and_then(Value::as_array).into_iter().flatten();
-    for subject in subjects {
-        if wanted.is_some_and(|wanted| wanted.iter().any(|own| own != subject && covers(subject, own))) {
-            let next =
-                format!("leave the stream {} only its own subjects, with `nats stream edit`", asset.stream);
-            found.push(made(format!("{WIDER}{} takes what is other streams'", shown("", subject)), next));
-        }
-    }
-    found
-}
-
-/// Whether nothing useful comes of an asset as long as an obstacle stands: what is sent is refused, lost or kept elsewhere.
-pub(super) fn is_blocked(asset: &Asset, config: &Config) -> bool {
-    let is_on = |name: &str| config.get(name).is_some_and(|value| *value == json!(true));
-    let is_set = |name: &str| config.get(name).is_some_and(|value| !value.is_null());
-    let other_retention =
-        asset.wants.iter().any(|want| want.name == "retention" && !want.is_met(config.get("retention")));
-    let too_small =
-        asset.wants.iter().any(|want| want.rule == Rule::Roomy && !want.is_met(config.get(want.name)));
-    is_on("sealed")
-        || is_on("no_ack")
-        || is_set("mirror")
-        || is_set("subject_transform")
-        || other_retention
-        || too_small
-}
-
 /// The settings of a stream that is made: those that are wanted, and no limits beside them.
-fn birth(asset: &Asset) -> Config {
+pub(super) fn birth(asset: &Asset) -> Config {
     let mut config = Config::new();
     config.insert("name".into(), json!(asset.stream));
     config.insert("description".into(), json!(asset.about));
@@ -262,7 +184,7 @@ fn birth(asset: &Asset) -> Config {
 }
 
 impl Want {
-    fn is_met(&self, is: Option<&Value>) -> bool {
+    pub(super) fn is_met(&self, is: Option<&Value>) -> bool {
         let is = is.unwrap_or(&Value::Null);
         match self.rule {
             // What is off or nothing is not told.
@@ -301,23 +223,8 @@ impl Want {
     }
 }
 
-/// Whether every subject that the second pattern means is meant by the first, too.
-fn covers(wide: &Value, narrow: &Value) -> bool {
-    let (Some(wide), Some(narrow)) = (wide.as_str(), narrow.as_str()) else { return false };
-    let mut narrow = narrow.split('.');
-    for token in wide.split('.') {
-        match (token, narrow.next()) {
-            (">", Some(_)) => return true,
-            ("*", Some(other)) if other != ">" => {}
-            (token, Some(other)) if token == other => {}
-            _ => return false,
-        }
-    }
-    narrow.next().is_none()
-}
-
 /// A value as people read it: lengths of time in days, lists in a line.
-fn shown(name: &str, value: &Value) -> String {
+pub(super) fn shown(name: &str, value: &Value) -> String {
     let is_time = matches!(name, "max_age" | "duplicate_window" | "subject_delete_marker_ttl");
     match value {
         Value::Number(number) if is_time => match number.as_u64() {
@@ -387,62 +294,6 @@ mod tests {
         {
             assert_eq!(self::step(&events(), Some(&with(name, value))), None, "{name}");
         }
-    }
-
-    #[test]
-    fn a_stream_that_loses_or_refuses_what_is_sent_is_blocked() {
-        for (name, value) in [
-            ("no_ack", json!(true)),
-            ("max_msg_size", json!(10)),
-            ("subject_transform", json!({ "src": "a", "dest": "b" })),
-            ("retention", json!("interest")),
-            ("mirror", json!({ "name": "x" })),
-            ("sealed", json!(true)),
-        ] {
-            let config = with(name, value);
-            assert!(is_blocked(&events(), &config), "{name}");
-            let told = step(&events(), Some(&config)).is_some() || !obstacles(&events(), &config).is_empty();
-            assert!(told, "{name} is told with a way out");
-        }
-        for (name, value) in
-            [("max_msg_size", json!(2 << 20)), ("max_age", json!(1)), ("storage", json!("memory"))]
-        {
-            assert!(!is_blocked(&events(), &with(name, value)), "{name}");
-        }
-        assert_eq!(step(&events(), Some(&with("max_msg_size", json!(2 << 20)))), None, "a roomy limit stays");
-    }
-
-    #[test]
-    fn a_narrower_subject_gives_way_and_a_wider_one_stands_in_it() {
-        let subjects = |list: &[&str]| with("subjects", json!(list));
-        let merged =
-            |list: &[&str]| step(&events(), Some(&subjects(list))).unwrap().settings[0].wanted.clone();
-        assert_eq!(merged(&["infra.v1.evt.acme.>", "other.*"]), "other.*, infra.v1.evt.>");
-        for wide in ["infra.>", "infra.*.evt.>", ">"] {
-            let found = obstacles(&events(), &subjects(&[wide]));
-            assert!(found[0].what.contains(wide), "{found:?}");
-        }
-        for (wide, narrow, covered) in [
-            ("a.>", "a.b.c", true),
-            ("a.>", "a", false),
-            ("a.*", "a.b", true),
-            ("a.*", "a.>", false),
-            ("a.*.c", "a.b", false),
-            ("a.b", "a.b", true),
-        ] {
-            assert_eq!(covers(&json!(wide), &json!(narrow)), covered, "{wide} {narrow}");
-        }
-    }
-
-    #[test]
-    fn what_the_server_would_refuse_is_not_tried() {
-        let bucket = wanted(Wishes { replicas: None, ledger: false }, false).remove(2);
-        let mut config = birth(&bucket);
-        config.insert("deny_purge".into(), json!(true));
-        config.insert("discard".into(), json!("old"));
-        assert!(step(&bucket, Some(&config)).is_some() && refuses_changes(&bucket, &config));
-        assert!(obstacles(&bucket, &config)[0].what.contains("denies purges"));
-        assert!(!refuses_changes(&events(), &with("max_age", json!(1))));
     }
 
     #[test]
