@@ -342,6 +342,7 @@ fn offer_of(run: &Run, repo: &str, attempt: u32) -> Offer {
         attempt,
         revision: Revision(7),
         task: "deploy".into(),
+        again: 0,
     }
 }
 

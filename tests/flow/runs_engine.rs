@@ -336,6 +336,7 @@ async fn an_offer_whose_task_is_no_name_of_one_is_never_begun() {
         attempt: 77,
         revision: store.load(&run.id).await.expect("the run").repos[0].revision,
         task: "--yes=infra:apply".into(),
+        again: 0,
     };
     assert_eq!(store.offer(&offer).await.expect("offered"), Offered::Now);
     let notes = Arc::new(Notes::default());

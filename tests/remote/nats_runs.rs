@@ -65,6 +65,7 @@ fn offer_of(run: &Run, repo: &str, revision: Revision) -> Offer {
         attempt: 1,
         revision,
         task: "deploy".into(),
+        again: 0,
     }
 }
 

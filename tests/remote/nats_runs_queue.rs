@@ -32,6 +32,26 @@ async fn settled(client: &Client) {
 }
 
 #[tokio::test]
+async fn an_offer_whose_place_another_message_took_is_made_again_as_another_one() {
+    let server = NatsServer::start();
+    bootstrap(&server.url()).await;
+    let (store, run) = (runs(&server.url()), run_of(1));
+    let first = attempt(&run, 1);
+    assert_eq!(store.offer(&first).await.expect("offered"), Offered::Now);
+    let client = async_nats::connect(server.url()).await.expect("the server is there");
+    let context = async_nats::jetstream::new(client);
+    let junk = context.publish("infra.v1.work.acme.r0.staging", "junk".into()).await.expect("sent");
+    junk.await.expect("kept");
+    assert_eq!(standing(&server).await, 1, "it stands in the place of the offer");
+    assert_eq!(store.offer(&first).await.expect("known"), Offered::Before);
+    let later = Offer { again: 1, ..first };
+    assert_eq!(store.offer(&later).await.expect("offered"), Offered::Now);
+    let taken =
+        store.take(&run.env, &[name("r0")], std::time::Duration::from_secs(5)).await.expect("an offer");
+    assert_eq!(taken.expect("it is there").offer, later);
+}
+
+#[tokio::test]
 async fn offering_a_repo_a_hundred_times_leaves_one_offer_and_it_is_the_newest() {
     for version in [None, Some(LEAST_NATS_SERVER)] {
         let server = version.map_or_else(NatsServer::start, NatsServer::version);

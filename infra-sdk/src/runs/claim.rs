@@ -57,7 +57,7 @@ pub(super) async fn work_on(
     taken: &Taken,
     leaving: &CancelToken,
 ) -> Result<Claimed> {
-    let Offer { run, env, repo, attempt, revision, task } = taken.offer.clone();
+    let Offer { run, env, repo, attempt, revision, task, .. } = taken.offer.clone();
     if let Err(error) = check_task(&task) {
         // No run has such a repo: who wrote the offer is no coordinator. Settled, so that it does not come again.
         deployer.tell(&format!("{repo}: the offer of run {run} is refused: {error}"));

@@ -196,7 +196,7 @@ struct Leader<'a> {
     /// needs a moment to say it.
     gone: HashSet<(RepoName, String)>,
     unserved: Unserved,
-    offered: HashMap<(RepoName, u32), Instant>,
+    offered: HashMap<(RepoName, u32), (Instant, u32)>,
 }
 
 impl<'a> Leader<'a> {
@@ -312,9 +312,12 @@ impl<'a> Leader<'a> {
         for (repo, planned) in view.repos.iter().zip(&view.run.repos) {
             let RepoState::Ready { attempt } = repo.state else { continue };
             let key = (repo.repo.clone(), attempt);
-            if self.offered.get(&key).is_some_and(|last| last.elapsed() < OFFER_AGAIN) {
+            let before = self.offered.get(&key);
+            if before.is_some_and(|(last, _)| last.elapsed() < OFFER_AGAIN) {
                 continue;
             }
+            // Another offer than the one that was lost: a queue passes over what it knows.
+            let again = before.map_or(0, |(_, again)| again.saturating_add(1));
             let offer = Offer {
                 run: self.run.clone(),
                 env: view.run.env.clone(),
@@ -322,9 +325,10 @@ impl<'a> Leader<'a> {
                 attempt,
                 revision: repo.revision,
                 task: planned.task.clone(),
+                again,
             };
             self.store.offer(&offer).await?;
-            self.offered.insert(key, Instant::now());
+            self.offered.insert(key, (Instant::now(), again));
         }
         Ok(())
     }

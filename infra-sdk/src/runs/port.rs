@@ -148,6 +148,13 @@ pub struct Offer {
     pub revision: Revision,
     /// The task that deploys the repo.
     pub task: String,
+    /// How often it was offered before: the same offer again may be passed over, a later one is not.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub again: u32,
+}
+
+fn is_first(again: &u32) -> bool {
+    *again == 0
 }
 
 /// What offering did.

@@ -1,18 +1,13 @@
 //! Where everything of runs stands: keys of the bucket, subjects of the queue.
 
-use std::time::{Duration, SystemTime};
-
 use crate::error::Result;
 use crate::names::{EnvName, OrgName, RepoName};
 use crate::nats::assets::WORK_SUBJECTS;
 use crate::nats::subject::{text, token};
-use crate::runs::RunId;
+use crate::runs::{Offer, RunId};
 
 /// What stands before a key in the subjects of the bucket's stream.
 pub(super) const PREFIX: &str = "$KV.infra-runs.";
-
-/// For how long an offer that is made again counts as the same: longer than its answer is waited for.
-const SAME_OFFER: Duration = Duration::from_secs(20);
 
 /// The keys of one organisation, which all begin with its name:
 ///
@@ -88,12 +83,10 @@ impl Keys {
         format!("{}=={}=={}", self.org, token(repo.as_str()), token(env.as_str()))
     }
 
-    /// What an offer is told apart from others by, for as long as its answer may be waited for: one that is made again later
-    /// is another, for the first may have been lost or replaced.
-    pub(super) fn offer(&self, run: &RunId, repo: &RepoName, attempt: u32, at: SystemTime) -> String {
-        let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let slice = since.as_secs() / SAME_OFFER.as_secs();
-        format!("{}.{}.{}.{attempt}.{slice}", self.org, token(run.as_str()), token(repo.as_str()))
+    /// What an offer is told apart from others by.
+    pub(super) fn offer(&self, offer: &Offer) -> String {
+        let Offer { run, repo, attempt, again, .. } = offer;
+        format!("{}.{}.{}.{attempt}.{again}", self.org, token(run.as_str()), token(repo.as_str()))
     }
 }
 

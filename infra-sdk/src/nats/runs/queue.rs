@@ -1,7 +1,7 @@
 //! Offers as messages of a work queue: one consumer a repo and environment, made when it is first needed.
 
 use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_nats::HeaderMap;
 use async_nats::Message;
@@ -39,10 +39,7 @@ impl NatsRuns {
         let body = serde_json::to_vec(offer)
             .map_err(|error| Error::new(ErrorKind::Bug, "write an offer").because(error))?;
         let mut headers = HeaderMap::new();
-        headers.insert(
-            NATS_MESSAGE_ID,
-            self.keys().offer(&offer.run, &offer.repo, offer.attempt, SystemTime::now()),
-        );
+        headers.insert(NATS_MESSAGE_ID, self.keys().offer(offer));
         headers.insert(NATS_EXPECTED_STREAM, WORK);
         let subject = self.keys().work(&offer.env, &offer.repo);
         let answer = link.answered::<PublishAck>(OFFER, &subject, Some(headers), body.into()).await?;
