@@ -103,17 +103,8 @@ pub(super) fn covers(wide: &Value, narrow: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::nats::assets::{Wishes, wanted};
+    use crate::nats::assets_plan::tests::{events, with};
     use crate::nats::assets_plan::{birth, step};
-
-    fn events() -> Asset {
-        wanted(Wishes { replicas: None, ledger: false }, false).remove(0)
-    }
-
-    fn with(name: &str, value: Value) -> Config {
-        let mut config = birth(&events());
-        config.insert(name.into(), value);
-        config
-    }
 
     #[test]
     fn a_stream_that_loses_or_refuses_what_is_sent_is_blocked() {

@@ -264,14 +264,14 @@ impl Account {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn events() -> Asset {
+    pub(in crate::nats) fn events() -> Asset {
         wanted(Wishes { replicas: None, ledger: false }, false).remove(0)
     }
 
-    fn with(name: &str, value: Value) -> Config {
+    pub(in crate::nats) fn with(name: &str, value: Value) -> Config {
         let mut config = birth(&events());
         config.insert(name.into(), value);
         config
