@@ -3,6 +3,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
+use crate::infra::state_lock::Unlock;
 use crate::ledger::{self, Entry, Filter};
 use crate::names::Label;
 use crate::state::left::{Astray, astray, history, is_blank, is_whole};
@@ -46,9 +47,11 @@ impl Infra {
     /// # Errors
     /// What reading or removing it fails with.
     pub(super) async fn free_what_expired(&self, stack: &Label) -> Result<()> {
-        let (key, locks) = (self.state_key(stack), &self.ports().state_locks);
-        let Some(seen) = locks.state_lock(&key).await?.filter(SeenLock::has_expired) else { return Ok(()) };
-        locks.unlock_state(&key, &seen).await?;
+        let Some(seen) = self.state_lock(stack.as_str()).await?.filter(SeenLock::has_expired) else {
+            return Ok(());
+        };
+        // As by hand, so that it stands in the ledger.
+        self.unlock_state(self.plan_unlock(stack.as_str(), &Unlock::default()).await?).await?;
         let who = seen.lock.map(|lock| lock.who.escape_debug().to_string()).unwrap_or_default();
         self.host().tell(&format!("{stack}: removed the lock of {who}, which was past its time"));
         Ok(())
