@@ -26,6 +26,9 @@ pub const INFRA_ATTEMPT: &str = "INFRA_ATTEMPT";
 /// Set by `infra:deploy:agent`, not meant for people: the file that this deploy locks for as long as it runs. It also ends
 /// when its standard input does, which is when its agent is gone.
 pub const INFRA_RUN_GUARD: &str = "INFRA_RUN_GUARD";
+/// Set by `infra:deploy:agent`, not meant for people: the milliseconds after which this deploy ends if its standard input
+/// brings nothing, which is when its agent stands still.
+pub const INFRA_RUN_SILENCE: &str = "INFRA_RUN_SILENCE";
 /// Set by `infra:deploy:agent`, not meant for people: which attempt a program belongs to, so that what a killed deploy left
 /// running can be found.
 pub const INFRA_RUN_MARK: &str = "INFRA_RUN_MARK";

@@ -226,6 +226,48 @@ fn a_killed_agents_deploy_ends_and_another_begins_it_anew() {
     drop(second);
 }
 
+#[test]
+fn the_deploy_of_an_agent_that_stands_still_is_stopped_and_another_begins_it_anew() {
+    let fleet = Fleet::new("runs-frozen", &SHOP);
+    fleet.behaves("api", "hangs");
+    let first = fleet.agent(&[]);
+    let all = fleet.all(&["--repos", "api"]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    first.signal("STOP");
+    until("the deploy learns that its agent stands still", || fleet.log().len() == 2);
+    fleet.behaves("api", "");
+    let second = fleet.agent(&[]);
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    // Awake again, it has nothing to say about what it had claimed, and serves on.
+    first.signal("CONT");
+    first.says("serving anew");
+    assert_eq!(fleet.log(), ["api start 1", "api stopped 1", "api start 2", "api end 2"]);
+    drop(second);
+}
+
+#[test]
+fn a_deploy_that_ended_well_under_an_agent_that_stands_still_is_not_begun_again() {
+    let fleet = Fleet::new("runs-frozen-well", &SHOP);
+    fleet.behaves("api", "waits");
+    let first = fleet.agent(&[]);
+    let all = fleet.all(&["--repos", "api"]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    first.signal("STOP");
+    fleet.behaves("api", "");
+    until("the deploy ends", || fleet.log().len() == 2);
+    let second = fleet.agent(&[]);
+    let (code, said) = all.end();
+    assert_eq!(code, Some(0), "{said}");
+    second.says("attempt 1 of this run had ended well");
+    assert_eq!(fleet.log(), ["api start 1", "api end 1"]);
+    first.signal("CONT");
+    // The next run is another one.
+    let (code, said) = fleet.all(&["--repos", "api"]).end();
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(fleet.log()[2..], ["api start 1", "api end 1"]);
+}
+
 /// Waits for the deploy of `api` and the program that it started, and gives both.
 #[cfg(target_os = "linux")]
 fn spawned(fleet: &Fleet) -> (u32, u32) {

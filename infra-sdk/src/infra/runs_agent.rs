@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::cancel::CancelToken;
-use crate::env::{INFRA_ATTEMPT, INFRA_RUN, INFRA_RUN_GUARD, INFRA_RUN_MARK};
+use crate::env::{INFRA_ATTEMPT, INFRA_RUN, INFRA_RUN_GUARD, INFRA_RUN_MARK, INFRA_RUN_SILENCE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::infra::runs::{Follow, RunTeller};
@@ -23,6 +23,9 @@ use crate::runs::{self, AgentOptions, Deployer, Job, RepoState, RunStore, Watche
 
 /// How long a deploy may take to end once it is told to: it may have to go back to what served before.
 pub(super) const GRACE: Duration = Duration::from_secs(600);
+
+/// How often at least a deploy sees that its agent runs.
+const BEAT: Duration = Duration::from_secs(1);
 
 /// The task that deploys a repo of which the settings say nothing.
 const DEPLOY: &str = "deploy";
@@ -79,7 +82,8 @@ impl Infra {
             once: agent.once,
         };
         let store = self.ports().runs.clone();
-        let deployer: Arc<dyn Deployer> = Arc::new(Checkouts::new(self.clone(), &agent.checkouts));
+        let deployer: Arc<dyn Deployer> =
+            Arc::new(Checkouts::new(self.clone(), &agent.checkouts, options.lease));
         let watcher: Arc<dyn Watcher> =
             Arc::new(RunTeller { infra: self.clone(), on_change: Arc::new(|_| {}) });
         let ending = cancel.child();
@@ -127,14 +131,16 @@ struct Checkouts {
     folders: BTreeMap<RepoName, PathBuf>,
     /// The longest name, for lines that stand below each other.
     width: usize,
+    /// How long this agent may show no life.
+    lease: Duration,
 }
 
 impl Checkouts {
-    fn new(infra: Infra, checkouts: &[Checkout]) -> Self {
+    fn new(infra: Infra, checkouts: &[Checkout], lease: Duration) -> Self {
         let folders: BTreeMap<RepoName, PathBuf> =
             checkouts.iter().map(|checkout| (checkout.repo.clone(), checkout.folder.clone())).collect();
         let width = folders.keys().map(|name| name.as_str().len()).max().unwrap_or(0);
-        Checkouts { infra, folders, width }
+        Checkouts { infra, folders, width, lease }
     }
 
     fn folder(&self, repo: &RepoName) -> Result<&PathBuf> {
@@ -179,8 +185,9 @@ impl Deployer for Checkouts {
             to: host.lines.clone(),
         });
         let confirmed = self.infra.settings().repos.get(&job.repo).map_or(&[][..], |repo| &repo.yes);
-        let (guard, mark) =
-            (self.guard(job), format!("{}/{}/{}/{}", job.run, job.env, job.repo, job.attempt));
+        let guard = self.guard(job);
+        let commit = self.commit(&job.repo).await;
+        let mark = runs_attempt::mark(job, commit.as_deref());
         let mut command = Cmd::new("cargo")
             .args(["xtask", &job.task, "--env", job.env.as_str()])
             .arg(format!("--yes={}", job.task))
@@ -191,7 +198,8 @@ impl Deployer for Checkouts {
             .env(INFRA_ATTEMPT, job.attempt.to_string())
             .env(INFRA_RUN_GUARD, &guard)
             .env(INFRA_RUN_MARK, &mark)
-            .open_stdin()
+            .env(INFRA_RUN_SILENCE, self.lease.as_millis().to_string())
+            .beating_stdin((self.lease / 10).min(BEAT))
             .sink(lines)
             .masks(host.masks.clone())
             .cancel(stop.clone())

@@ -69,7 +69,7 @@ pub(super) enum Stdin {
     Bytes(Vec<u8>),
     Secret(SecretValue),
     Inherited,
-    Open,
+    Beats(Duration),
 }
 
 impl Cmd {
@@ -249,11 +249,12 @@ impl Cmd {
         self
     }
 
-    /// Leaves its standard input open and empty for as long as this process lives: a program that reads it learns when it
-    /// is alone, however this process ended.
+    /// Gives its standard input a byte of nothing (0) each `every`, for as long as this process lives and runs: a program
+    /// that reads it learns when it is alone, by the end of it however this process ended, or by the silence of one that
+    /// stands still.
     #[must_use]
-    pub fn open_stdin(mut self) -> Self {
-        self.stdin = Stdin::Open;
+    pub fn beating_stdin(mut self, every: Duration) -> Self {
+        self.stdin = Stdin::Beats(every);
         self
     }
 

@@ -33,7 +33,7 @@ pub(super) fn start(
             expression = expression.stdin_null();
             None
         }
-        Stdin::Bytes(_) | Stdin::Secret(_) | Stdin::Open => {
+        Stdin::Bytes(_) | Stdin::Secret(_) | Stdin::Beats(_) => {
             let (reader, writer) = failure::pipe()?;
             expression = expression.stdin_file(reader);
             Some(writer)
@@ -73,17 +73,14 @@ pub(super) fn start(
             .into_iter()
             .map(|(reader, target)| Pump::start(reader, target, events.clone()))
             .collect::<Result<_>>()?;
-        let (mut input, mut held) = (input, None);
-        if matches!(cmd.stdin, Stdin::Open) {
-            held = input.take();
-        }
         if let Some(mut pipe) = input {
-            let stdin = cmd.stdin.clone();
+            let (stdin, ended) = (cmd.stdin.clone(), ended.clone());
             failure::thread("input", move || {
                 let bytes = match &stdin {
-                    Stdin::Null | Stdin::Inherited | Stdin::Open => &[],
+                    Stdin::Null | Stdin::Inherited => &[],
                     Stdin::Bytes(bytes) => bytes.as_slice(),
                     Stdin::Secret(value) => value.expose().as_bytes(),
+                    Stdin::Beats(every) => return beat(&mut pipe, *every, &ended),
                 };
                 // A child may close its input before it has read all of it.
                 let _ = std::io::Write::write_all(&mut pipe, bytes);
@@ -92,7 +89,6 @@ pub(super) fn start(
         let (exited, waiting) = (events.clone(), leader.clone());
         failure::thread("wait", move || {
             waiting.wait();
-            drop(held);
             ended.store(true, Ordering::Release);
             let _ = exited.send(Event::Exited);
         })?;
@@ -103,6 +99,14 @@ pub(super) fn start(
         let _ = leader.reap();
     })?;
     Ok((leader, pumps))
+}
+
+/// Shows that this process lives and runs until the program has ended or reads no more.
+fn beat(pipe: &mut impl std::io::Write, every: Duration, ended: &AtomicBool) {
+    // One that does not read yet, such as a compiler before it, holds this up once the pipe is full, and nothing else.
+    while !ended.load(Ordering::Acquire) && pipe.write_all(&[0]).is_ok() {
+        std::thread::sleep(every);
+    }
 }
 
 /// A file that a program writes into, and the end at which it is read while it grows.

@@ -9,7 +9,7 @@ use crate::env::Env;
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::Infra;
 use crate::names::EnvName;
-use crate::tasks::guard;
+use crate::tasks::guard::{self, Entered};
 use crate::tasks::handles::InfraTasks;
 use crate::tasks::services::Services;
 
@@ -44,19 +44,23 @@ pub fn main(tasks: impl FnOnce(&mut App, &InfraTasks)) -> ExitCode {
         }
     };
     let mut console = Console::of_process(&env);
-    // Held until the process ends.
-    let (_attempt, console) = match guard::enter(&env, |line| console.note(line)) {
-        Ok(None) => (None, console),
-        Ok(Some(attempt)) => {
-            let console = console.cancelled_by(attempt.alone());
-            (Some(attempt), console)
-        }
+    let mut attempt = match guard::enter(&env, |line| console.note(line)) {
+        Ok(Entered::ByHand) => None,
+        Ok(Entered::Attempt(attempt)) => Some(attempt),
+        Ok(Entered::AlreadyDeployed) => return ExitCode::SUCCESS,
         Err(error) => {
             console.complain(&error);
             return ExitCode::from(exit::code_of(&error));
         }
     };
-    ExitCode::from(app(&env, tasks).run_with(console, std::env::args_os().skip(1)))
+    if let Some(attempt) = &attempt {
+        console = console.cancelled_by(attempt.alone());
+    }
+    let code = app(&env, tasks).run_with(console, std::env::args_os().skip(1));
+    if let Some(attempt) = attempt.as_mut().filter(|_| code == 0) {
+        attempt.ended_well();
+    }
+    ExitCode::from(code)
 }
 
 /// The same for a program that brings its own console and arguments (without the program's name); gives the exit code.

@@ -2,10 +2,11 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::cancel::CancelToken;
-use crate::env::{Env, INFRA_RUN_GUARD, INFRA_RUN_MARK};
+use crate::env::{Env, INFRA_RUN_GUARD, INFRA_RUN_MARK, INFRA_RUN_SILENCE};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileLock;
 use crate::infra::runs_attempt;
@@ -16,39 +17,62 @@ const SAID_AFTER: Duration = Duration::from_secs(2);
 /// How often a lock is asked for that another attempt holds.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// A second look at one who is silent: where all of this machine stood still, both wake up.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// How a process began.
+#[derive(Debug)]
+pub(super) enum Entered {
+    /// No agent started it.
+    ByHand,
+    /// It is an attempt of an agent.
+    Attempt(Attempt),
+    /// There is nothing to do: an attempt of the same run had ended well.
+    AlreadyDeployed,
+}
+
 /// One attempt of an agent at this repo, for as long as this process runs.
 #[derive(Debug)]
 pub(super) struct Attempt {
     alone: CancelToken,
     guard: PathBuf,
+    mark: String,
+    well: bool,
     _lock: FileLock,
 }
 
 impl Attempt {
-    /// Cancelled when the agent is gone.
+    /// Cancelled when the agent is gone, or stands still.
     pub(super) fn alone(&self) -> &CancelToken {
         &self.alone
+    }
+
+    /// It did what it was to do.
+    pub(super) fn ended_well(&mut self) {
+        self.well = true;
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        runs_attempt::end(&self.guard);
+        runs_attempt::end(&self.guard, &self.mark, self.well);
     }
 }
 
-/// Waits until no earlier attempt at this repo runs on this machine any more, nor a program of one that was killed; `None` in
-/// a process that no agent started.
+/// Waits until no earlier attempt at this repo runs on this machine any more, nor a program of one that was killed.
 ///
 /// # Errors
 /// `Cancelled` when the agent goes in the meantime; `Denied` or `Io` when the file cannot be locked; `Unavailable` when a
 /// program of an attempt that was killed does not end.
-pub(super) fn enter(env: &Env, mut say: impl FnMut(&str)) -> Result<Option<Attempt>> {
-    let Some(guard) = env.path(INFRA_RUN_GUARD) else { return Ok(None) };
+pub(super) fn enter(env: &Env, mut say: impl FnMut(&str)) -> Result<Entered> {
+    let Some(guard) = env.path(INFRA_RUN_GUARD) else { return Ok(Entered::ByHand) };
     let alone = CancelToken::new();
     // A person at a terminal is no agent, whatever the variable says.
     if !env.stdin_is_terminal() {
-        watch(&alone)?;
+        watch(
+            &alone,
+            env.get(INFRA_RUN_SILENCE).and_then(|text| text.parse().ok()).map(Duration::from_millis),
+        )?;
     }
     let lock = wait(&guard, &alone, &mut say)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -57,27 +81,52 @@ pub(super) fn enter(env: &Env, mut say: impl FnMut(&str)) -> Result<Option<Attem
         1 => say("ended a program that an attempt left running when it was killed"),
         left => say(&format!("ended {left} programs that an attempt left running when it was killed")),
     }
-    runs_attempt::begin(&guard, env.get(INFRA_RUN_MARK).unwrap_or_default())?;
-    Ok(Some(Attempt { alone, guard, _lock: lock }))
+    let mark = env.get(INFRA_RUN_MARK).unwrap_or_default().to_owned();
+    if let Some(before) = runs_attempt::had_ended_well(&guard, &mark)? {
+        say(&format!(
+            "attempt {before} of this run had ended well, which its agent could not tell; it is not begun again"
+        ));
+        return Ok(Entered::AlreadyDeployed);
+    }
+    runs_attempt::begin(&guard, &mark)?;
+    Ok(Entered::Attempt(Attempt { alone, guard, mark, well: false, _lock: lock }))
 }
 
-/// Cancels `alone` at the end of standard input, which the agent holds open and never writes to.
-fn watch(alone: &CancelToken) -> Result<()> {
-    let alone = alone.clone();
-    let body = move || {
+/// Cancels `alone` at the end of standard input, which the agent holds open, and when nothing came over it for `silence`.
+/// An agent of a version that shows no such signs of life sets none.
+fn watch(alone: &CancelToken, silence: Option<Duration>) -> Result<()> {
+    let (heard, hears) = channel();
+    spawn("agent", move || {
         let mut input = std::io::stdin().lock();
-        let mut nothing = [0; 64];
+        let mut beats = [0; 4096];
         loop {
-            match input.read(&mut nothing) {
+            match input.read(&mut beats) {
                 Ok(0) => break,
-                Ok(_) => {}
+                Ok(_) if heard.send(()).is_ok() => {}
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+                Ok(_) | Err(_) => break,
             }
         }
+    })?;
+    let alone = alone.clone();
+    spawn("silence", move || {
+        while lives(&hears, silence) {}
         alone.cancel();
-    };
-    let started = std::thread::Builder::new().name("agent".into()).spawn(body);
+    })
+}
+
+/// Whether the next sign of life came in time.
+fn lives(hears: &Receiver<()>, silence: Option<Duration>) -> bool {
+    let Some(silence) = silence else { return hears.recv().is_ok() };
+    match hears.recv_timeout(silence) {
+        Ok(()) => true,
+        Err(RecvTimeoutError::Timeout) => hears.recv_timeout(LAST_CALL).is_ok(),
+        Err(RecvTimeoutError::Disconnected) => false,
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+    let started = std::thread::Builder::new().name(name.into()).spawn(body);
     started.map(drop).map_err(|error| {
         Error::new(ErrorKind::Unavailable, "watch whether the agent is there")
             .because(error)
