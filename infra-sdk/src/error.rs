@@ -181,6 +181,22 @@ impl Error {
         self.0.exit_code
     }
 
+    /// The story on one line, for what is told in passing: message, causes, and the first hint.
+    pub(crate) fn line(&self) -> String {
+        let mut line = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            let words: Vec<&str> = text.split_whitespace().collect();
+            line = format!("{line}: {}", words.join(" "));
+            next = cause.source();
+        }
+        match self.hints().first() {
+            Some(hint) => format!("{line}; {hint}"),
+            None => line,
+        }
+    }
+
     /// The whole story on several lines: message, causes, hints.
     pub fn report(&self) -> impl fmt::Display + '_ {
         Report(self)

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::Value;
 use support::{Finished, Run, Scratch};
 
-use crate::world::until;
+use crate::world::{PATIENCE, comes_true, until};
 
 /// The checkouts, their `INFRA_HOME`, and the log that their deploys write.
 pub(crate) struct Fleet {
@@ -168,7 +168,7 @@ impl Process {
 
     /// Waits until it has said something.
     pub(crate) fn says(&self, text: &str) {
-        until(&format!("{text:?} is said"), || self.said().contains(text));
+        assert!(comes_true(PATIENCE, || self.said().contains(text)), "{text:?} is not in\n{}", self.said());
     }
 
     /// The name of the run that it started.

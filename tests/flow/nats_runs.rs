@@ -149,6 +149,45 @@ fn what_somebody_writes_over_a_repo_of_a_run_costs_that_repo_and_locks_none() {
 }
 
 #[test]
+fn a_store_that_is_full_in_the_middle_of_a_run_is_told_with_its_reason_and_goes_on_once_there_is_room() {
+    let server = NatsServer::start_with("jetstream { store_dir: \"{store}\", max_file_store: 2MB }");
+    let fleet = fleet("nats-runs-full", &server);
+    drop(fleet.run("api", &["infra:nats:bootstrap", "--yes=infra:nats:bootstrap"], 0));
+    let agent = fleet.agent(&[]);
+    agent.says("serving");
+    fleet.behaves("api", "waits");
+    let all = fleet.all(&[]);
+    until("the deploy begins", || !fleet.log().is_empty());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let jetstream = runtime.block_on(async {
+        async_nats::jetstream::new(async_nats::connect(server.url()).await.expect("the server is there"))
+    });
+    let fill = |size: usize| {
+        runtime.block_on(async {
+            let sent = jetstream.publish("infra.v1.evt.acme.x.filler", vec![0; size].into()).await;
+            sent.expect("it is sent").await.is_ok()
+        })
+    };
+    for size in [100_000, 1_000, 10] {
+        let pieces = (0..20_000).take_while(|_| fill(size)).count();
+        assert!(pieces < 20_000, "the store has no end");
+    }
+    let cancel = fleet.start("api", &["infra:deploy:cancel", &all.run()]);
+    let why = "server's storage is reached: raise it";
+    for waiting in [&cancel, &agent, &all] {
+        waiting.says(why);
+    }
+    runtime.block_on(async {
+        let events = jetstream.get_stream("INFRA_EVENTS").await.expect("it was made");
+        events.purge().await.expect("it is emptied");
+    });
+    let (code, said) = all.end();
+    assert_eq!(code, Some(130), "{said}");
+    assert_eq!(cancel.end().0, Some(0));
+    assert_eq!(fleet.log(), ["api start 1", "api stopped 1"]);
+}
+
+#[test]
 fn whatever_is_killed_also_the_server_every_repo_is_done_once_in_order() {
     let mut server = NatsServer::start();
     let fleet = fleet("nats-runs-killed", &server);

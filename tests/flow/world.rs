@@ -205,10 +205,18 @@ pub(crate) fn until(what: &str, holds: impl FnMut() -> bool) {
 }
 
 /// The same of what takes long.
-pub(crate) fn until_within(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until_within(what: &str, patience: Duration, holds: impl FnMut() -> bool) {
+    assert!(comes_true(patience, holds), "{what}: did not come true");
+}
+
+/// Whether something holds before patience is at its end.
+pub(crate) fn comes_true(patience: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let begun = Instant::now();
     while !holds() {
-        assert!(begun.elapsed() < patience, "{what}: did not come true");
+        if begun.elapsed() >= patience {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
+    true
 }

@@ -3,11 +3,12 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use infra_sdk::config;
 use infra_sdk::health::{Health, State};
 use infra_sdk::nats::{HealthSpec, health};
 use support::{DEBIAN_NATS_SERVER, NatsServer, OLD_NATS_SERVER};
 
-use crate::nats_health::{at, bootstrap, check, probe};
+use crate::nats_health::{at, bootstrap, check, probe, with};
 
 /// The budget, and what a busy machine may add to it.
 const BUDGET: Duration = Duration::from_millis(2_700);
@@ -101,6 +102,33 @@ async fn a_server_without_jetstream_fails_though_its_healthz_says_ok() {
     let spec = HealthSpec { monitor: Some(server.monitoring()), ..HealthSpec::default() };
     let health = infra_sdk::nats::health(&at(&server.url()), &spec).await.expect("a report");
     assert_eq!(probe(&health, "quorum").state, State::Failed, "{health}");
+}
+
+#[tokio::test]
+async fn a_domain_that_is_not_there_and_a_bucket_with_other_subjects_are_told_as_such() {
+    let server = NatsServer::start();
+    let nats = at(&server.url());
+    bootstrap(&nats).await;
+    let client = async_nats::connect(server.url()).await.expect("the server is there");
+    let jetstream = async_nats::jetstream::new(client);
+    jetstream.delete_stream("KV_infra-runs").await.expect("it was made");
+    let config = async_nats::jetstream::stream::Config {
+        name: "KV_infra-runs".into(),
+        subjects: vec!["foo.>".into()],
+        ..Default::default()
+    };
+    jetstream.create_stream(config).await.expect("it may be made");
+    let health =
+        failing(&server.url(), "canary", &["no stream takes $KV.infra-runs.", "infra:nats:bootstrap"]).await;
+    assert!(!health.to_string().contains("JetStream is off"), "{health}");
+
+    let elsewhere =
+        config::Nats { url: Some(server.url()), domain: Some("nowhere".into()), ..config::Nats::default() };
+    let health = check(&with(&elsewhere)).await;
+    let jetstream = probe(&health, "jetstream");
+    assert!(jetstream.state == State::Failed && jetstream.saw.contains("$JS.nowhere.API"), "{health}");
+    assert!(jetstream.hints.iter().any(|hint| hint.contains("`domain`")), "{health}");
+    assert!(!health.to_string().contains("JetStream is off"), "{health}");
 }
 
 #[tokio::test]

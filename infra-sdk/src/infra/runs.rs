@@ -148,12 +148,13 @@ impl Infra {
     pub async fn cancel_run(&self, run: &RunId) -> Result<()> {
         self.require_here(run).await?;
         let wish = Wish { by: ledger::actor(self.env()), at: Timestamp::now() };
-        runs::wish_to_end(&*self.ports().runs, run, wish).await
+        runs::wish_to_end(&*self.ports().runs, run, wish, &|line| self.host().tell(line)).await
     }
 
     /// What is confirmed for one environment is not done in another: the name of a run is valid in all of them.
     async fn require_here(&self, run: &RunId) -> Result<()> {
-        let (view, here) = (runs::load(&*self.ports().runs, run).await?, self.environment());
+        let tell = |line: &str| self.host().tell(line);
+        let (view, here) = (runs::load(&*self.ports().runs, run, &tell).await?, self.environment());
         let there = &view.run.env;
         if there == here {
             return Ok(());

@@ -14,6 +14,13 @@ use crate::nats::Nats;
 /// How often a call that waits looks whether it was denied.
 const GLANCE: Duration = Duration::from_millis(20);
 
+/// What to do where JetStream is off.
+pub(super) const OFF: &str = "start nats-server with JetStream (`-js`), or enable it for the account";
+
+/// The same where it is asked by a name of its own.
+pub(super) const OFF_ELSEWHERE: &str = "correct the JetStream domain (`domain` of `nats` in infra.toml, `jetstream_domain` of \
+                                        the context) or its prefix, or start JetStream in it (`-js`)";
+
 /// What JetStream answered: what was asked for, or its refusal.
 pub(super) type Answer<T> = Result<T, Refusal>;
 
@@ -153,6 +160,12 @@ impl Nats {
     fn without_jetstream(&self, what: &str) -> Error {
         Error::new(ErrorKind::Unavailable, what)
             .with("at", self.target().address())
-            .hint("start nats-server with JetStream (`-js`), or enable it for the account")
+            .with("asked", self.api_prefix())
+            .hint(self.start_jetstream())
+    }
+
+    /// What to do where nobody answers for JetStream.
+    pub(super) fn start_jetstream(&self) -> &'static str {
+        if self.api_prefix() == "$JS.API" { OFF } else { OFF_ELSEWHERE }
     }
 }

@@ -44,9 +44,7 @@ impl Nats {
             || lower.contains("jetstream not enabled")
             || lower.contains("code: 10076")
         {
-            return made(ErrorKind::Unavailable)
-                .because(told)
-                .hint("start nats-server with JetStream (`-js`), or enable it for the account");
+            return made(ErrorKind::Unavailable).because(told).hint(self.start_jetstream());
         }
         if lower.contains("timed out") {
             return made(ErrorKind::Unavailable)

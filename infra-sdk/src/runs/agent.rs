@@ -112,12 +112,7 @@ pub async fn serve(
                 deployer.tell("what this agent had claimed was given up, so that others can go on with it; serving anew");
             }
             Err(_) if cancel.is_cancelled() => return Ok(deployed),
-            Err(error) => {
-                let told = error.to_string();
-                if patience.bear(error).await? {
-                    deployer.tell(&format!("the store of runs does not answer, trying again: {told}"));
-                }
-            }
+            Err(error) => patience.bear(error, &|line| deployer.tell(line)).await?,
         }
     }
 }
@@ -201,12 +196,7 @@ impl Shift<'_> {
                                 self.begin(taken, cancel, jobs);
                             }
                         }
-                        Err(error) => {
-                            let told = error.to_string();
-                            if patience.bear(error).await? {
-                                self.deployer.tell(&format!("the store of runs does not answer, trying again: {told}"));
-                            }
-                        }
+                        Err(error) => patience.bear(error, &|line| self.deployer.tell(line)).await?,
                     }
                 }
             }

@@ -73,7 +73,8 @@ pub(super) async fn work_on(
         commit: deployer.commit(&job.repo).await,
     };
     let running = RepoState::Running(claim.clone());
-    let claimed = match advance(store, &job.run, &job.repo, revision, &running).await {
+    let tell = |line: &str| deployer.tell(&format!("{}: {line}", job.repo));
+    let claimed = match advance(store, &job.run, &job.repo, revision, &running, &tell).await {
         Ok(claimed) => claimed,
         Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
             // Whoever was first says how it ends.
@@ -108,7 +109,7 @@ pub(super) async fn work_on(
         (Some(Stop::Leaving), Err(_)) => RepoState::Ready { attempt: attempt.saturating_add(1) },
         (None, Err(error)) => RepoState::Failed(end(Some(text_of(&error)))),
     };
-    match advance(store, &job.run, &job.repo, claimed, &state).await {
+    match advance(store, &job.run, &job.repo, claimed, &state, &tell).await {
         Ok(_) => deployer.advanced(&job, &state).await,
         // The lease had ended, and the work was given to another.
         Err(error) if error.kind() == ErrorKind::Conflict => {

@@ -14,7 +14,7 @@ use crate::names::RepoName;
 use crate::runs::agents::Agents;
 use crate::runs::keep::{Kept, keep};
 use crate::runs::moves::{Known, Move, moves};
-use crate::runs::patience::{self, Patience, passes};
+use crate::runs::patience::{self, Patience};
 use crate::runs::unserved::Unserved;
 use crate::runs::{
     Claim, LeaseRequest, Offer, RepoState, Revision, Run, RunId, RunPhase, RunStore, RunView, Wish,
@@ -98,12 +98,7 @@ pub async fn follow(
         match followed.await {
             Ok(Some(view)) => return Ok(view),
             Ok(None) => patience.restore(),
-            Err(error) => {
-                let told = error.to_string();
-                if patience.bear(error).await? {
-                    watcher.notice(&format!("the store of runs does not answer, trying again: {told}"));
-                }
-            }
+            Err(error) => patience.bear(error, &|line| watcher.notice(line)).await?,
         }
     }
 }
@@ -275,7 +270,8 @@ impl<'a> Leader<'a> {
     async fn move_on(&mut self, view: &mut RunView) -> Result<bool> {
         let next = self.next(view);
         for Move { repo, seen, state } in &next {
-            match patience::advance(self.store, self.run, repo, *seen, state).await {
+            let tell = |line: &str| self.watcher.notice(line);
+            match patience::advance(self.store, self.run, repo, *seen, state, &tell).await {
                 Ok(revision) => {
                     if let Some(known) = view.repos.iter_mut().find(|known| known.repo == *repo) {
                         (known.state, known.revision) = (state.clone(), revision);
@@ -351,11 +347,16 @@ impl<'a> Leader<'a> {
     }
 }
 
-/// Wishes that a run ends; [`follow`] it to see it end.
+/// Wishes that a run ends; [`follow`] it to see it end. `tell` hears that a store that fails is waited for.
 ///
 /// # Errors
 /// `NotFound` when there is no such run; `Invalid` when it has ended; what the store fails with.
-pub async fn wish_to_end(store: &dyn RunStore, run: &RunId, wish: Wish) -> Result<()> {
+pub async fn wish_to_end(
+    store: &dyn RunStore,
+    run: &RunId,
+    wish: Wish,
+    tell: &(dyn Fn(&str) + Send + Sync),
+) -> Result<()> {
     let mut patience = Patience::default();
     loop {
         let wished = async {
@@ -375,8 +376,7 @@ pub async fn wish_to_end(store: &dyn RunStore, run: &RunId, wish: Wish) -> Resul
             Ok(()) => return Ok(()),
             // Its phase changed in between: looked at again.
             Err(error) if error.kind() == ErrorKind::Conflict => {}
-            Err(error) if passes(&error) => drop(patience.bear(error).await?),
-            Err(error) => return Err(error),
+            Err(error) => patience.bear(error, tell).await?,
         }
     }
 }

@@ -181,7 +181,7 @@ async fn an_outage_does_not_count_for_another_one_much_later() {
     let (store, heard): (Arc<dyn RunStore>, _) = (memory, Heard::default());
     let view = follow(&store, &run, &waiting(700), &heard, &CancelToken::new()).await.unwrap();
     assert_eq!(view.repos[0].state.word(), "failed");
-    assert_eq!(heard.count("does not answer, trying again"), 3, "each outage is told once");
+    assert_eq!(heard.count("fails, trying again"), 3, "each outage is told once");
 }
 
 #[tokio::test(start_paused = true)]

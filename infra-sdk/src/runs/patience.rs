@@ -14,6 +14,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// How long between two attempts.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// Who hears, once an outage, that the store is waited for and why.
+pub(super) type Tell<'a> = &'a (dyn Fn(&str) + Send + Sync);
+
 /// What is left of the patience with one store.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
@@ -26,18 +29,21 @@ impl Patience {
         self.since = None;
     }
 
-    /// Waits a moment after an error that may pass; says whether it is the first since the store answered.
+    /// Waits a moment after an error that may pass; tells of the first since the store answered.
     ///
     /// # Errors
     /// The error itself when it does not pass by waiting, or was waited for long enough.
-    pub(super) async fn bear(&mut self, error: Error) -> Result<bool> {
+    pub(super) async fn bear(&mut self, error: Error, tell: Tell<'_>) -> Result<()> {
         let first = self.since.is_none();
         let since = *self.since.get_or_insert_with(Instant::now);
         if !passes(&error) || since.elapsed() >= LONGEST {
             return Err(error);
         }
+        if first {
+            tell(&format!("the store of runs fails, trying again: {}", error.line()));
+        }
         tokio::time::sleep(PAUSE).await;
-        Ok(first)
+        Ok(())
     }
 }
 
@@ -45,12 +51,12 @@ impl Patience {
 ///
 /// # Errors
 /// As [`RunStore::load`]; what the store fails with for longer than five minutes.
-pub(crate) async fn load(store: &dyn RunStore, run: &RunId) -> Result<RunView> {
+pub(crate) async fn load(store: &dyn RunStore, run: &RunId, tell: Tell<'_>) -> Result<RunView> {
     let mut patience = Patience::default();
     loop {
         match store.load(run).await {
             Ok(view) => return Ok(view),
-            Err(error) => drop(patience.bear(error).await?),
+            Err(error) => patience.bear(error, tell).await?,
         }
     }
 }
@@ -71,6 +77,7 @@ pub(super) async fn advance(
     repo: &RepoName,
     seen: Revision,
     state: &RepoState,
+    tell: Tell<'_>,
 ) -> Result<Revision> {
     let (mut patience, mut doubtful) = (Patience::default(), false);
     loop {
@@ -87,10 +94,10 @@ pub(super) async fn advance(
                         None => Err(error),
                     };
                 }
-                Err(error) => drop(patience.bear(error).await?),
+                Err(error) => patience.bear(error, tell).await?,
             }
         } else {
-            patience.bear(error).await?;
+            patience.bear(error, tell).await?;
             doubtful = true;
         }
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::health::{Probe, State};
 use crate::nats::Nats;
-use crate::nats::api::Refusal;
+use crate::nats::api::{OFF, OFF_ELSEWHERE, Refusal};
 use crate::nats::fault::chain;
 use crate::time::human;
 
@@ -31,8 +31,8 @@ pub(super) struct Ask<'a> {
 pub(super) enum Unanswered {
     /// This is not allowed: `publish SUBJECT`.
     Denied(String),
-    /// Nobody serves the subject.
-    Nobody,
+    /// Nobody serves this subject.
+    Nobody(String),
     /// Nothing came within this time.
     Silent(Duration),
     /// JetStream refuses, by number and words.
@@ -97,7 +97,7 @@ impl Ask<'_> {
             }
         };
         ended.map_err(|error| match error.kind() {
-            RequestErrorKind::NoResponders => Unanswered::Nobody,
+            RequestErrorKind::NoResponders => Unanswered::Nobody(subject.to_owned()),
             RequestErrorKind::TimedOut => match self.denied(&wanted, since) {
                 Some(denied) => Unanswered::Denied(denied),
                 None => Unanswered::Silent(since.elapsed()),
@@ -139,10 +139,18 @@ impl Unanswered {
                 Probe::new(name, State::NotPermitted, format!("{what} needs permission to {subject}"))
                     .hint(format!("let who manages the account allow it: {subject}"))
             }
-            Unanswered::Nobody => failed(format!("{what}: nobody answers, JetStream is off"))
-                .hint("start nats-server with JetStream (`-js`), or enable it for the account"),
+            // Behind a prefix, too, keys are of streams.
+            Unanswered::Nobody(subject) if subject.contains("$KV.") => {
+                failed(format!("{what}: no stream takes {subject}"))
+                    .hint("run `infra:nats:bootstrap`: the bucket has other subjects than its keys")
+            }
+            Unanswered::Nobody(subject) if subject.starts_with("$JS.API.") => {
+                failed(format!("{what}: nobody answers, JetStream is off"))
+                    .hint(OFF)
+            }
+            Unanswered::Nobody(subject) => failed(format!("{what}: nobody answers on {subject}")).hint(OFF_ELSEWHERE),
             Unanswered::Refused(code, text) if Refusal::NOT_ENABLED.contains(code) => failed(format!("JetStream is off: {text}"))
-                .hint("start nats-server with JetStream (`-js`), or enable it for the account"),
+                .hint(OFF),
             Unanswered::Refused(code, text) if *code == LEADERLESS => {
                 failed(format!("{what}: the cluster has no leader: {text}")).hint(MAJORITY)
             }

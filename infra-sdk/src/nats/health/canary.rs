@@ -143,8 +143,10 @@ async fn rehearse(ask: Ask<'_>, source: &Source) -> Probe {
         Err(Unanswered::Refused(number, _)) if Refusal::LATE.contains(&number) => {
             Probe::new(NAME, State::Ok, "events of this repo would be taken; nothing was written")
         }
-        Err(Unanswered::Nobody) => Probe::new(NAME, State::Failed, "no stream takes the events of this repo")
-            .hint("run `infra:nats:bootstrap`"),
+        Err(Unanswered::Nobody(_)) => {
+            Probe::new(NAME, State::Failed, "no stream takes the events of this repo")
+                .hint("run `infra:nats:bootstrap`")
+        }
         Err(why) => explained(why.probe(NAME, "publishing events"), &why),
         Ok(_) => Probe::new(NAME, State::Failed, "the stream took an event that follows none of its own")
             .hint("look at the stream INFRA_EVENTS: it does not compare sequences, as JetStream does"),
