@@ -300,12 +300,24 @@ async fn an_old_run_that_nobody_moves_on_is_taken_over_whatever_came_after_it_or
     let store: Arc<dyn RunStore> = Arc::new(LocalRuns::new(scratch.join("runs")));
     let (run, damaged) = (run_of(1), Run { repos: run_of(2).repos.split_off(1), ..run_of(1) });
     let others = (0..30).map(|at| Run { env: format!("e{at}").parse().expect("a name"), ..run_of(1) });
-    for run in [run.clone(), damaged.clone()].into_iter().chain(others) {
+    for run in [damaged.clone(), run.clone()].into_iter().chain(others) {
         store.create(&run).await.expect("a new run");
     }
     let log = scratch.join("runs").join(format!("{}.jsonl", damaged.id));
     let text = std::fs::read_to_string(&log).expect("a log") + "damaged\n";
     std::fs::write(&log, text).expect("written");
+    let offer = Offer {
+        run: run.id.clone(),
+        env: run.env.clone(),
+        repo: name("r0"),
+        attempt: 77,
+        revision: Revision(0),
+        task: "deploy".into(),
+        again: 0,
+    };
+    assert_eq!(store.offer(&offer).await.expect("offered"), Offered::Now);
+    let taken = store.take(&run.env, &[name("r1"), name("r0")], Duration::ZERO).await.expect("looked");
+    assert_eq!(taken.expect("it passes over what is damaged").offer, offer);
     let (heard, cancel) = (Arc::new(Heard::default()), CancelToken::new());
     let (other, watcher): (Arc<dyn RunStore>, Arc<dyn Watcher>) = (store.clone(), heard.clone());
     let (env, ending) = (run.env.clone(), cancel.clone());

@@ -162,7 +162,7 @@ async fn each_way_not_to_answer_is_told_from_the_others() {
             "does not accept this token",
             State::Failed,
         ),
-        (Answer::Whole(429, vec![wait], String::new()), "asks for fewer requests", State::Failed),
+        (Answer::Whole(429, vec![wait], String::new()), "wait: 1 min 30 s", State::Failed),
         (CloudflareApi::refusal(503, 10013, "later"), "status: 503", State::Failed),
         (html(200), "something that is not JSON", State::Failed),
         (html(502), "text/html", State::Failed),

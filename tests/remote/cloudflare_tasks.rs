@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use infra_sdk::{App, Console, Cx, Env, Error, InfraTasks};
 use serde_json::Value;
 use support::{Answer, CloudflareApi, Finished, Moto, Recorder, Run, Scratch};
 
@@ -80,6 +81,45 @@ impl Repo {
     fn run(&self, args: &[&str], code: i32) -> Finished {
         self.command(args).finish().expect(code)
     }
+
+    /// The exit code of a deploy that waits for the check, with this token, and what it printed.
+    fn deploy(&self, env: &str, token: &str) -> (u8, String) {
+        let text = |name: &str| self.scratch.join(name).display().to_string();
+        let variables = [
+            ("INFRA_HOME", text("home")),
+            ("CLOUDFLARE_API_TOKEN", token.to_owned()),
+            ("CLOUDFLARE_ACCOUNT_ID", CloudflareApi::ACCOUNT.to_owned()),
+            ("CLOUDFLARE_API_BASE_URL", self.api.url()),
+            ("R2_ENDPOINT_URL", self.r2.url()),
+        ];
+        let env_of_process = Env::of(variables, self.scratch.join("repo"));
+        let tasks = |app: &mut App, infra: &InfraTasks| {
+            let deploy = app.task("deploy").about("Ship").after(infra.cloudflare.test);
+            deploy.run(|_: Cx| async { Ok::<_, Error>(()) });
+        };
+        let (console, seen) = Console::captured(env_of_process.clone());
+        let code = infra_sdk::tasks::run(&env_of_process, console, ["deploy", "--env", env], tasks);
+        (code, seen.stdout() + &seen.stderr())
+    }
+}
+
+#[test]
+fn a_deploy_that_waits_for_it_is_held_up_where_cloudflare_is_used_and_nowhere_else() {
+    const NAME: &str = "cloudflare-deploy";
+    let repo = Repo::new(NAME, "");
+    repo.make(NAME);
+    let (code, text) = repo.deploy("staging", repo.token);
+    assert!(
+        code == 0 && text.contains("Cloudflare at ") && text.contains(": ok, 7 probes, took "),
+        "{code}: {text}"
+    );
+    let (code, text) = repo.deploy("staging", "canary-another-token");
+    assert!(code != 0 && text.contains("does not accept this token"), "{code}: {text}");
+    assert!(!text.contains("canary"), "{text}");
+    repo.api.take();
+    let (code, text) = repo.deploy("local", "canary-another-token");
+    assert!(code == 0 && !text.contains("Cloudflare"), "{code}: {text}");
+    assert!(repo.api.take().is_empty());
 }
 
 #[test]

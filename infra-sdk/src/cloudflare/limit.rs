@@ -113,7 +113,7 @@ impl Budget {
             inner.hold(now, after);
             inner.hold.saturating_duration_since(now)
         });
-        error.throttled(Some(after))
+        error.with("wait", human(after)).throttled(Some(after))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Inner, Instant) -> T) -> T {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::config::StateKind;
+use crate::config::{StateKind, StoreKind, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::{Health, Probe, Skipped, State};
 use crate::infra::open::Infra;
@@ -15,6 +15,19 @@ use crate::state::{SetupPlan, StateSetup};
 const OBJECTS: Duration = Duration::from_secs(5);
 
 impl Infra {
+    /// Whether this environment has something at Cloudflare: zones, Terraform state, secrets of a Worker, or what it deploys.
+    ///
+    /// # Errors
+    /// `Invalid` for targets of secrets that cannot be meant.
+    pub fn uses_cloudflare(&self) -> Result<bool> {
+        let mut stores = self.sync_targets()?.into_keys();
+        Ok(self.settings().deploy.target == Target::Worker
+            || !self.config().section()?.zones.is_empty()
+            || self.keeps_state_in_r2()?
+            || stores
+                .any(|label| self.store_named(&label).is_ok_and(|store| store.kind == StoreKind::Worker)))
+    }
+
     /// Asks Cloudflare whether this environment can use it, for a run that takes about `planned`: the token, its accounts
     /// and permissions, and the zones, buckets and Workers that infra.toml names. It reads only, within 15 seconds.
     ///

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::{self, Access, FileLock};
 use crate::lines::LineFile;
 use crate::local::runs_log::{Entry, Folded, Taker};
@@ -337,10 +337,15 @@ impl RunStore for LocalRuns {
             }
             for Known { id, .. } in &open {
                 // It may have been forgotten since.
-                if self.path(id).is_file()
-                    && let Some(taken) = self.take_of(id, &wanted)?
-                {
-                    return Ok(Some(taken));
+                if !self.path(id).is_file() {
+                    continue;
+                }
+                match self.take_of(id, &wanted) {
+                    Ok(Some(taken)) => return Ok(Some(taken)),
+                    Ok(None) => {}
+                    // Whoever moves runs on tells of it: the repos of other runs do not wait for that.
+                    Err(error) if error.kind() == ErrorKind::Invalid => {}
+                    Err(error) => return Err(error),
                 }
             }
             if Instant::now() >= until {
