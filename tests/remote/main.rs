@@ -66,6 +66,7 @@ mod nats_runs;
 mod nats_runs_kills;
 mod nats_bootstrap;
 mod nats_events;
+mod nats_leaf;
 mod nats_ledger;
 mod nats_permissions;
 mod nats_health;

@@ -97,6 +97,29 @@ impl NatsServer {
         servers
     }
 
+    /// A hub whose JetStream is the domain `hub`, and a leaf of it whose own is the domain `leaf`.
+    pub fn hub_and_leaf() -> (Self, Self) {
+        let domain = |name: &str| format!("jetstream {{ store_dir: \"{{store}}\", domain: {name} }}");
+        for _ in 0..5 {
+            let port = free_port();
+            let hub = format!("{}\nleafnodes {{ listen: \"127.0.0.1:{port}\" }}", domain("hub"));
+            let mut hub = Self::prepare(NATS_SERVER, &hub);
+            if !hub.launch() {
+                continue;
+            }
+            hub.wait_until_ready();
+            let remote = format!("leafnodes {{ remotes: [{{ url: \"nats://127.0.0.1:{port}\" }}] }}");
+            let leaf = Self::start_with(&format!("server_name: leaf\n{}\n{remote}", domain("leaf")));
+            let began = Instant::now();
+            while leaf.monitor("/leafz")["leafnodes"] != 1 {
+                assert!(began.elapsed() < READY, "the leaf finds no hub: {}", leaf.log());
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            return (hub, leaf);
+        }
+        panic!("nats-server finds no free port");
+    }
+
     /// A server with users by JWT, as Synadia Cloud has them, and one account with these limits of JetStream (`streams`,
     /// `consumer`, `mem_storage`, `disk_storage`, -1 for none), whose users the second value makes.
     pub fn operator(limits: &serde_json::Value) -> (Self, NatsAccount) {

@@ -10,6 +10,7 @@ use crate::nats::Nats;
 use crate::nats::assets::{Asset, Rule, Want, Wishes, wanted};
 use crate::nats::assets_obstacles::{covers, obstacles, refuses_changes};
 use crate::nats::assets_permissions::permissions;
+use crate::nats::clustered;
 
 /// The streams and buckets of an account, made ready as plan and apply.
 ///
@@ -39,8 +40,13 @@ impl NatsAssets {
     }
 
     async fn wanted(&self) -> Result<Vec<Asset>> {
-        let clustered = self.nats.client().await?.server_info().cluster.is_some();
-        Ok(wanted(self.wishes, clustered))
+        let info = self.nats.client().await?.server_info();
+        let ask = || async {
+            let answer = self.nats.ask::<Value>("look for other servers", clustered::QUESTION, &()).await;
+            answer.ok().and_then(Result::err).map(|refusal| refusal.number)
+        };
+        let cluster = clustered::cluster(&info, self.nats.target(), ask).await;
+        Ok(wanted(self.wishes, cluster.is_some()))
     }
 
     /// The settings of a stream; `None` when it is not there.

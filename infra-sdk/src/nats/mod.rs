@@ -9,6 +9,7 @@ mod auth;
 mod bus;
 mod bus_read;
 mod claims;
+mod clustered;
 mod connect;
 mod context;
 mod denials;

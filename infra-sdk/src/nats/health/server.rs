@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use async_nats::ServerInfo;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::health::{Probe, State};
 use crate::nats::auth::Auth;
+use crate::nats::clustered;
 use crate::nats::health::ask::{Ask, Unanswered};
 use crate::nats::health::connect::ms;
 use crate::nats::target::Target;
@@ -16,6 +18,8 @@ const NAME: &str = "server";
 /// How often the way to the server is measured, as long as that takes no longer than [`MEASURED`].
 const SAMPLES: usize = 5;
 const MEASURED: Duration = Duration::from_millis(20);
+/// How long those behind a leaf are waited for: they matter less than what comes after this probe.
+const OTHERS: Duration = Duration::from_millis(500);
 /// The server tells whoever asks who they are: user, account, permissions.
 const WHO: &str = "$SYS.REQ.USER.INFO";
 
@@ -32,10 +36,17 @@ struct User {
     account: String,
 }
 
-/// Gives the probe, and the name of the cluster if the server belongs to one.
+/// Gives the probe, and the name of the cluster if JetStream is of one.
 pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Option<String>) {
     let info = ask.client.server_info();
-    let cluster = info.cluster.clone().filter(|name| !name.is_empty());
+    let others = || async {
+        let ask = ask.until(ask.until.min(Instant::now() + OTHERS));
+        match ask.api::<IgnoredAny>(clustered::QUESTION, b"").await {
+            Err(Unanswered::Refused(number, _)) => Some(number),
+            _ => None,
+        }
+    };
+    let cluster = clustered::cluster(&info, ask.nats.target(), others).await;
     let about = |probe: Probe| {
         let probe = probe
             .with("name", &info.server_name)

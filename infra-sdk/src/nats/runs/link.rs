@@ -55,6 +55,11 @@ impl Link {
         Ok(Link { nats: nats.clone(), client, api, store })
     }
 
+    /// Whether JetStream is another one than that of the server which we are connected to, as far as is known.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        !self.store.is_empty()
+    }
+
     /// The subject of a request to JetStream, such as `STREAM.INFO.INFRA_WORK`.
     pub(super) fn api_subject(&self, verb: &str) -> String {
         format!("{}.{verb}", self.api)

@@ -97,7 +97,11 @@ impl NatsRuns {
     /// The next offer for one repo, if none else has it.
     async fn pull(&self, link: &Link, env: &EnvName, repo: &RepoName) -> Result<Option<Taken>> {
         let (consumer, filter) = (self.keys().consumer(env, repo), self.keys().work(env, repo));
-        let mut made = false;
+        // Whoever asks a consumer that is not there is told so, except behind a leaf: there nobody answers.
+        let mut made = link.is_elsewhere();
+        if made {
+            self.make(link, &consumer, &filter).await?;
+        }
         loop {
             let message = match link.pulled(&consumer).await? {
                 Pulled::Message(message) => message,

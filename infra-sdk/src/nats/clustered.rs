@@ -1,0 +1,70 @@
+//! Whether the JetStream that is meant is one server's or a cluster's: the server that we are connected to need not be of it.
+
+use std::future::Future;
+
+use async_nats::ServerInfo;
+
+use crate::nats::target::Target;
+
+/// A request that only servers of a cluster look at: it is about a stream that nobody has, and changes nothing.
+pub(super) const QUESTION: &str = "STREAM.LEADER.STEPDOWN.INFRA_NONE";
+
+/// JetStream's number for what one server alone cannot do.
+const ALONE: u64 = 10010;
+
+/// The name of the cluster; `None` for one server, and where nobody may know. `ask` asks JetStream the [`QUESTION`] and
+/// gives the number of its refusal.
+pub(super) async fn cluster<Asked>(
+    info: &ServerInfo,
+    target: &Target,
+    ask: impl FnOnce() -> Asked,
+) -> Option<String>
+where
+    Asked: Future<Output = Option<u64>>,
+{
+    let domain = target.domain.as_ref().map(|domain| domain.value.as_str());
+    match domain.filter(|domain| info.domain.as_deref() != Some(*domain)) {
+        // A server with leaves, or a leaf, has a cluster of its own name.
+        None => info.cluster.clone().filter(|name| !name.is_empty() && *name != info.server_name),
+        // Behind a leaf: what this server is says nothing of the others.
+        Some(domain) => ask().await.filter(|number| *number != ALONE).map(|_| domain.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+    use crate::env::Env;
+
+    async fn seen(domain: Option<&str>, cluster: Option<&str>, answer: Option<u64>) -> Option<String> {
+        let settings = config::Nats {
+            url: Some("nats://127.0.0.1".into()),
+            domain: domain.map(str::to_owned),
+            ..config::Nats::default()
+        };
+        let env = Env::of([("XDG_CONFIG_HOME", "/nowhere")], "/");
+        let target = Target::resolve(&env, &settings, Path::new("/")).unwrap();
+        let info = ServerInfo {
+            server_name: "n1".into(),
+            cluster: cluster.map(str::to_owned),
+            domain: Some("leaf".into()),
+            ..ServerInfo::default()
+        };
+        super::cluster(&info, &target, || std::future::ready(answer)).await
+    }
+
+    #[tokio::test]
+    async fn a_server_is_believed_about_its_own_domain_and_asked_about_others() {
+        for domain in [None, Some("leaf")] {
+            assert_eq!(seen(domain, Some("trio"), Some(ALONE)).await.as_deref(), Some("trio"));
+            assert_eq!(seen(domain, Some("n1"), None).await, None);
+            assert_eq!(seen(domain, None, Some(10059)).await, None);
+        }
+        assert_eq!(seen(Some("hub"), Some("trio"), Some(ALONE)).await, None);
+        assert_eq!(seen(Some("hub"), None, Some(10059)).await.as_deref(), Some("hub"));
+        assert_eq!(seen(Some("hub"), Some("trio"), None).await, None);
+    }
+}
