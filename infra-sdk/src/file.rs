@@ -23,7 +23,7 @@ pub(crate) fn failed(what: &str, path: &Path, error: std::io::Error) -> Error {
     use std::io::ErrorKind as Io;
     let hint = match error.kind() {
         Io::PermissionDenied | Io::ReadOnlyFilesystem => {
-            "make the folder writable for this user, or point INFRA_HOME elsewhere"
+            "make the folder writable for this user; if it is below INFRA_HOME, that may also point elsewhere"
         }
         Io::NotADirectory | Io::AlreadyExists => {
             "a file stands where a folder should be: move it away, or point INFRA_HOME elsewhere"

@@ -9,7 +9,7 @@ use infra_sdk::{Cx, Error, ErrorKind, Result, ResultExt};
 use serde::Serialize;
 use xshell::{Shell, cmd};
 
-use crate::snapshot::{self, Pin, Why};
+use crate::snapshot::{self, Pin};
 use crate::template::{self, Values};
 
 /// What a name may be that is a repo's and also that of a cargo package, which takes no `.`.
@@ -31,13 +31,13 @@ pub(crate) struct Flags {
     #[arg(long)]
     name: String,
     /// Where the SDK is fetched from, instead of this repo's origin
-    #[arg(long, value_name = "URL", requires = "sdk_tag")]
+    #[arg(long, value_name = "URL")]
     sdk_git: Option<String>,
-    /// The tag to pin, with --sdk-git
-    #[arg(long, value_name = "TAG", requires = "sdk_git")]
+    /// The tag to pin, instead of that of this version
+    #[arg(long, value_name = "TAG")]
     sdk_tag: Option<String>,
     /// Pin the SDK as it is in this working tree, whatever the origin carries
-    #[arg(long, conflicts_with = "sdk_git")]
+    #[arg(long, conflicts_with_all = ["sdk_git", "sdk_tag"])]
     sdk_snapshot: bool,
 }
 
@@ -88,9 +88,9 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
     // The rule of repos alone is wider than what is taken here.
     let name = RepoName::new(flags.name).map_err(|error| Error::invalid(error.operation()).hint(NAME))?;
     let pin = match (flags.sdk_git, flags.sdk_tag) {
-        (Some(git), Some(tag)) => Pin { git, tag, why: Why::Asked },
-        _ if flags.sdk_snapshot => snapshot::snapshot(cx.root(), &cx.env().infra_home()?)?,
-        _ => snapshot::pin(cx.root(), &cx.env().infra_home()?)?,
+        (None, None) if flags.sdk_snapshot => snapshot::snapshot(cx.root(), &cx.env().infra_home()?)?,
+        (None, None) => snapshot::pin(cx.root(), &cx.env().infra_home()?)?,
+        (git, tag) => snapshot::asked(cx.root(), git, tag)?,
     };
     let dir = cx.env().cwd().join(flags.dir);
     cx.report(&create(cx.root(), &Request { dir, kind: flags.kind, org, name, pin })?);

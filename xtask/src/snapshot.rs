@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use infra_sdk::{Result, ResultExt};
+use infra_sdk::{Error, ErrorKind, Result, ResultExt};
 use xshell::{Shell, cmd};
 
 /// Where a new repo gets the SDK from.
@@ -49,22 +49,62 @@ pub(crate) fn tag() -> String {
 /// # Errors
 /// `Failed` when git fails.
 pub(crate) fn pin(root: &Path, home: &Path) -> Result<Pin> {
-    let shell = Shell::new().context("start a shell")?;
-    shell.change_dir(root);
     let tag = tag();
-    let origin = cmd!(shell, "git remote get-url origin").quiet().ignore_stderr().read();
-    if let Some(origin) = origin.ok().and_then(|origin| as_url(root, origin.trim())) {
-        let reference = format!("refs/tags/{tag}");
-        let listed = cmd!(shell, "git ls-remote --tags {origin} {reference}")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .quiet()
-            .ignore_stderr()
-            .read();
-        if listed.is_ok_and(|found| !found.is_empty()) {
-            return Ok(Pin { git: origin, tag, why: Why::Origin });
-        }
+    if let Some(origin) = origin(root)?
+        && tags(root, &origin)?.is_some_and(|tags| tags.contains(&tag))
+    {
+        return Ok(Pin { git: origin, tag, why: Why::Origin });
     }
     snapshot(root, home)
+}
+
+/// The pin that somebody asked for, of which this version's tag and this repo's origin may be left out.
+///
+/// # Errors
+/// `Unavailable` when nobody answers there; `NotFound` when there is no such tag, or no origin.
+pub(crate) fn asked(root: &Path, git: Option<String>, wanted: Option<String>) -> Result<Pin> {
+    let wanted = wanted.unwrap_or_else(tag);
+    let git = match git {
+        Some(git) => git,
+        None => origin(root)?.ok_or_else(|| {
+            Error::not_found("this checkout has no origin").hint("say where the SDK is with --sdk-git URL")
+        })?,
+    };
+    let Some(tags) = tags(root, &git)? else {
+        return Err(Error::new(ErrorKind::Unavailable, "ask for the tags of the SDK")
+            .with("from", &git)
+            .hint(format!("check the URL and the network: `git ls-remote --tags {git}`")));
+    };
+    if tags.contains(&wanted) {
+        return Ok(Pin { git, tag: wanted, why: Why::Asked });
+    }
+    let newest: Vec<&str> = tags.iter().rev().take(5).map(String::as_str).collect();
+    let error = Error::not_found(format!("there is no tag `{wanted}`")).with("from", &git);
+    Err(match newest.is_empty() {
+        true => error.hint("it has no tags yet: make one, or pin this working tree with --sdk-snapshot"),
+        false => error.hint(format!("take one of its tags, such as {}", newest.join(", "))),
+    })
+}
+
+/// The origin of this checkout, if it has one.
+fn origin(root: &Path) -> Result<Option<String>> {
+    let shell = Shell::new().context("start a shell")?;
+    shell.change_dir(root);
+    let origin = cmd!(shell, "git remote get-url origin").quiet().ignore_stderr().read();
+    Ok(origin.ok().and_then(|origin| as_url(root, origin.trim())))
+}
+
+/// The tags there, in the order of their names; `None` where nobody answers.
+fn tags(root: &Path, git: &str) -> Result<Option<Vec<String>>> {
+    let shell = Shell::new().context("start a shell")?;
+    shell.change_dir(root);
+    let listed = cmd!(shell, "git ls-remote --tags --refs -- {git}")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .quiet()
+        .ignore_stderr()
+        .read();
+    let name = |line: &str| line.split_once("refs/tags/").map(|(_, tag)| tag.to_owned());
+    Ok(listed.ok().map(|text| text.lines().filter_map(name).collect()))
 }
 
 /// A pin to the working tree as it is now, committed and tagged in a repository under `home`.

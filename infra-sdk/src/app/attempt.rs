@@ -215,5 +215,6 @@ fn trimmed(trace: &str) -> String {
     let first = lines.iter().position(|line| line.contains("core::panicking::panic")).map_or(0, |at| at + 2);
     let last =
         lines.iter().position(|line| line.contains("infra_sdk::app::body::Body")).unwrap_or(lines.len());
-    format!("backtrace\n{}", lines.get(first..last).unwrap_or(&lines).join("\n"))
+    let frames = lines.get(first..last).filter(|frames| !frames.is_empty()).unwrap_or(&lines);
+    format!("backtrace\n{}", frames.join("\n"))
 }

@@ -124,9 +124,24 @@ pub(crate) fn completions(app: &App, shell: &str) -> Vec<u8> {
     let name = app.program.rsplit(' ').next().unwrap_or_default().to_owned();
     let mut script = Vec::new();
     if let Ok(shell) = shell.parse::<clap_complete::Shell>() {
-        clap_complete::generate(shell, &mut all, name, &mut script);
+        clap_complete::generate(shell, &mut all, name.clone(), &mut script);
+        if name != app.program {
+            script.extend(shortcut(shell, &name, &app.program).into_bytes());
+        }
     }
     script
+}
+
+/// The word that is completed, as another one for `program`.
+fn shortcut(shell: clap_complete::Shell, name: &str, program: &str) -> String {
+    use clap_complete::Shell;
+    let function = match shell {
+        Shell::Fish => format!("function {name}; {program} $argv; end"),
+        Shell::PowerShell => format!("function {name} {{ {program} @args }}"),
+        Shell::Elvish => format!("fn {name} {{|@all| {program} $@all }}"),
+        _ => format!("{name}() {{ {program} \"$@\"; }}"),
+    };
+    format!("\n# The word that is completed.\n{function}\n")
 }
 
 /// The tasks whose names start with `prefix`, as commands inside commands: most

@@ -2,6 +2,7 @@
 
 mod engine;
 mod habits;
+mod plan;
 mod progress;
 mod release;
 mod report;
@@ -10,6 +11,7 @@ mod steps;
 mod target;
 
 pub use habits::{Habits, Takes};
+pub use plan::{RollbackPlan, StopPlan, plan_rollback, plan_stop};
 pub use progress::Progress;
 pub use release::{Release, ReleaseId, ReleaseSpec, ValueFrom};
 pub use report::{History, Outcome, RolloutReport, StatusReport};

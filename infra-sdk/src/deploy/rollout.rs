@@ -6,7 +6,7 @@ use crate::cancel::CancelToken;
 use crate::deploy::engine::Engine;
 use crate::deploy::habits::Habits;
 use crate::deploy::progress::Progress;
-use crate::deploy::release::{ReleaseId, ReleaseSpec};
+use crate::deploy::release::{Release, ReleaseId, ReleaseSpec};
 use crate::deploy::report::{History, Outcome, RolloutReport, StatusReport};
 use crate::deploy::target::{DeployTarget, Observation, Status};
 use crate::error::{Error, Result};
@@ -112,17 +112,22 @@ pub async fn rollback(
     let engine = Engine { target, options, progress, started: Instant::now() };
     let _claim = target.claim(&options.by).await?;
     let before = target.status().await?;
-    let release = match (to, &before.current) {
-        (Some(id), _) => before.release(id).ok_or_else(|| unknown(id, &before))?,
+    let release = earlier(&before, to)?.clone();
+    engine.switch(&before, release, Outcome::RolledBack).await
+}
+
+/// The release that is gone back to.
+pub(super) fn earlier<'a>(before: &'a Status, to: Option<&ReleaseId>) -> Result<&'a Release> {
+    match (to, &before.current) {
+        (Some(id), _) => before.release(id).ok_or_else(|| unknown(id, before)),
         (None, Some(current)) if before.candidate().is_some() => {
-            before.release(current).ok_or_else(|| unknown(current, &before))?
+            before.release(current).ok_or_else(|| unknown(current, before))
         }
         (None, _) => before.before_current().ok_or_else(|| {
             Error::not_found("there is no earlier release to go back to")
                 .hint("look at `infra:deploy:history`, or roll out the version you want")
-        })?,
-    };
-    engine.switch(&before, release.clone(), Outcome::RolledBack).await
+        }),
+    }
 }
 
 /// What runs at a target and how it is doing.

@@ -51,6 +51,11 @@ impl Home {
         self.org().join("ledger.jsonl")
     }
 
+    /// How far each ledger went when this machine last saw it.
+    pub fn ledger_heads(&self) -> PathBuf {
+        self.org().join("ledger-heads")
+    }
+
     /// The organisation's deploys over many repos.
     pub fn runs(&self) -> PathBuf {
         self.org().join("runs")

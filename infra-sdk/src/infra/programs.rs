@@ -45,7 +45,9 @@ impl Infra {
     /// `Conflict` with both checksums when an archive is not the expected one; what the download fails with.
     pub async fn install_tools(&self, plan: InstallPlan) -> Result<Installed> {
         let host = self.host();
-        host.tell(&plan.to_string());
+        if !plan.steps.is_empty() {
+            host.tell(&plan.to_string());
+        }
         let start = |program: &Path| host.command(program);
         let progress = |step: &InstallStep, bytes: u64| {
             host.tell(&format!("{} {}: {:.1} MB", step.tool, step.version, bytes as f64 / 1e6));

@@ -31,7 +31,8 @@ impl Infra {
         for (key, value) in details {
             record = record.with(*key, self.host().masks.apply(value));
         }
-        self.ports().ledger.append(record).await.context("record in the ledger what was done")?;
+        let entry = self.ports().ledger.append(record).await.context("record in the ledger what was done")?;
+        self.note_head(&entry.hash);
         Ok(())
     }
 

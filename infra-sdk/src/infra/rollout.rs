@@ -6,8 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::{LockReach, StateKind, Target};
-use crate::deploy::{self, Progress, ReleaseId, ReleaseSpec, RolloutOptions, RolloutReport};
-use crate::error::{Error, Result};
+use crate::deploy::{
+    self, Progress, ReleaseId, ReleaseSpec, RollbackPlan, RolloutOptions, RolloutReport, StopPlan,
+};
+use crate::error::{Error, ErrorKind, Result};
 use crate::infra::dev_session::guard_if_asked;
 use crate::infra::open::Infra;
 use crate::infra::rollout_notes::{Trace, back_again, details_of};
@@ -85,6 +87,22 @@ impl Infra {
         .await
     }
 
+    /// Which release [`rollback`](Infra::rollback) would make the one that runs. Changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none to go back to, or its image is gone; what the target fails with.
+    pub async fn plan_release_rollback(&self, to: Option<&ReleaseId>) -> Result<RollbackPlan> {
+        let target = &*self.ports().deploy;
+        let again = match to {
+            Some(id) => self.recorded_release(id).await?.zip(Some(id)),
+            None => None,
+        };
+        let Some((spec, id)) = again else { return deploy::plan_rollback(target, to).await };
+        let status = target.status().await?;
+        let current = status.current.as_ref().and_then(|id| status.release(id)).cloned();
+        Ok(RollbackPlan { current, release: id.clone(), version: spec.version, kept: false })
+    }
+
     /// Makes an earlier release the one that runs: `to`, or the one before the current.
     ///
     /// One that the target no longer keeps is looked up in the ledger, and made anew from its image, with the settings,
@@ -114,6 +132,14 @@ impl Infra {
             self.note("rollback", &wanted, details, trace, result).await
         })
         .await
+    }
+
+    /// What [`stop`](Infra::stop) would end. Changes nothing.
+    ///
+    /// # Errors
+    /// What the target fails with.
+    pub async fn plan_stop(&self) -> Result<StopPlan> {
+        deploy::plan_stop(&*self.ports().deploy).await
     }
 
     /// Ends what runs; its releases are kept.
@@ -161,7 +187,13 @@ impl Infra {
         operation: &str,
         work: impl AsyncFnOnce(RolloutOptions) -> Result<T>,
     ) -> Result<T> {
-        self.before_change().await?;
+        match self.before_change().await {
+            // Who goes back or stops is in a hurry, and it is done with the settings that the lock holds.
+            Err(moved) if operation != "deploy" && moved.kind() == ErrorKind::Conflict => {
+                self.host().tell(&format!("warning: {moved}"));
+            }
+            unmoved => unmoved?,
+        }
         let mut options =
             RolloutOptions::new(&*self.ports().deploy, &self.settings().deploy, ledger::actor(self.env()));
         // Going back means to stop, to start and to wait for health again.

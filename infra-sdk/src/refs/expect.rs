@@ -12,7 +12,7 @@ use crate::names::{ParamPath, nearest};
 use crate::refs::lookup::{Contracts, below};
 use crate::refs::read::{leaves, nothing_at, place, tree_of};
 use crate::refs::{ContractCheck, FieldType, Mismatch, MismatchKind, ParameterStore};
-use crate::tree::{self, Problem, ProblemKind, ReadOptions, Value};
+use crate::tree::{self, A_LIST, Problem, ProblemKind, ReadOptions, Value};
 
 /// Compares a type with the contract of the tree that `path` is, or is part of.
 ///
@@ -118,8 +118,11 @@ impl Compared<'_> {
     fn doubtful<T: DeserializeOwned>(&self) -> Vec<ParamPath> {
         let mut doubtful = Vec::new();
         for problem in self.problems::<T>(&self.values) {
-            if matches!(problem.kind, ProblemKind::Missing | ProblemKind::Unknown { .. }) {
-                continue;
+            match &problem.kind {
+                ProblemKind::Missing | ProblemKind::Unknown { .. } => continue,
+                // Any single text can be read as a list, also one that is promised to be none.
+                ProblemKind::WrongType { wanted, .. } if wanted == A_LIST => continue,
+                _ => {}
             }
             let at = place(self.root, &problem.path);
             let near = |field: &ParamPath| is_within(field.as_str(), &at) || is_within(&at, field.as_str());
@@ -315,6 +318,14 @@ mod tests {
             fields[4].0 = "database/port";
         });
         assert_eq!(table, ["`/a/db` is missing; it seems to be `/a/database` now"]);
+    }
+
+    #[test]
+    fn a_single_value_where_a_list_is_read_is_told_though_any_text_can_be_read_as_one() {
+        for (kind, word) in [(FieldType::Text, "a text"), (FieldType::Integer, "a whole number")] {
+            let line = format!("`/a/subnets` is read as a list, and published as {word}");
+            assert_eq!(changed(|fields| fields[1].1 = kind), [line]);
+        }
     }
 
     #[test]

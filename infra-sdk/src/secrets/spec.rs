@@ -108,7 +108,7 @@ pub(super) fn missing_error(place: &str, missing: &[MissingSecret]) -> Error {
     let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
     Error::not_found(format!("{} required secrets are missing in {place}", missing.len()))
         .with("missing", names.join("; "))
-        .hint("put them into `.env`, which `cargo xtask infra:secrets:init` makes, and run `cargo xtask infra:secrets:setup`")
+        .hint("run `cargo xtask infra:secrets:setup`: it makes those with `generate`, and takes the others from `.env`, which `cargo xtask infra:secrets:init` makes")
 }
 
 /// Makes a value of so many random bytes, as base64 that is safe in URLs and file names.

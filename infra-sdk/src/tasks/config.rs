@@ -4,7 +4,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::config::{Config, Pin};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::tasks::services::Services;
 
 /// The handles of `infra:config:*`.
@@ -22,6 +22,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> ConfigTasks {
         .task("config:lock")
         .about("Check the pin of what infra.toml extends, or take a moved tag")
         .args::<LockFlags>()
+        .plans()
         .run(lock);
     ConfigTasks { show, lock }
 }
@@ -52,11 +53,16 @@ impl TaskArgs for LockFlags {
 }
 
 async fn lock(cx: Cx, flags: LockFlags) -> Result<()> {
-    if flags.accept {
+    if flags.accept && !cx.is_dry_run() {
         cx.report(&Config::accept_pin(cx.env()).await?);
-    } else {
-        let services = cx.service::<Services>()?;
-        cx.report(&services.config(&cx).await?.verify_pin().await?);
+        return Ok(());
+    }
+    match cx.service::<Services>()?.config(&cx).await?.verify_pin().await {
+        // What would be taken stands in the error that says it was not.
+        Err(moved) if flags.accept && moved.kind() == ErrorKind::Conflict => {
+            cx.say(format!("would take the commit that the tag points at now: {moved}"));
+        }
+        pin => cx.report(&pin?),
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `infra:deploy:*`: what runs, what ran, and going back.
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
@@ -42,6 +43,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> DeployTasks {
             .about("Go back to the release before, or to the one named")
             .args::<RollbackFlags>()
             .danger_unless_local()
+            .plans()
             .run(rollback),
         logs: pack
             .task("deploy:logs")
@@ -53,6 +55,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> DeployTasks {
             .task("deploy:stop")
             .about("Stop what runs; its releases are kept")
             .danger_unless_local()
+            .plans()
             .run(stop),
         runs: runs::register(pack),
     }
@@ -101,7 +104,7 @@ impl TaskArgs for LogFlags {
         let lines = Arg::new("lines").long("lines").value_name("N").default_value("50");
         let release = Arg::new("release").long("release").value_name("RELEASE");
         command
-            .arg(lines.value_parser(value_parser!(usize)).help("How many lines"))
+            .arg(lines.value_parser(RangedU64ValueParser::<usize>::new().range(1..)).help("How many lines"))
             .arg(release.help("Another release than the one that runs"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
@@ -126,7 +129,11 @@ async fn history(cx: Cx) -> Result<()> {
 }
 
 async fn rollback(cx: Cx, flags: RollbackFlags) -> Result<()> {
-    cx.report(&cx.infra().await?.rollback(flags.to.as_ref()).await?);
+    let infra = cx.infra().await?;
+    match cx.is_dry_run() {
+        true => cx.report(&infra.plan_release_rollback(flags.to.as_ref()).await?),
+        false => cx.report(&infra.rollback(flags.to.as_ref()).await?),
+    }
     Ok(())
 }
 
@@ -137,6 +144,10 @@ async fn logs(cx: Cx, flags: LogFlags) -> Result<()> {
 }
 
 async fn stop(cx: Cx) -> Result<()> {
-    cx.report(&cx.infra().await?.stop().await?);
+    let infra = cx.infra().await?;
+    match cx.is_dry_run() {
+        true => cx.report(&infra.plan_stop().await?),
+        false => cx.report(&infra.stop().await?),
+    }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `infra:ledger:*`: what was done, and whether the record is whole.
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::builder::RangedU64ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::digest::Digest;
@@ -42,7 +43,7 @@ impl TaskArgs for ShowFlags {
         let last = Arg::new("last").long("last").value_name("N").default_value("50");
         let mine = Arg::new("mine").long("mine").action(ArgAction::SetTrue);
         command
-            .arg(last.value_parser(value_parser!(usize)).help("How many entries"))
+            .arg(last.value_parser(RangedU64ValueParser::<usize>::new().range(1..)).help("How many entries"))
             .arg(mine.help("Only this repo's entries in this environment"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
@@ -57,7 +58,11 @@ struct VerifyFlags {
 impl TaskArgs for VerifyFlags {
     fn augment(command: Command) -> Command {
         let head = Arg::new("head").long("head").value_name("DIGEST");
-        command.arg(head.help("A head noted earlier, which must still be in the chain"))
+        command.arg(
+            head.help(
+                "A head noted elsewhere, which must still be in the chain, as what this machine last saw",
+            ),
+        )
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         Ok(VerifyFlags { head: matches.get_one::<String>("head").map(|text| text.parse()).transpose()? })
@@ -76,7 +81,6 @@ async fn show(cx: Cx, flags: ShowFlags) -> Result<()> {
 }
 
 async fn verify(cx: Cx, flags: VerifyFlags) -> Result<()> {
-    let infra = cx.infra().await?;
-    cx.report(&ledger::verify(&*infra.ports().ledger, flags.head.as_ref()).await?);
+    cx.report(&cx.infra().await?.verify_ledger(flags.head.as_ref()).await?);
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::builder::RangedU64ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::{Error, ErrorKind, Result};
@@ -115,7 +116,9 @@ struct HistoryFlags {
 impl TaskArgs for HistoryFlags {
     fn augment(command: Command) -> Command {
         let last = Arg::new("last").long("last").value_name("N").default_value("50");
-        command.arg(stack_arg()).arg(last.value_parser(value_parser!(usize)).help("How many lines"))
+        command
+            .arg(stack_arg())
+            .arg(last.value_parser(RangedU64ValueParser::<usize>::new().range(1..)).help("How many lines"))
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let last = matches.get_one("last").copied().unwrap_or(50);

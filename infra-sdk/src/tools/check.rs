@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::config::Tool;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::names::Label;
+use crate::names::{Label, nearest};
 use crate::tools::find::{self, Found};
 use crate::tools::release::INSTALLABLE;
 
@@ -107,7 +107,11 @@ impl ToolStatus {
         if self.can_be_installed() {
             "run `cargo xtask infra:tools:install`".into()
         } else {
-            format!("install {} {} and put it on PATH", self.name, self.wanted)
+            let install = format!("install {} {} and put it on PATH", self.name, self.wanted);
+            match nearest(self.name.as_str(), INSTALLABLE.iter().copied()) {
+                Some(near) => format!("{install}; or correct its name, if `{near}` is meant"),
+                None => install,
+            }
         }
     }
 }

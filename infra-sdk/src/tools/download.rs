@@ -137,7 +137,12 @@ fn by_hand(url: &str) -> String {
         (Some(tool), Some(version)) => format!("{tool}/{version}"),
         _ => "TOOL/VERSION".into(),
     };
+    let also = if file.ends_with("SHA256SUMS") {
+        "this platform's archive beside it"
+    } else {
+        "the SHA256SUMS file beside it"
+    };
     format!(
-        "or get {url} on another machine, put it and the SHA256SUMS file beside it into DIR/{folder}/, and set INFRA_TOOLS_MIRROR=DIR"
+        "or get {url} and {also} on another machine, put both into DIR/{folder}/, and set INFRA_TOOLS_MIRROR=DIR"
     )
 }

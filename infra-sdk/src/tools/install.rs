@@ -33,6 +33,20 @@ pub struct InstallPlan {
     pub by_hand: Vec<String>,
 }
 
+impl InstallPlan {
+    /// Nothing when the plan brings all that is missing.
+    ///
+    /// # Errors
+    /// `NotFound` with what to do by hand about each of the others.
+    pub fn left(&self) -> Result<()> {
+        if self.by_hand.is_empty() {
+            return Ok(());
+        }
+        let error = Error::not_found("some tools can only be installed by hand");
+        Err(self.by_hand.iter().fold(error, |error, what| error.hint(what)))
+    }
+}
+
 /// One tool to fetch.
 #[derive(Clone, Debug, Serialize)]
 pub struct InstallStep {
@@ -244,7 +258,7 @@ impl fmt::Display for InstallStep {
 impl fmt::Display for Installed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.steps.is_empty() {
-            return f.write_str("all tools were there");
+            return f.write_str("all that can be fetched is there");
         }
         let lines: Vec<String> = self
             .steps

@@ -12,3 +12,4 @@ pub use node::{Node, Origin, Value};
 pub(crate) use node::{child, item};
 pub use problem::{Problem, ProblemKind, refused};
 pub use read::{Keys, ReadOptions, Unknown, read};
+pub(crate) use reader::A_LIST;

@@ -8,6 +8,9 @@ use crate::tree::node::{child, item};
 use crate::tree::walk::{LEFT_OUT, MAX_DEPTH, Place, Stop, TEXTS, Walk};
 use crate::tree::{Node, Origin, ProblemKind, Value};
 
+/// What a problem calls a list that is wanted.
+pub(crate) const A_LIST: &str = "a list";
+
 /// A value of the tree at its place, in one of the walks.
 pub(crate) struct Reader<'a> {
     pub(crate) source: Source<'a>,
@@ -143,7 +146,7 @@ impl<'a> Reader<'a> {
     /// The elements of a list; a stand-in has `length` of them.
     fn all_items(&mut self, length: usize) -> Vec<Reader<'a>> {
         let origin = self.place.origin.clone();
-        let items = self.pick("a list", |source| match source {
+        let items = self.pick(A_LIST, |source| match source {
             Source::Tree(Value::List(items)) => {
                 Some(items.iter().map(|node| (Source::from(node), node.origin.clone())).collect())
             }

@@ -11,8 +11,17 @@ pub(super) fn register(pack: &mut Pack<'_>) -> TaskRef<()> {
 }
 
 async fn lint(cx: Cx) -> Result<()> {
-    let report = cx.infra().await?.lint_secrets()?;
+    let infra = cx.infra().await?;
+    let (report, tracked) = (infra.lint_secrets()?, infra.tracked_secret_files().await);
     cx.report(&report);
+    if !tracked.is_empty() {
+        return Err(Error::invalid("git tracks files of secrets, so their values are in its history")
+            .with("files", tracked.join(", "))
+            .hint(format!(
+                "run `git rm --cached {}`, commit, and give each value a new one",
+                tracked.join(" ")
+            )));
+    }
     if report.is_clean() {
         return Ok(());
     }

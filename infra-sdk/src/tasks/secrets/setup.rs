@@ -2,6 +2,7 @@
 
 use crate::app::{Cx, Pack, TaskRef};
 use crate::error::Result;
+use crate::infra::Infra;
 
 pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>, TaskRef<()>) {
     let init =
@@ -17,8 +18,20 @@ pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>, TaskRe
     (init, setup, test)
 }
 
+/// Says what a line in `.gitignore` does not help.
+async fn warn_of_tracked(cx: &Cx, infra: &Infra) {
+    for file in infra.tracked_secret_files().await {
+        cx.warn(format!(
+            "git tracks `{file}`, so its values are in the history: run `git rm --cached {file}`, commit, and give each of \
+             them a new value"
+        ));
+    }
+}
+
 async fn init(cx: Cx) -> Result<()> {
-    let plan = cx.infra().await?.plan_secret_files()?;
+    let infra = cx.infra().await?;
+    warn_of_tracked(&cx, &infra).await;
+    let plan = infra.plan_secret_files()?;
     if !cx.is_dry_run() {
         plan.apply()?;
     }
@@ -28,6 +41,7 @@ async fn init(cx: Cx) -> Result<()> {
 
 async fn setup(cx: Cx) -> Result<()> {
     let infra = cx.infra().await?;
+    warn_of_tracked(&cx, &infra).await;
     let mut setup = infra.plan_secrets().await?;
     if cx.is_dry_run() {
         cx.report(&setup.plan);
