@@ -1,5 +1,7 @@
 //! Wrong input of every kind ends with a clear error that says what to do, and changes nothing.
 
+use support::Run;
+
 use crate::{INFRA_TOML, shop, xtask};
 
 /// Runs `args` on `infra_toml` and expects this exit code and each of these texts on standard error.
@@ -117,6 +119,12 @@ fn a_ledger_line_edited_by_hand_is_named() {
     drop(xtask(&scratch, &["infra:ledger:verify"]).finish().expect(0));
     let path = scratch.join("home/acme/ledger.jsonl");
     let text = std::fs::read_to_string(&path).expect("the setup was recorded");
+    // Nothing is wrong with what is left: only what was seen before tells.
+    for cut in ["", text.lines().next().filter(|line| line.len() + 1 < text.len()).unwrap_or_default()] {
+        std::fs::write(&path, cut).expect("the home is writable");
+        let failed = xtask(&scratch, &["infra:ledger:verify"]).finish().expect(4);
+        failed.says(&["the head that was noted", "cut off its end", "ledger-heads"]);
+    }
     let edited = text.replacen("\"shop\"", "\"shap\"", 1);
     assert_ne!(text, edited);
     std::fs::write(&path, edited).expect("the home is writable");
@@ -125,4 +133,46 @@ fn a_ledger_line_edited_by_hand_is_named() {
         "ledger.jsonl:1",
         "next:",
     ]);
+}
+
+#[test]
+fn a_tool_that_nobody_installs_here_fails_the_installation_with_what_to_do() {
+    let scratch = shop(&format!("{INFRA_TOML}[tools.teraform]\nversion = \"1.5.0\"\n"));
+    let failed = xtask(&scratch, &["infra:tools:install"]).finish().expect(5);
+    failed.says(&["installed by hand", "install teraform 1.5.0", "if `terraform` is meant"]);
+    let planned = xtask(&scratch, &["infra:tools:install", "--dry-run"]).finish().expect(0).stdout;
+    assert!(planned.contains("by hand: install teraform"), "{planned}");
+}
+
+#[test]
+fn an_env_file_that_git_tracks_is_told_and_fails_the_lint() {
+    let scratch = shop(INFRA_TOML);
+    let repo = scratch.join("repo");
+    scratch.write("repo/.env", "ALPHA=1\n");
+    for args in [&["init", "--quiet"][..], &["add", "--force", ".env"]] {
+        drop(Run::new("git", &repo).args(args).finish().expect(0));
+    }
+    let told = ["git tracks", ".env", "git rm --cached .env"];
+    xtask(&scratch, &["infra:secrets:init"]).finish().expect(0).says(&told);
+    xtask(&scratch, &["infra:secrets:lint"]).finish().expect(4).says(&told);
+    drop(Run::new("git", &repo).args(["rm", "--quiet", "--cached", ".env"]).finish().expect(0));
+    drop(xtask(&scratch, &["infra:secrets:lint"]).finish().expect(0));
+}
+
+#[test]
+fn completions_are_for_a_word_that_they_define() {
+    let scratch = shop(INFRA_TOML);
+    for (shell, word) in [
+        ("bash", "xtask() { cargo xtask \"$@\"; }"),
+        ("zsh", "xtask() { cargo xtask \"$@\"; }"),
+        ("fish", "function xtask; cargo xtask $argv; end"),
+    ] {
+        let script = xtask(&scratch, &["--completions", shell]).finish().expect(0).stdout;
+        assert!(script.contains(word) && script.contains("deploy"), "{shell}: {script}");
+    }
+    let script = xtask(&scratch, &["--completions", "bash"]).finish().expect(0).stdout;
+    let file = scratch.write("completions", script).display().to_string();
+    let typed = "source \"$0\"; COMP_WORDS=(xtask bui); COMP_CWORD=1; _xtask xtask bui xtask; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let completed = Run::new("bash", scratch.path()).args(["-c", typed, &file]).finish().expect(0);
+    assert_eq!(completed.stdout.trim(), "build");
 }

@@ -229,7 +229,7 @@ async fn consumers(store: &dyn ParameterStore) {
             "`/promised/network/cluster` is missing",
             "`/promised/network/vpc-ids` is missing; it seems to be `/promised/network/vpc-id` now",
             "`/promised/network/db/key`: is secret: read it into a SecretValue",
-            "`/promised/network/max-tasks/0` is read as a table, and published as another text",
+            "`/promised/network/max-tasks` is read as a list, and published as a whole number",
             "`/promised/network/subnet-ids` is read as a text, and published as a list of texts",
         ]
         .map(str::to_owned),

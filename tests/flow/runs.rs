@@ -268,6 +268,17 @@ fn a_deploy_that_ended_well_under_an_agent_that_stands_still_is_not_begun_again(
     assert_eq!(fleet.log()[2..], ["api start 1", "api end 1"]);
 }
 
+#[test]
+fn a_lease_that_would_hold_things_for_days_is_refused_before_anything_is_started() {
+    let fleet = Fleet::new("runs-lease", &SHOP);
+    for task in ["infra:deploy:all", "infra:deploy:agent"] {
+        for lease in ["10000d", "999999999h"] {
+            fleet.run("api", &[task, "--lease", lease], 4).says(&["longer than an hour"]);
+        }
+    }
+    fleet.run("api", &["infra:deploy:status", "last"], 5).says(&["was started here yet"]);
+}
+
 /// Waits for the deploy of `api` and the program that it started, and gives both.
 #[cfg(target_os = "linux")]
 fn spawned(fleet: &Fleet) -> (u32, u32) {

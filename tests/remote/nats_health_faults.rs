@@ -132,6 +132,30 @@ async fn a_domain_that_is_not_there_and_a_bucket_with_other_subjects_are_told_as
 }
 
 #[tokio::test]
+async fn a_bucket_without_room_is_told_before_a_run_meets_it() {
+    let server = NatsServer::start();
+    let nats = at(&server.url());
+    bootstrap(&nats).await;
+    let client = async_nats::connect(server.url()).await.expect("the server is there");
+    let jetstream = async_nats::jetstream::new(client);
+    let bucket = jetstream.get_key_value("infra-runs").await.expect("it was made");
+    bucket.put("acme.filler", vec![0; 100_000].into()).await.expect("there is room");
+    let resized = async |bytes: i64| {
+        let mut stream = jetstream.get_stream("KV_infra-runs").await.expect("it was made");
+        let config = stream.info().await.expect("it is there").config.clone();
+        let config = async_nats::jetstream::stream::Config { max_bytes: bytes, ..config };
+        jetstream.update_stream(config).await.expect("it may be changed");
+        check(&nats).await
+    };
+    for (bytes, state) in [(120_000, State::Degraded), (104_000, State::Failed)] {
+        let health = resized(bytes).await;
+        let assets = probe(&health, "assets");
+        assert!(assets.state == state && assets.saw.contains("bytes are used"), "{health}");
+        assert!(assets.hints.iter().any(|hint| hint.contains("`max_bytes`")), "{health}");
+    }
+}
+
+#[tokio::test]
 async fn a_cluster_without_a_majority_fails_though_its_healthz_says_ok() {
     let mut servers = NatsServer::cluster(3);
     let nats = at(&servers[0].url());

@@ -28,8 +28,14 @@ impl Repo {
 
     /// The exit code of a deploy that waits for the check, and what it printed.
     fn deploy(&self, args: &[&str]) -> (u8, String) {
+        self.deploy_in(None, args)
+    }
+
+    /// The same as a part of a run.
+    fn deploy_in(&self, run: Option<&str>, args: &[&str]) -> (u8, String) {
         let text = |name: &str| self.0.join(name).display().to_string();
-        let variables = [("INFRA_HOME", text("home")), ("XDG_CONFIG_HOME", text("config"))];
+        let mut variables = vec![("INFRA_HOME", text("home")), ("XDG_CONFIG_HOME", text("config"))];
+        variables.extend(run.map(|run| ("INFRA_RUN", run.to_owned())));
         let env = Env::of(variables, self.0.join("repo"));
         let args = ["deploy", "-j", "1"].iter().chain(args).copied();
         let tasks = |app: &mut App, infra: &InfraTasks| {
@@ -80,6 +86,21 @@ async fn a_deploy_that_waits_for_it_prints_one_line_while_all_is_well_and_everyt
     server.kill();
     let (code, text) = repo.deploy(&["--env", "staging"]);
     assert!(code != 0 && text.contains("hint: start the server"), "{code}: {text}");
+}
+
+#[tokio::test]
+async fn in_a_run_of_many_repos_a_server_that_comes_back_fails_no_deploy() {
+    let mut server = NatsServer::start();
+    let repo = staging(&server).await;
+    server.kill();
+    let (code, text) = std::thread::scope(|scope| {
+        let deploying = scope.spawn(|| repo.deploy_in(Some("r1"), &["--env", "staging"]));
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        server.restart();
+        deploying.join().expect("it ends")
+    });
+    assert!(code == 0 && text.contains("is not well, looking again in 1.0 s"), "{code}: {text}");
+    assert!(text.contains(": ok, 8 probes, took "), "{text}");
 }
 
 #[tokio::test]

@@ -20,6 +20,9 @@ fn through(leaf: &NatsServer, domain: &str) -> Nats {
 async fn what_is_kept_at_the_hub_is_made_checked_and_used_from_a_leaf() {
     let (hub, leaf) = NatsServer::hub_and_leaf();
     let nats = through(&leaf, "hub");
+    let before = check(&nats).await;
+    assert!(probe(&before, "canary").state == State::Ok, "{before}");
+    assert!(probe(&before, "assets").saw.starts_with("missing: "), "{before}");
     bootstrap(&nats).await;
     let health = check(&nats).await;
     assert_eq!(health.state(), State::Ok, "{health}");

@@ -9,7 +9,7 @@ use crate::config::check::Check;
 use crate::config::find::NAME;
 use crate::config::{Config, document};
 use crate::error::{Error, Result};
-use crate::names::{RepoName, is_task, quoted};
+use crate::names::{OrgName, RepoName, is_task, quoted};
 use crate::tree::{Node, Value};
 
 /// `[repos.NAME]`: one repo of a deploy over many. It stands where all repos read it: in the organisation's file.
@@ -64,13 +64,25 @@ impl Config {
     /// # Errors
     /// `Invalid` when the file is not TOML or names no project; `Denied` or `Io`, with the path.
     pub fn name_in(folder: &Path) -> Result<Option<RepoName>> {
+        Ok(Self::project_in(folder)?.map(|(name, _)| name))
+    }
+
+    /// The same with the organisation, which may stand in the file that it extends instead.
+    ///
+    /// # Errors
+    /// As [`name_in`](Config::name_in).
+    pub(crate) fn project_in(folder: &Path) -> Result<Option<(RepoName, Option<OrgName>)>> {
         let path = folder.join(NAME);
-        let name = |file: Node| match file.get("project").and_then(|project| project.get("name")) {
-            Some(Node { value: Value::Text(name), .. }) => RepoName::new(name.clone()),
-            _ => Err(Error::invalid("infra.toml does not say which project this is")
+        let text = |file: &Node, key: &str| match &file.get("project")?.get(key)?.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        };
+        let project = |file: Node| match text(&file, "name") {
+            Some(name) => Ok((RepoName::new(name)?, text(&file, "org").map(OrgName::new).transpose()?)),
+            None => Err(Error::invalid("infra.toml does not say which project this is")
                 .hint("write `name = \"…\"` under `[project]`")),
         };
-        let read = document::read(&path, NAME).and_then(|file| file.map(name).transpose());
+        let read = document::read(&path, NAME).and_then(|file| file.map(project).transpose());
         read.map_err(|error| error.with("path", path.display()))
     }
 }

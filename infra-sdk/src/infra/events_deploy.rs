@@ -74,9 +74,9 @@ impl Infra {
 
     fn warn_untold(&self, count: u64, error: &Error) {
         let events = if count == 1 { "an event".to_owned() } else { format!("{count} events") };
-        let why = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
         self.host().tell(&format!(
-            "warning: {events} could not be published: {error:#}{why}; what was done stands in the ledger"
+            "warning: {events} could not be published: {}; what was done stands in the ledger",
+            error.line()
         ));
     }
 }

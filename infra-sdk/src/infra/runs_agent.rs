@@ -209,11 +209,17 @@ impl Deployer for Checkouts {
             command = command.env_remove("RUSTUP_TOOLCHAIN");
         }
         let ended = command.run().await;
-        if ended.is_err() {
-            // Killed alone, it could not end what it had started.
-            runs_attempt::end_left(&guard, Some(&mark)).await?;
-        }
-        ended
+        let Err(error) = ended else { return Ok(()) };
+        // Killed alone, it could not end what it had started.
+        runs_attempt::end_left(&guard, Some(&mark)).await?;
+        // Denied, or not confirmed: in a run nobody is asked, and `--yes` is said by the settings alone.
+        Err(match error.exit_code() {
+            Some(3) => error.hint(format!(
+                "where it says that tasks have to be confirmed, name them in infra.toml: `yes = [\"…\"]` under `[repos.{}]`",
+                job.repo
+            )),
+            _ => error,
+        })
     }
 
     fn tell(&self, line: &str) {

@@ -137,6 +137,27 @@ impl Read for Followed {
     }
 }
 
+/// What `cargo run` tells a program about its own package
+/// (<https://doc.rust-lang.org/cargo/reference/environment-variables.html>).
+const CARGO_RUN: [&str; 16] = [
+    "CARGO_MANIFEST_DIR",
+    "CARGO_MANIFEST_PATH",
+    "CARGO_PKG_AUTHORS",
+    "CARGO_PKG_DESCRIPTION",
+    "CARGO_PKG_HOMEPAGE",
+    "CARGO_PKG_LICENSE",
+    "CARGO_PKG_LICENSE_FILE",
+    "CARGO_PKG_NAME",
+    "CARGO_PKG_README",
+    "CARGO_PKG_REPOSITORY",
+    "CARGO_PKG_RUST_VERSION",
+    "CARGO_PKG_VERSION",
+    "CARGO_PKG_VERSION_MAJOR",
+    "CARGO_PKG_VERSION_MINOR",
+    "CARGO_PKG_VERSION_PATCH",
+    "CARGO_PKG_VERSION_PRE",
+];
+
 /// The program with its arguments, folder, environment and group.
 pub(super) fn expression(cmd: &Cmd) -> duct::Expression {
     let mut expression = duct::cmd(&cmd.program, &cmd.args).unchecked();
@@ -147,6 +168,10 @@ pub(super) fn expression(cmd: &Cmd) -> duct::Expression {
     expression.before_spawn(move |command| {
         // It means one process: a program of that one's own would wait for the lock that it holds itself.
         command.env_remove(INFRA_RUN_GUARD);
+        // About this program, and nobody else: another cargo would take them for a change, and build again what asks for them.
+        for name in CARGO_RUN {
+            command.env_remove(name);
+        }
         for change in &changes {
             match change {
                 EnvChange::Clear => command.env_clear(),

@@ -105,7 +105,7 @@ pub async fn serve(
             Ok(End::Lost) => {
                 patience.restore();
                 deployer
-                    .tell("the store of runs was away for longer than the lease of this agent; serving anew");
+                    .tell("the lease of this agent ended, as the store of runs was away or the agent stood still; serving anew");
             }
             Ok(End::Unknown) => {
                 patience.restore();

@@ -100,8 +100,10 @@ pub(super) async fn work_on(
         // What is done is done: whether somebody else has begun since is told by the revision.
         (_, Ok(())) => RepoState::Done(end(None)),
         (Some(Stop::Lost), Err(_)) => {
-            let told =
-                "the lease was lost and the deploy was stopped; an agent that serves it begins it anew";
+            let why = kept.why();
+            let told = format!(
+                "the lease was lost{why} and the deploy was stopped; an agent that serves it begins it anew"
+            );
             deployer.tell(&format!("{}: {told}", job.repo));
             return Ok(Claimed::Ended);
         }
@@ -113,8 +115,10 @@ pub(super) async fn work_on(
         Ok(_) => deployer.advanced(&job, &state).await,
         // The lease had ended, and the work was given to another.
         Err(error) if error.kind() == ErrorKind::Conflict => {
-            deployer
-                .tell(&format!("{}: another agent has taken it over; nothing was written down", job.repo));
+            deployer.tell(&format!(
+                "{}: it was taken back meanwhile, and may be another agent's; nothing was written down",
+                job.repo
+            ));
             return Ok(Claimed::Ended);
         }
         Err(error) => return Err(error),

@@ -88,7 +88,7 @@ pub async fn follow(
                 Led::Lost => Ok(None),
                 Led::Another => {
                     if !std::mem::replace(&mut told, true) {
-                        let line = "another command moves this run on, or died a moment ago; it is followed, and gone on with then";
+                        let line = "an agent or another command moves this run on; it is followed here, and gone on with should that one end";
                         watcher.notice(line);
                     }
                     stand_by(&**store, run, options, watcher, cancel, &mut patience).await

@@ -16,6 +16,7 @@ pub(super) struct Kept {
     store: Arc<dyn RunStore>,
     lease: Arc<Mutex<Lease>>,
     lost: CancelToken,
+    why: Arc<Mutex<Option<String>>>,
     renewing: JoinHandle<()>,
 }
 
@@ -26,15 +27,22 @@ pub(super) struct Kept {
 pub(super) async fn keep(store: &Arc<dyn RunStore>, request: &LeaseRequest) -> Result<Kept> {
     let asked = Instant::now();
     let lease = Arc::new(Mutex::new(store.hold(request).await?));
-    let lost = CancelToken::new();
-    let renewing = tokio::spawn(renew(store.clone(), lease.clone(), asked, lost.clone()));
-    Ok(Kept { store: store.clone(), lease, lost, renewing })
+    let (lost, why) = (CancelToken::new(), Arc::default());
+    let renewing = tokio::spawn(renew(store.clone(), lease.clone(), asked, lost.clone(), Arc::clone(&why)));
+    Ok(Kept { store: store.clone(), lease, lost, why, renewing })
 }
 
-async fn renew(store: Arc<dyn RunStore>, lease: Arc<Mutex<Lease>>, asked: Instant, lost: CancelToken) {
+async fn renew(
+    store: Arc<dyn RunStore>,
+    lease: Arc<Mutex<Lease>>,
+    asked: Instant,
+    lost: CancelToken,
+    why: Arc<Mutex<Option<String>>>,
+) {
     let once = || async {
-        let next = store.renew(&now(&lease)).await?;
-        *lease.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        let renewed = store.renew(&now(&lease)).await;
+        *why.lock().unwrap_or_else(PoisonError::into_inner) = renewed.as_ref().err().map(Error::line);
+        *lease.lock().unwrap_or_else(PoisonError::into_inner) = renewed?;
         Ok(())
     };
     let is_lost = |error: &Error| error.kind() == ErrorKind::Conflict;
@@ -55,6 +63,12 @@ impl Kept {
     /// Cancelled when the lease could not be kept: stop then, another may have started.
     pub(super) fn lost(&self) -> &CancelToken {
         &self.lost
+    }
+
+    /// Why it could not be renewed the last time, if it could not, in a form that follows other words.
+    pub(super) fn why(&self) -> String {
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
     }
 
     /// Frees the name. One that cannot be freed ends by itself.

@@ -66,6 +66,12 @@ pub struct RepoReport {
 }
 
 impl RunReport {
+    /// The repos that are being deployed now.
+    pub fn running(&self) -> Vec<&str> {
+        let running = self.repos.iter().filter(|repo| repo.state == "running");
+        running.map(|repo| repo.repo.as_str()).collect()
+    }
+
     /// What a view tells.
     pub fn of(view: &RunView) -> Self {
         let is = |word: &str| view.repos.iter().any(|repo| repo.state.word() == word);

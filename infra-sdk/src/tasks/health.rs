@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::app::{Cx, TaskArgs};
 use crate::config::Span;
+use crate::env::INFRA_RUN;
 use crate::error::{Error, ErrorKind, Result};
 use crate::health::{Health, State};
 use crate::time::human;
@@ -106,6 +107,37 @@ impl HealthFlags {
             ended => ended,
         }
     }
+}
+
+/// The pauses before a check that failed is made again, where a task waits for it within a run of many repos: what comes
+/// back in a moment fails no repo of it.
+const AGAIN: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+
+/// The check, made again while it fails and a run of many repos waits for it.
+///
+/// # Errors
+/// What the check itself fails with.
+pub(super) async fn settled<Checked>(cx: &Cx, check: impl Fn() -> Checked) -> Result<Health>
+where
+    Checked: Future<Output = Result<Health>>,
+{
+    let mut health = check().await?;
+    if cx.is_requested() || cx.env().get(INFRA_RUN).is_none() {
+        return Ok(health);
+    }
+    for pause in AGAIN {
+        if health.state() != State::Failed {
+            break;
+        }
+        cx.say(format!("{} is not well, looking again in {}", health.service, human(pause)));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = cx.cancel_token().cancelled() => break,
+        }
+        health = check().await?;
+    }
+    Ok(health)
 }
 
 /// A service that is well, in one line.

@@ -4,7 +4,7 @@ use clap::{Arg, ArgMatches, Command};
 
 use crate::app::{Cx, Pack, TaskArgs, TaskRef};
 use crate::error::Result;
-use crate::tasks::health::HealthFlags;
+use crate::tasks::health::{HealthFlags, settled};
 
 pub(super) fn register(pack: &mut Pack<'_>) -> TaskRef<()> {
     pack.task("nats:health")
@@ -36,7 +36,8 @@ async fn health(cx: Cx, flags: NatsHealthFlags) -> Result<()> {
     // Where the settings cannot be read the check was not made, either.
     let checked = async {
         let planned = flags.health.planned()?;
-        cx.infra().await?.check_nats(planned, flags.monitor.as_deref()).await
+        let infra = cx.infra().await?;
+        settled(&cx, || infra.check_nats(planned, flags.monitor.as_deref())).await
     };
     let checked = checked.await;
     flags.health.tell(&cx, checked)

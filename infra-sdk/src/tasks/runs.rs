@@ -57,6 +57,9 @@ pub(super) fn register(pack: &mut Pack<'_>) -> RunTasks {
     }
 }
 
+/// The longest lease: who died holds on to what it had for as long.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 fn length(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("TIME").value_parser(value_parser!(String)).help(help)
 }
@@ -66,6 +69,9 @@ fn lease_of(matches: &ArgMatches) -> Result<Option<Duration>> {
     match span(matches, "lease")? {
         Some(lease) if lease < SHORTEST => Err(Error::invalid("`--lease` is shorter than a second")
             .hint("give a second or more, such as `--lease 5s`; without it, 15 seconds")),
+        Some(lease) if lease > LONGEST => Err(Error::invalid("`--lease` is longer than an hour").hint(
+            "what a dead agent or command holds is free only after its lease; without the flag, 15 seconds",
+        )),
         lease => Ok(lease),
     }
 }
@@ -222,7 +228,14 @@ async fn watch(cx: &Cx, infra: &Infra, run: &RunId, follow: Follow) -> Result<Ru
 async fn cancel(cx: Cx, flags: CancelFlags) -> Result<()> {
     let infra = cx.infra().await?;
     infra.cancel_run(&flags.run).await?;
-    cx.say(format!("run {} is being cancelled", flags.run));
+    let running = infra.run_report(&flags.run).await?.running().join(", ");
+    cx.say(match running.is_empty() {
+        true => format!("run {} is being cancelled", flags.run),
+        false => format!(
+            "run {} is being cancelled; waiting for what runs to stop in good order: {running}",
+            flags.run
+        ),
+    });
     let report = watch(&cx, &infra, &flags.run, Follow { lease: flags.lease, ..Follow::default() }).await?;
     cx.report(&report);
     Ok(())
@@ -236,7 +249,7 @@ async fn agent(cx: Cx, flags: AgentFlags) -> Result<()> {
     } else {
         let folders: Vec<PathBuf> =
             flags.checkouts.iter().map(|folder| cx.env().cwd().join(folder)).collect();
-        let (found, broken) = checkouts(&folders)?;
+        let (found, broken) = checkouts(&infra.settings().project.org, &folders)?;
         for error in broken {
             cx.warn(format!("not served: {error}"));
         }

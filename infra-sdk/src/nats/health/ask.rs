@@ -140,7 +140,7 @@ impl Unanswered {
                     .hint(format!("let who manages the account allow it: {subject}"))
             }
             // Behind a prefix, too, keys are of streams.
-            Unanswered::Nobody(subject) if subject.contains("$KV.") => {
+            Unanswered::Nobody(subject) if subject.contains(BUCKET) => {
                 failed(format!("{what}: no stream takes {subject}"))
                     .hint("run `infra:nats:bootstrap`: the bucket has other subjects than its keys")
             }
@@ -161,6 +161,9 @@ impl Unanswered {
         }
     }
 }
+
+/// What the keys of the bucket of runs begin with.
+const BUCKET: &str = "$KV.infra-runs.";
 
 /// What to do where nothing is decided any more.
 const MAJORITY: &str = "look at the server's log and disk; in a cluster, start the servers that are down: without a majority \

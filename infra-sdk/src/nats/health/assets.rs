@@ -13,7 +13,11 @@ use crate::nats::health::quorum::Group;
 use crate::nats::health::thresholds::crossed;
 
 const NAME: &str = "assets";
-const BOOTSTRAP: &str = "run `infra:nats:bootstrap`, with `--dry-run` first to see what it changes";
+const BOOTSTRAP: &str = "run `infra:nats:bootstrap` with the `--env` of this one, and with `--dry-run` first to see what it changes";
+
+/// From how many parts of a hundred on a stream takes hardly anything more, and from where on it is worth a word.
+const FULL: u64 = 95;
+const NEARLY_FULL: u64 = 80;
 
 /// What JetStream tells of each of them.
 pub(super) struct Assets(Vec<Looked>);
@@ -64,7 +68,7 @@ impl Assets {
 /// Compares what is there with what is wanted.
 pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
     let (mut missing, mut differs, mut unseen) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut beyond, mut blocked) = (Vec::new(), false);
+    let (mut beyond, mut filled, mut blocked) = (Vec::new(), Vec::new(), false);
     for Looked { asset, info } in &assets.0 {
         let label = &asset.label;
         match info {
@@ -72,6 +76,7 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
                 beyond.extend(
                     crossed(info).into_iter().map(|(state, what)| (state, format!("{label}: {what}"))),
                 );
+                filled.extend(fill(info).map(|(state, what)| (state, format!("{label}: {what}"))));
                 let none = Map::new();
                 let config = info["config"].as_object().unwrap_or(&none);
                 let settings = step(asset, Some(config)).map(|step| step.settings).unwrap_or_default();
@@ -109,15 +114,34 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
     };
     let probe =
         if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) };
-    minded(probe, beyond)
+    let allowed = "look who should have taken the messages or keeps copies, or change what the stream's metadata allows";
+    let probe = minded(probe, beyond, allowed);
+    minded(
+        probe,
+        filled,
+        "a full stream takes nothing more: raise its `max_bytes`, or remove what nobody needs",
+    )
 }
 
-/// The same with what is more than the streams' own metadata allows.
-fn minded(mut probe: Probe, beyond: Vec<(State, String)>) -> Probe {
+/// How full a stream is that refuses what is new when it is, from where on that matters.
+fn fill(info: &Value) -> Option<(State, String)> {
+    let limit = info["config"]["max_bytes"].as_u64().filter(|limit| *limit > 0)?;
+    let used = info["state"]["bytes"].as_u64().filter(|_| info["config"]["discard"] == "new")?;
+    let parts = used.saturating_mul(100) / limit;
+    let state = match parts {
+        FULL.. => State::Failed,
+        NEARLY_FULL.. => State::Degraded,
+        _ => return None,
+    };
+    Some((state, format!("{parts} % of its {limit} bytes are used")))
+}
+
+/// The same with what wants attention too, and what to do about it.
+fn minded(mut probe: Probe, beyond: Vec<(State, String)>, hint: &str) -> Probe {
     let Some(worst) = beyond.iter().map(|(state, _)| *state).max() else { return probe };
     let told: Vec<String> = beyond.into_iter().map(|(_, what)| what).collect();
     let told = told.join("; ");
     probe.saw = if probe.state == State::Ok { told } else { format!("{}; {told}", probe.saw) };
     probe.state = probe.state.max(worst);
-    probe.hint("look who should have taken the messages or keeps copies, or change what the stream's metadata allows")
+    probe.hint(hint)
 }

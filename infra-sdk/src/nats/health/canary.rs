@@ -94,7 +94,8 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
             is_own: false,
         }
     } else {
-        Cage { stream: format!("{SPARE}{id}"), subject: format!("{SPARE_KEYS}.{id}"), is_own: true }
+        let subject = format!("{through}{SPARE_KEYS}.{id}");
+        Cage { stream: format!("{SPARE}{id}"), subject, is_own: true }
     };
     let lived = live(ask, &cage, &id).await;
     if let (Err(Fault { why: Unanswered::Denied(denied), .. }), Some(source)) = (&lived, source)
@@ -109,9 +110,24 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
         "the bucket infra-runs"
     };
     match lived.and(removed) {
+        // Who may take part in runs need not speak for this repo.
+        Ok(())
+            if let Some(source) = source.filter(|_| in_runs)
+                && let events = rehearse(ask, source).await
+                && events.state != State::Ok =>
+        {
+            events
+        }
         Ok(()) => Probe::new(NAME, State::Ok, "written, compared and set, read, consumed, acknowledged")
             .with("in", place),
-        Err(Fault { step, why }) => explained(why.probe(NAME, step), &why).with("in", place),
+        Err(Fault { step, why }) => {
+            // The next check has another name.
+            let why = match why {
+                Unanswered::Denied(subject) => Unanswered::Denied(subject.replace(&id, "*")),
+                why => why,
+            };
+            explained(why.probe(NAME, step), &why).with("in", place)
+        }
     }
 }
 
@@ -157,7 +173,7 @@ async fn live(ask: Ask<'_>, cage: &Cage, id: &str) -> Result<(), Fault> {
     let at = |step: &'static str| move |why: Unanswered| Fault { step, why };
     if cage.is_own {
         let config = json!({
-            "name": cage.stream, "subjects": [cage.subject], "storage": "memory", "retention": "limits",
+            "name": cage.stream, "subjects": [inner(&cage.subject)], "storage": "memory", "retention": "limits",
             "max_bytes": 65_536, "max_age": 60_000_000_000_u64, "num_replicas": 1, "discard": "old",
             "allow_msg_ttl": true, "allow_rollup_hdrs": true,
         });

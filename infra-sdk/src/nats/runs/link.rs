@@ -239,7 +239,7 @@ impl Link {
 fn missing(what: &str) -> Error {
     Error::new(ErrorKind::Unavailable, format!("{what}: NATS lacks what runs are kept in"))
         .with("needed", format!("bucket {RUNS}, stream {WORK}"))
-        .hint("make both with `cargo xtask infra:nats:bootstrap`; who waits for them then goes on by itself")
+        .hint("make both with `cargo xtask infra:nats:bootstrap`, with the `--env` of this one; who waits for them then goes on by itself")
         .retryable()
 }
 
