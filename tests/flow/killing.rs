@@ -20,7 +20,8 @@ pub(crate) struct Killing<'a> {
     pub(crate) fleet: &'a Fleet,
     /// The repos, each with those it waits for.
     pub(crate) repos: &'a [(&'a str, &'a [&'a str])],
-    /// How many of them at least, over as many runs as it takes.
+    /// How many of them, over as many runs as it takes. Then they live, or a run whose leaders never live as long as a lease
+    /// would not end.
     pub(crate) kills: u32,
     /// The lease of a coordinator that takes over.
     pub(crate) lease: &'a str,
@@ -43,6 +44,9 @@ impl Killing<'_> {
             while !coordinator.has_ended() {
                 std::thread::sleep(Duration::from_millis(50 + dice.below(450)));
                 assert!(begun.elapsed() < self.within, "{}", fleet.status(&run));
+                if kills == self.kills {
+                    continue;
+                }
                 match (dice.below(5), &mut self.server) {
                     (0, _) => {
                         let next = fleet.start("web", &["infra:deploy:resume", &run, "--lease", self.lease]);

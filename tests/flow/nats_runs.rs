@@ -197,7 +197,7 @@ fn whatever_is_killed_also_the_server_every_repo_is_done_once_in_order() {
     let killing = Killing {
         fleet: &fleet,
         repos: &SHOP,
-        kills: 12,
+        kills: 40,
         lease: "2s",
         within: Duration::from_secs(120),
         server: Some(&mut restart),

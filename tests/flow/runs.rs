@@ -465,7 +465,7 @@ fn whatever_is_killed_every_repo_is_done_once_in_order_and_nothing_stays_claimed
     let killing = Killing {
         fleet: &fleet,
         repos: &repos,
-        kills: 24,
+        kills: 60,
         lease: "5s",
         within: Duration::from_secs(240),
         server: None,
