@@ -104,6 +104,8 @@ impl Stage {
         }
         self.ask_version("shop-api", "0.1.0").await?;
         self.xtask("shop-api", &["infra:deploy:history"]).await?;
+        self.by_demo("shop-api", &["revert", "--no-edit", "HEAD"]).run().await?;
+        self.cx.say("shop-api $ git revert HEAD: the repo is at what serves again");
 
         self.chapter("The ledger: every change, in one chain");
         self.xtask("infrastructure", &["infra:ledger:show"]).await?;
@@ -162,13 +164,16 @@ impl Stage {
     /// Commits a repo as it is and tags it, as its developer would; the tag is the version of its releases.
     async fn commit(&self, repo: &str, tag: &str) -> Result<()> {
         self.in_repo(repo, "git").args(["add", "--all"]).run().await?;
-        let commit = self.in_repo(repo, "git").args(["commit", "--quiet", "--message", tag]);
-        let author = ["GIT_AUTHOR", "GIT_COMMITTER"];
-        let commit = author.iter().fold(commit, |commit, who| {
-            commit.env(format!("{who}_NAME"), "demo").env(format!("{who}_EMAIL"), "demo@localhost")
-        });
-        commit.run().await?;
+        self.by_demo(repo, &["commit", "--quiet", "--message", tag]).run().await?;
         self.in_repo(repo, "git").args(["tag", tag]).run().await
+    }
+
+    /// A command of git that makes a commit, whoever is or is not known to git here.
+    fn by_demo(&self, repo: &str, args: &[&str]) -> Cmd {
+        let commit = self.in_repo(repo, "git").args(args).quiet();
+        ["GIT_AUTHOR", "GIT_COMMITTER"].iter().fold(commit, |commit, who| {
+            commit.env(format!("{who}_NAME"), "demo").env(format!("{who}_EMAIL"), "demo@localhost")
+        })
     }
 
     async fn ask_version(&self, repo: &str, expected: &str) -> Result<()> {

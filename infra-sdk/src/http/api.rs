@@ -97,12 +97,17 @@ impl std::fmt::Debug for Api {
     }
 }
 
+/// Whether a text can be one: not nothing, and without blanks.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && !text.contains(char::is_whitespace)
+}
+
 fn default_headers(service: &str, auth: &Auth, headers: &[(&'static str, &str)]) -> Result<HeaderMap> {
     let mut map = HeaderMap::new();
     if let Auth::Bearer(token) = auth {
         let bearer = format!("Bearer {}", token.expose());
         let mut bearer =
-            HeaderValue::from_str(&bearer).ok().filter(|_| !token.is_empty()).ok_or_else(|| {
+            HeaderValue::from_str(&bearer).ok().filter(|_| is_token(token.expose())).ok_or_else(|| {
                 // The cause would be a position in the token: nothing to act on.
                 Error::invalid(format!(
                     "the token for {service} is empty or has characters that no token has"

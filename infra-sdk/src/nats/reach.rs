@@ -75,7 +75,9 @@ impl Unreached {
             }
             Unreached::Silent => {
                 let port = given.correct("the port");
-                format!("for a server that begins with TLS set `tls_first = true`; else {port}")
+                format!(
+                    "for a server that begins with TLS set `tls_first = true`; look whether it hangs or is too far away; else {port}"
+                )
             }
             Unreached::Other(_) => {
                 let port = given.correct("the port");

@@ -54,7 +54,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> NatsTasks {
             .run(publish),
         watch: pack
             .task("nats:watch")
-            .about("Show what the repos of this environment tell each other, until Ctrl-C")
+            .about("Show what repos tell each other on this server, in every environment, until Ctrl-C")
             .args::<WatchFlags>()
             .read_only()
             .run(watch),
