@@ -74,7 +74,7 @@ fn repos_that_share_a_build_folder_run_their_own_tasks() {
 fn rendered_sources_are_formatted() {
     let scratch = Scratch::new("template");
     // Nothing of it is compiled, so any pin will do.
-    let pin = ["--sdk-git", "https://git.example/infra-sdk", "--sdk-tag", "v0.1.0"];
+    let pin = ["--sdk-git", "https://127.0.0.1:1/infra-sdk", "--sdk-tag", "v0.1.0"];
     for kind in ["api", "webapp", "cli", "infrastructure"] {
         let dir = new(&scratch, kind, &format!("format-{kind}"), &pin).0;
         for manifest in ["app/Cargo.toml", "xtask/Cargo.toml"] {

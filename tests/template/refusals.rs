@@ -1,6 +1,6 @@
 //! What `new` refuses, leaving nothing behind.
 
-use support::Scratch;
+use support::{Run, Scratch};
 
 use crate::sdk_xtask;
 
@@ -66,14 +66,43 @@ fn the_pin_can_be_named() {
         "--name",
         "shop",
         "--sdk-git",
-        "https://git.example/acme/infra-sdk",
+        "https://127.0.0.1:1/acme/infra-sdk",
         "--sdk-tag",
         "v9.9.9",
     ];
-    drop(sdk_xtask(&scratch, &args).finish().expect(0));
+    let made = sdk_xtask(&scratch, &args).finish().expect(0);
+    assert!(made.stdout.contains("nobody answers there now"), "{}", made.stdout);
     let manifest = std::fs::read_to_string(dir.join("xtask/Cargo.toml")).expect("it was rendered");
     assert!(
-        manifest.contains("git = \"https://git.example/acme/infra-sdk\", tag = \"v9.9.9\""),
+        manifest.contains("git = \"https://127.0.0.1:1/acme/infra-sdk\", tag = \"v9.9.9\""),
         "{manifest}"
+    );
+}
+
+#[test]
+fn a_tag_that_is_not_there_is_refused_with_those_that_are() {
+    let scratch = Scratch::new("new-tag");
+    scratch.write("sdk/README.md", "an SDK");
+    let who = ["-c", "user.name=sdk", "-c", "user.email=sdk@localhost"];
+    for args in [
+        &["init", "--quiet"][..],
+        &["add", "."],
+        &["commit", "--quiet", "--no-gpg-sign", "-m", "all"],
+        &["tag", "v1.2.3"],
+    ] {
+        let git = Run::new("git", &scratch.join("sdk")).args(who).args(args);
+        drop(git.finish().expect(0));
+    }
+    let (dir, git) = (scratch.join("repo"), format!("file://{}", scratch.join("sdk").display()));
+    let path = dir.display().to_string();
+    let args = ["new", &path, "--kind", "cli", "--org", "acme", "--name", "shop", "--sdk-git", &git];
+    let refused = sdk_xtask(&scratch, &[&args[..], &["--sdk-tag", "v1.2.4"]].concat()).finish().expect(5);
+    refused.says(&["there is no tag `v1.2.4`", "v1.2.3"]);
+    assert!(!dir.exists(), "nothing is made");
+    let made = sdk_xtask(&scratch, &[&args[..], &["--sdk-tag", "v1.2.3"]].concat()).finish().expect(0);
+    assert!(
+        made.stdout.contains("infra-sdk v1.2.3") && made.stdout.contains("(as asked)"),
+        "{}",
+        made.stdout
     );
 }

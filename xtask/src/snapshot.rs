@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use infra_sdk::{Error, ErrorKind, Result, ResultExt};
+use infra_sdk::{Error, Result, ResultExt};
 use xshell::{Shell, cmd};
 
 /// Where a new repo gets the SDK from.
@@ -22,6 +22,8 @@ pub(crate) struct Pin {
 pub(crate) enum Why {
     /// The flags said so.
     Asked,
+    /// They did, and nobody answers there now.
+    Unseen,
     /// The origin of this checkout carries the tag of this version.
     Origin,
     /// It does not, so the working tree was committed to a repository beside it.
@@ -32,6 +34,7 @@ impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.why {
             Why::Asked => "as asked",
+            Why::Unseen => "as asked; nobody answers there now, so nobody knows whether it has the tag",
             Why::Origin => "this repo's origin carries the tag",
             Why::Snapshot => "a snapshot of this working tree, because its origin does not carry the tag",
         };
@@ -61,7 +64,7 @@ pub(crate) fn pin(root: &Path, home: &Path) -> Result<Pin> {
 /// The pin that somebody asked for, of which this version's tag and this repo's origin may be left out.
 ///
 /// # Errors
-/// `Unavailable` when nobody answers there; `NotFound` when there is no such tag, or no origin.
+/// `NotFound` when there is no such tag, or no origin. Where nobody answers the pin says so.
 pub(crate) fn asked(root: &Path, git: Option<String>, wanted: Option<String>) -> Result<Pin> {
     let wanted = wanted.unwrap_or_else(tag);
     let git = match git {
@@ -70,11 +73,7 @@ pub(crate) fn asked(root: &Path, git: Option<String>, wanted: Option<String>) ->
             Error::not_found("this checkout has no origin").hint("say where the SDK is with --sdk-git URL")
         })?,
     };
-    let Some(tags) = tags(root, &git)? else {
-        return Err(Error::new(ErrorKind::Unavailable, "ask for the tags of the SDK")
-            .with("from", &git)
-            .hint(format!("check the URL and the network: `git ls-remote --tags {git}`")));
-    };
+    let Some(tags) = tags(root, &git)? else { return Ok(Pin { git, tag: wanted, why: Why::Unseen }) };
     if tags.contains(&wanted) {
         return Ok(Pin { git, tag: wanted, why: Why::Asked });
     }
