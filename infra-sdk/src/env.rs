@@ -32,6 +32,8 @@ pub const INFRA_RUN_SILENCE: &str = "INFRA_RUN_SILENCE";
 /// Set by `infra:deploy:agent`, not meant for people: which attempt a program belongs to, so that what a killed deploy left
 /// running can be found.
 pub const INFRA_RUN_MARK: &str = "INFRA_RUN_MARK";
+/// Set by `infra:deploy:agent`, not meant for people: the organisation whose repo this deploy is to be of.
+pub const INFRA_RUN_ORG: &str = "INFRA_RUN_ORG";
 /// A folder or URL that stands in for the release servers of Terraform and OpenTofu.
 pub const INFRA_TOOLS_MIRROR: &str = "INFRA_TOOLS_MIRROR";
 /// The prefix of variables that override `infra.toml`: `INFRA_CONFIG__DEPLOY__PORT=8080` sets `deploy.port`.

@@ -1,5 +1,6 @@
 //! `infra:nats:health` as a person, a monitor and a pipeline see it.
 
+use infra_sdk::app::Captured;
 use infra_sdk::{App, Console, Cx, Env, Error, InfraTasks};
 use serde_json::Value;
 use support::{Finished, NatsServer, Run, Scratch};
@@ -33,21 +34,30 @@ impl Repo {
 
     /// The same as a part of a run.
     fn deploy_in(&self, run: Option<&str>, args: &[&str]) -> (u8, String) {
+        let (console, seen) = self.console(run);
+        // On a thread of its own: it has a runtime, and so has the test.
+        let code = std::thread::scope(|scope| scope.spawn(|| self.deploy_on(console, run, args)).join());
+        (code.expect("it ends"), seen.stdout())
+    }
+
+    fn env(&self, run: Option<&str>) -> Env {
         let text = |name: &str| self.0.join(name).display().to_string();
         let mut variables = vec![("INFRA_HOME", text("home")), ("XDG_CONFIG_HOME", text("config"))];
         variables.extend(run.map(|run| ("INFRA_RUN", run.to_owned())));
-        let env = Env::of(variables, self.0.join("repo"));
+        Env::of(variables, self.0.join("repo"))
+    }
+
+    fn console(&self, run: Option<&str>) -> (Console, Captured) {
+        Console::captured(self.env(run))
+    }
+
+    fn deploy_on(&self, console: Console, run: Option<&str>, args: &[&str]) -> u8 {
         let args = ["deploy", "-j", "1"].iter().chain(args).copied();
         let tasks = |app: &mut App, infra: &InfraTasks| {
             let deploy = app.task("deploy").about("Ship").after(infra.nats.health);
             deploy.run(|_: Cx| async { Ok::<_, Error>(()) });
         };
-        let run = || {
-            let (console, seen) = Console::captured(env.clone());
-            (infra_sdk::tasks::run(&env, console, args, tasks), seen.stdout())
-        };
-        // On a thread of its own: it has a runtime, and so has the test.
-        std::thread::scope(|scope| scope.spawn(run).join()).expect("it ends")
+        infra_sdk::tasks::run(&self.env(run), console, args, tasks)
     }
 }
 
@@ -93,11 +103,17 @@ async fn in_a_run_of_many_repos_a_server_that_comes_back_fails_no_deploy() {
     let mut server = NatsServer::start();
     let repo = staging(&server).await;
     server.kill();
+    let (console, seen) = repo.console(Some("r1"));
     let (code, text) = std::thread::scope(|scope| {
-        let deploying = scope.spawn(|| repo.deploy_in(Some("r1"), &["--env", "staging"]));
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        let deploying = scope.spawn(|| repo.deploy_on(console, Some("r1"), &["--env", "staging"]));
+        // Only who has found it dead looks again.
+        let begun = std::time::Instant::now();
+        while !seen.stdout().contains("is not well") {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{}", seen.stdout());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
         server.restart();
-        deploying.join().expect("it ends")
+        (deploying.join().expect("it ends"), seen.stdout())
     });
     assert!(code == 0 && text.contains("is not well, looking again in 1.0 s"), "{code}: {text}");
     assert!(text.contains(": ok, 8 probes, took "), "{text}");

@@ -90,7 +90,7 @@ pub(crate) async fn run(cx: Cx, flags: Flags) -> Result<()> {
     let pin = match (flags.sdk_git, flags.sdk_tag) {
         (None, None) if flags.sdk_snapshot => snapshot::snapshot(cx.root(), &cx.env().infra_home()?)?,
         (None, None) => snapshot::pin(cx.root(), &cx.env().infra_home()?)?,
-        (git, tag) => snapshot::asked(cx.root(), git, tag)?,
+        (git, tag) => snapshot::asked(cx.root(), cx.env().cwd(), git, tag)?,
     };
     let dir = cx.env().cwd().join(flags.dir);
     cx.report(&create(cx.root(), &Request { dir, kind: flags.kind, org, name, pin })?);

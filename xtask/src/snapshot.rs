@@ -18,12 +18,12 @@ pub(crate) struct Pin {
 }
 
 /// Why a pin was chosen.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Why {
     /// The flags said so.
     Asked,
-    /// They did, and nobody answers there now.
-    Unseen,
+    /// They did, and git could not look for the tag, for this reason.
+    Unseen(String),
     /// The origin of this checkout carries the tag of this version.
     Origin,
     /// It does not, so the working tree was committed to a repository beside it.
@@ -32,9 +32,9 @@ pub(crate) enum Why {
 
 impl fmt::Display for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = match self.why {
+        let why = match &self.why {
             Why::Asked => "as asked",
-            Why::Unseen => "as asked; nobody answers there now, so nobody knows whether it has the tag",
+            Why::Unseen(why) => &format!("as asked; whether it has the tag could not be seen: {why}"),
             Why::Origin => "this repo's origin carries the tag",
             Why::Snapshot => "a snapshot of this working tree, because its origin does not carry the tag",
         };
@@ -54,30 +54,34 @@ pub(crate) fn tag() -> String {
 pub(crate) fn pin(root: &Path, home: &Path) -> Result<Pin> {
     let tag = tag();
     if let Some(origin) = origin(root)?
-        && tags(root, &origin)?.is_some_and(|tags| tags.contains(&tag))
+        && tags(root, &origin)?.is_ok_and(|tags| tags.contains(&tag))
     {
         return Ok(Pin { git: origin, tag, why: Why::Origin });
     }
     snapshot(root, home)
 }
 
-/// The pin that somebody asked for, of which this version's tag and this repo's origin may be left out.
+/// The pin that somebody asked for in the folder `from`, of which this version's tag and this repo's origin may be left out.
 ///
 /// # Errors
 /// `NotFound` when there is no such tag, or no origin. Where nobody answers the pin says so.
-pub(crate) fn asked(root: &Path, git: Option<String>, wanted: Option<String>) -> Result<Pin> {
+pub(crate) fn asked(root: &Path, from: &Path, git: Option<String>, wanted: Option<String>) -> Result<Pin> {
     let wanted = wanted.unwrap_or_else(tag);
     let git = match git {
-        Some(git) => git,
+        // As cargo wants it: a path is from where it was written.
+        Some(git) => as_url(from, &git).unwrap_or(git),
         None => origin(root)?.ok_or_else(|| {
             Error::not_found("this checkout has no origin").hint("say where the SDK is with --sdk-git URL")
         })?,
     };
-    let Some(tags) = tags(root, &git)? else { return Ok(Pin { git, tag: wanted, why: Why::Unseen }) };
+    let tags = match tags(root, &git)? {
+        Ok(tags) => tags,
+        Err(why) => return Ok(Pin { git, tag: wanted, why: Why::Unseen(why) }),
+    };
     if tags.contains(&wanted) {
         return Ok(Pin { git, tag: wanted, why: Why::Asked });
     }
-    let newest: Vec<&str> = tags.iter().rev().take(5).map(String::as_str).collect();
+    let newest: Vec<&str> = tags.iter().take(5).map(String::as_str).collect();
     let error = Error::not_found(format!("there is no tag `{wanted}`")).with("from", &git);
     Err(match newest.is_empty() {
         true => error.hint("it has no tags yet: make one, or pin this working tree with --sdk-snapshot"),
@@ -93,17 +97,27 @@ fn origin(root: &Path) -> Result<Option<String>> {
     Ok(origin.ok().and_then(|origin| as_url(root, origin.trim())))
 }
 
-/// The tags there, in the order of their names; `None` where nobody answers.
-fn tags(root: &Path, git: &str) -> Result<Option<Vec<String>>> {
+/// The tags there, the newest version first; what git says where it cannot tell.
+fn tags(root: &Path, git: &str) -> Result<std::result::Result<Vec<String>, String>> {
     let shell = Shell::new().context("start a shell")?;
     shell.change_dir(root);
-    let listed = cmd!(shell, "git ls-remote --tags --refs -- {git}")
+    // Nobody is asked for a password, and who does not answer is not waited for.
+    let listed = cmd!(shell, "git -c http.lowSpeedLimit=1 -c http.lowSpeedTime=10")
+        .args(["ls-remote", "--sort=-v:refname", "--tags", "--refs", "--", git])
         .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes -oConnectTimeout=10")
         .quiet()
-        .ignore_stderr()
-        .read();
+        .ignore_status()
+        .output()
+        .context("start git")?;
+    if !listed.status.success() {
+        let said = String::from_utf8_lossy(&listed.stderr);
+        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty());
+        return Ok(Err(last.unwrap_or("git says nothing").to_owned()));
+    }
+    let text = String::from_utf8_lossy(&listed.stdout);
     let name = |line: &str| line.split_once("refs/tags/").map(|(_, tag)| tag.to_owned());
-    Ok(listed.ok().map(|text| text.lines().filter_map(name).collect()))
+    Ok(Ok(text.lines().filter_map(name).collect()))
 }
 
 /// A pin to the working tree as it is now, committed and tagged in a repository under `home`.

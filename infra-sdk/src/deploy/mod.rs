@@ -11,6 +11,7 @@ mod steps;
 mod target;
 
 pub use habits::{Habits, Takes};
+pub(crate) use plan::running;
 pub use plan::{RollbackPlan, StopPlan, plan_rollback, plan_stop};
 pub use progress::Progress;
 pub use release::{Release, ReleaseId, ReleaseSpec, ValueFrom};

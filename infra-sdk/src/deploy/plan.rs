@@ -6,13 +6,13 @@ use serde::Serialize;
 
 use crate::deploy::release::{Release, ReleaseId};
 use crate::deploy::rollout::earlier;
-use crate::deploy::target::DeployTarget;
+use crate::deploy::target::{DeployTarget, Status};
 use crate::error::Result;
 
 /// What a rollback would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RollbackPlan {
-    /// What runs, or ran last; `None` when nothing was accepted yet.
+    /// What runs, also what a rollout left half way, or ran last; `None` when nothing was started yet.
     pub current: Option<Release>,
     /// The release that would run.
     pub release: ReleaseId,
@@ -36,8 +36,13 @@ pub struct StopPlan {
 pub async fn plan_rollback(target: &dyn DeployTarget, to: Option<&ReleaseId>) -> Result<RollbackPlan> {
     let status = target.status().await?;
     let release = earlier(&status, to)?;
-    let current = status.current.as_ref().and_then(|id| status.release(id)).cloned();
+    let current = running(&status);
     Ok(RollbackPlan { current, release: release.id.clone(), version: release.version.clone(), kept: true })
+}
+
+/// The release that runs, or ran last.
+pub(crate) fn running(status: &Status) -> Option<Release> {
+    status.active.as_ref().or(status.current.as_ref()).and_then(|id| status.release(id)).cloned()
 }
 
 /// Which release [`stop`](crate::deploy::stop) would end. Changes nothing.

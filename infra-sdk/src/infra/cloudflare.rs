@@ -20,12 +20,14 @@ impl Infra {
     /// # Errors
     /// `Invalid` for targets of secrets that cannot be meant.
     pub fn uses_cloudflare(&self) -> Result<bool> {
-        let mut stores = self.sync_targets()?.into_keys();
+        for label in self.sync_targets()?.into_keys() {
+            if self.store_named(&label)?.kind == StoreKind::Worker {
+                return Ok(true);
+            }
+        }
         Ok(self.settings().deploy.target == Target::Worker
             || !self.config().section()?.zones.is_empty()
-            || self.keeps_state_in_r2()?
-            || stores
-                .any(|label| self.store_named(&label).is_ok_and(|store| store.kind == StoreKind::Worker)))
+            || self.keeps_state_in_r2()?)
     }
 
     /// Asks Cloudflare whether this environment can use it, for a run that takes about `planned`: the token, its accounts

@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::error::Result;
 use crate::file::{self, Access};
 use crate::infra::open::Infra;
-use crate::ledger::{self, Verified};
+use crate::ledger::{self, Entry, Verified};
 
 /// More than any note has.
 const LONGEST: u64 = 4 * 1024;
@@ -18,7 +18,7 @@ impl Infra {
     /// As [`ledger::verify`]; `Denied` or `Io` when what was seen cannot be read.
     pub async fn verify_ledger(&self, noted: Option<&Digest>) -> Result<Verified> {
         let (ledger, path) = (&*self.ports().ledger, self.head_path());
-        let seen = file::read_text(&path, LONGEST)?.and_then(|text| text.trim().parse::<Digest>().ok());
+        let seen = self.noted_head()?;
         let verified = ledger::verify(ledger, seen.as_ref()).await.map_err(|error| {
             // One that is another on purpose is none that was cut.
             let another = error.context().any(|(key, _)| key == "noted");
@@ -32,9 +32,22 @@ impl Infra {
         Ok(verified)
     }
 
-    /// Keeps the newest head. That it cannot be kept costs only what it would have shown later.
-    pub(super) fn note_head(&self, head: &Digest) {
+    /// Goes on from what was noted to the entry that follows it. Behind anything else the note stays: what it names may have
+    /// been cut off, which only a check of all entries can tell.
+    pub(super) fn note_next(&self, entry: &Entry) {
+        if self.noted_head().is_ok_and(|noted| noted.is_none_or(|noted| noted == entry.prev)) {
+            self.note_head(&entry.hash);
+        }
+    }
+
+    /// That it cannot be kept costs only what it would have shown later.
+    fn note_head(&self, head: &Digest) {
         let _ = file::write(&self.head_path(), head.to_string().as_bytes(), Access::Private);
+    }
+
+    fn noted_head(&self) -> Result<Option<Digest>> {
+        let noted = file::read_text(&self.head_path(), LONGEST)?;
+        Ok(noted.and_then(|text| text.trim().parse().ok()))
     }
 
     /// One for each environment and ledger.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::config::{Config, Pin, Settings};
 use crate::deploy::DeployTarget;
-use crate::env::{Env, SECRET};
-use crate::error::Result;
+use crate::env::{Env, INFRA_RUN_ORG, SECRET};
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::{EventBus, EventStore};
 use crate::images::ImageRegistry;
 use crate::infra::home::Home;
@@ -88,6 +88,15 @@ impl Infra {
     /// `NotFound` when there is no folder for the local provider; `NotBuilt` when values are kept in a vault and that is not
     /// compiled in. What else is not compiled in fails with `NotBuilt`, naming the feature, when it is used.
     pub fn open(env: &Env, config: Config, host: Host) -> Result<Self> {
+        let org = &config.settings().project.org;
+        if let Some(wanted) = env.get(INFRA_RUN_ORG).filter(|wanted| *wanted != org.as_str()) {
+            return Err(Error::new(
+                ErrorKind::Denied,
+                format!("this checkout is of the organisation `{org}`"),
+            )
+            .with("the run is of", wanted)
+            .hint("let the agent serve checkouts of its own organisation alone"));
+        }
         let home = home_of(env, &config)?;
         let providers = Providers::choose(env, &config, &home)?;
         let variables = SECRET.iter().filter_map(|name| env.get(name)).map(SecretValue::new);

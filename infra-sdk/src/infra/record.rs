@@ -32,7 +32,7 @@ impl Infra {
             record = record.with(*key, self.host().masks.apply(value));
         }
         let entry = self.ports().ledger.append(record).await.context("record in the ledger what was done")?;
-        self.note_head(&entry.hash);
+        self.note_next(&entry);
         Ok(())
     }
 

@@ -49,10 +49,6 @@ impl Infra {
                 .with("version", &spec.version)
                 .hint("check out that version, and roll it out as a new release"));
         }
-        self.host().tell(&format!(
-            "{id} is not kept any more: making it again from {image}@{}, with the settings and secrets of today",
-            digest.short()
-        ));
         self.with_surroundings(spec).await.map(Some)
     }
 

@@ -15,6 +15,9 @@ use crate::infra::open::Infra;
 use crate::infra::rollout_notes::{Trace, back_again, details_of};
 use crate::ledger;
 
+/// What a rollout of something new is called where others find it locked.
+const DEPLOY: &str = "deploy";
+
 /// How long an interrupted rollout may take beside the wait for health.
 const STOPPING: Duration = Duration::from_secs(30);
 
@@ -78,7 +81,7 @@ impl Infra {
     pub async fn rollout(&self, spec: ReleaseSpec) -> Result<RolloutReport> {
         let spec = self.with_surroundings(spec).await?;
         let details = details_of(&spec);
-        self.under_lock("deploy", async |options| {
+        self.under_lock(DEPLOY, async |options| {
             let target = &*self.ports().deploy;
             let trace = Trace::new(self.course(&details));
             let result = deploy::rollout(target, &spec, &options, &|step| self.follow(&step, &trace)).await;
@@ -98,8 +101,7 @@ impl Infra {
             None => None,
         };
         let Some((spec, id)) = again else { return deploy::plan_rollback(target, to).await };
-        let status = target.status().await?;
-        let current = status.current.as_ref().and_then(|id| status.release(id)).cloned();
+        let current = deploy::running(&target.status().await?);
         Ok(RollbackPlan { current, release: id.clone(), version: spec.version, kept: false })
     }
 
@@ -123,6 +125,11 @@ impl Infra {
             let mut details = Vec::new();
             let result = match again {
                 Ok(Some(spec)) => {
+                    self.host().tell(&format!(
+                        "{wanted} is not kept any more: making it again from {}@{}, with the settings and secrets of today",
+                        spec.image,
+                        spec.digest.short()
+                    ));
                     details = details_of(&spec);
                     deploy::rollout(target, &spec, &options, &follow).await.map(back_again)
                 }
@@ -189,7 +196,10 @@ impl Infra {
     ) -> Result<T> {
         match self.before_change().await {
             // Who goes back or stops is in a hurry, and it is done with the settings that the lock holds.
-            Err(moved) if operation != "deploy" && moved.kind() == ErrorKind::Conflict => {
+            Err(moved)
+                if operation != DEPLOY
+                    && matches!(moved.kind(), ErrorKind::Conflict | ErrorKind::NotFound) =>
+            {
                 self.host().tell(&format!("warning: {moved}"));
             }
             unmoved => unmoved?,

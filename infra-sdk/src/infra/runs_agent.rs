@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::cancel::CancelToken;
-use crate::env::{INFRA_ATTEMPT, INFRA_RUN, INFRA_RUN_GUARD, INFRA_RUN_MARK, INFRA_RUN_SILENCE};
+use crate::env::{
+    INFRA_ATTEMPT, INFRA_RUN, INFRA_RUN_GUARD, INFRA_RUN_MARK, INFRA_RUN_ORG, INFRA_RUN_SILENCE,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::infra::runs::{Follow, RunTeller};
@@ -150,6 +152,12 @@ impl Checkouts {
         })
     }
 
+    /// Whether the commit is all of what a checkout deploys.
+    async fn is_clean(&self, folder: &Path) -> bool {
+        let git = Cmd::new("git").args(["status", "--porcelain"]).dir(folder).quiet();
+        git.deadline(Duration::from_secs(10)).read().await.is_ok_and(|changes| changes.is_empty())
+    }
+
     /// Refuses what this agent would not do by itself: whoever may write offers writes what they ask for.
     fn require_own_task(&self, job: &Job) -> Result<()> {
         let own = self.infra.settings().repos.get(&job.repo).map_or(DEPLOY, |repo| &repo.task);
@@ -186,7 +194,10 @@ impl Deployer for Checkouts {
         });
         let confirmed = self.infra.settings().repos.get(&job.repo).map_or(&[][..], |repo| &repo.yes);
         let guard = self.guard(job);
-        let commit = self.commit(&job.repo).await;
+        let commit = match self.is_clean(folder).await {
+            true => self.commit(&job.repo).await,
+            false => None,
+        };
         let mark = runs_attempt::mark(job, commit.as_deref());
         let mut command = Cmd::new("cargo")
             .args(["xtask", &job.task, "--env", job.env.as_str()])
@@ -198,6 +209,7 @@ impl Deployer for Checkouts {
             .env(INFRA_ATTEMPT, job.attempt.to_string())
             .env(INFRA_RUN_GUARD, &guard)
             .env(INFRA_RUN_MARK, &mark)
+            .env(INFRA_RUN_ORG, self.infra.settings().project.org.as_str())
             .env(INFRA_RUN_SILENCE, self.lease.as_millis().to_string())
             .beating_stdin((self.lease / 10).min(BEAT))
             .sink(lines)
@@ -209,9 +221,11 @@ impl Deployer for Checkouts {
             command = command.env_remove("RUSTUP_TOOLCHAIN");
         }
         let ended = command.run().await;
-        let Err(error) = ended else { return Ok(()) };
+        let Err(mut error) = ended else { return Ok(()) };
         // Killed alone, it could not end what it had started.
-        runs_attempt::end_left(&guard, Some(&mark)).await?;
+        if let Err(left) = runs_attempt::end_left(&guard, Some(&mark)).await {
+            error = error.hint(format!("end by hand what it had started: {left}"));
+        }
         // Denied, or not confirmed: in a run nobody is asked, and `--yes` is said by the settings alone.
         Err(match error.exit_code() {
             Some(3) => error.hint(format!(

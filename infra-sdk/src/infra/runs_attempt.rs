@@ -15,10 +15,16 @@ const GRACE: Duration = Duration::from_secs(60);
 /// More than any note has.
 const LONGEST: u64 = 64 * 1024;
 
-/// What stands for one attempt; its number comes last.
+/// What stands for a commit that nobody knows, or that is not all of what is deployed.
+const UNKNOWN: &str = "/-";
+
+/// What stands for one attempt; its number comes last, and the commit before it.
 pub(super) fn mark(job: &Job, commit: Option<&str>) -> String {
     let Job { run, env, repo, attempt, .. } = job;
-    format!("{run}/{env}/{repo}/{}/{attempt}", commit.unwrap_or("-"))
+    match commit {
+        Some(commit) => format!("{run}/{env}/{repo}/{commit}/{attempt}"),
+        None => format!("{run}/{env}/{repo}{UNKNOWN}/{attempt}"),
+    }
 }
 
 /// Notes beside its lock, which it holds, that this attempt runs.
@@ -51,7 +57,8 @@ pub(crate) fn had_ended_well(guard: &Path, mark: &str) -> Result<Option<u32>> {
         return Ok(None);
     };
     let (before, this): (Option<u32>, Option<u32>) = (before.parse().ok(), this.parse().ok());
-    Ok(before.filter(|before| noted == mark && this.is_some_and(|this| *before < this)))
+    let same = noted == mark && !mark.ends_with(UNKNOWN);
+    Ok(before.filter(|before| same && this.is_some_and(|this| *before < this)))
 }
 
 /// Ends the programs of an attempt that was killed, if the last one was; how many there were. With `only` those of that
@@ -93,6 +100,12 @@ mod tests {
         for other in ["r1/local/api/abc/1", "r2/local/api/abc/2", "r1/local/api/def/2", "", "2"] {
             assert_eq!(found(other), None, "{other}");
         }
+        end(&guard, "r1/local/api/-/1", true);
+        assert_eq!(
+            had_ended_well(&guard, "r1/local/api/-/2").unwrap(),
+            None,
+            "nobody knows what it deployed"
+        );
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

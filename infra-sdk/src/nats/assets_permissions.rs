@@ -5,6 +5,7 @@ use crate::nats::Nats;
 use crate::nats::assets::{
     EVENT_SUBJECTS, EVENTS, LEDGER, LEDGER_SUBJECTS, RUNS, RUNS_STREAM, WORK, WORK_SUBJECTS, Wishes,
 };
+use crate::nats::clustered::QUESTION;
 use crate::nats::subject::token;
 
 /// The inbox that answers come to when nothing else is named.
@@ -22,6 +23,9 @@ pub(super) fn permissions(nats: &Nats, wishes: Wishes, source: &Source, access: 
         format!("{api}.STREAM.INFO.{EVENTS}"),
         format!("{api}.DIRECT.GET.{EVENTS}"),
     ];
+    if nats.target().domain.is_some() {
+        publish.push(format!("{api}.{QUESTION}"));
+    }
     if wishes.ledger {
         publish.extend([
             format!("{LEDGER_SUBJECTS}.{org}"),

@@ -40,12 +40,20 @@ impl NatsAssets {
     }
 
     async fn wanted(&self) -> Result<Vec<Asset>> {
+        if self.wishes.replicas.is_some() {
+            return Ok(wanted(self.wishes, false));
+        }
         let info = self.nats.client().await?.server_info();
         let ask = || async {
             let answer = self.nats.ask::<Value>("look for other servers", clustered::QUESTION, &()).await;
-            answer.ok().and_then(Result::err).map(|refusal| refusal.number)
+            let answer = answer.map_err(|error| {
+                error.hint(
+                    "or say how many servers are to keep everything: `nats = { replicas = 3 }` in infra.toml",
+                )
+            });
+            Ok::<_, Error>(answer?.err().map_or(0, |refusal| refusal.number))
         };
-        let cluster = clustered::cluster(&info, self.nats.target(), ask).await;
+        let cluster = clustered::cluster(&info, self.nats.target(), ask).await?;
         Ok(wanted(self.wishes, cluster.is_some()))
     }
 

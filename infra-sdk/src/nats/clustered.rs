@@ -12,23 +12,25 @@ pub(super) const QUESTION: &str = "STREAM.LEADER.STEPDOWN.INFRA_NONE";
 /// JetStream's number for what one server alone cannot do.
 const ALONE: u64 = 10010;
 
-/// The name of the cluster; `None` for one server, and where nobody may know. `ask` asks JetStream the [`QUESTION`] and
-/// gives the number of its refusal.
-pub(super) async fn cluster<Asked>(
+/// The name of the cluster; `None` for one server. `ask` asks JetStream the [`QUESTION`] and gives the number of its refusal.
+///
+/// # Errors
+/// What `ask` fails with: then nobody knows.
+pub(super) async fn cluster<Asked, E>(
     info: &ServerInfo,
     target: &Target,
     ask: impl FnOnce() -> Asked,
-) -> Option<String>
+) -> Result<Option<String>, E>
 where
-    Asked: Future<Output = Option<u64>>,
+    Asked: Future<Output = Result<u64, E>>,
 {
     let domain = target.domain.as_ref().map(|domain| domain.value.as_str());
-    match domain.filter(|domain| info.domain.as_deref() != Some(*domain)) {
+    Ok(match domain.filter(|domain| info.domain.as_deref() != Some(*domain)) {
         // A server with leaves, or a leaf, has a cluster of its own name.
         None => info.cluster.clone().filter(|name| !name.is_empty() && *name != info.server_name),
         // Behind a leaf: what this server is says nothing of the others.
-        Some(domain) => ask().await.filter(|number| *number != ALONE).map(|_| domain.to_owned()),
-    }
+        Some(domain) => (ask().await? != ALONE).then(|| domain.to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -39,7 +41,11 @@ mod tests {
     use crate::config;
     use crate::env::Env;
 
-    async fn seen(domain: Option<&str>, cluster: Option<&str>, answer: Option<u64>) -> Option<String> {
+    async fn seen(
+        domain: Option<&str>,
+        cluster: Option<&str>,
+        answer: Option<u64>,
+    ) -> Result<Option<String>, &'static str> {
         let settings = config::Nats {
             url: Some("nats://127.0.0.1".into()),
             domain: domain.map(str::to_owned),
@@ -53,18 +59,18 @@ mod tests {
             domain: Some("leaf".into()),
             ..ServerInfo::default()
         };
-        super::cluster(&info, &target, || std::future::ready(answer)).await
+        super::cluster(&info, &target, || std::future::ready(answer.ok_or("silence"))).await
     }
 
     #[tokio::test]
     async fn a_server_is_believed_about_its_own_domain_and_asked_about_others() {
         for domain in [None, Some("leaf")] {
-            assert_eq!(seen(domain, Some("trio"), Some(ALONE)).await.as_deref(), Some("trio"));
-            assert_eq!(seen(domain, Some("n1"), None).await, None);
-            assert_eq!(seen(domain, None, Some(10059)).await, None);
+            assert_eq!(seen(domain, Some("trio"), Some(ALONE)).await, Ok(Some("trio".into())));
+            assert_eq!(seen(domain, Some("n1"), None).await, Ok(None));
+            assert_eq!(seen(domain, None, Some(10059)).await, Ok(None));
         }
-        assert_eq!(seen(Some("hub"), Some("trio"), Some(ALONE)).await, None);
-        assert_eq!(seen(Some("hub"), None, Some(10059)).await.as_deref(), Some("hub"));
-        assert_eq!(seen(Some("hub"), Some("trio"), None).await, None);
+        assert_eq!(seen(Some("hub"), Some("trio"), Some(ALONE)).await, Ok(None));
+        assert_eq!(seen(Some("hub"), None, Some(10059)).await, Ok(Some("hub".into())));
+        assert_eq!(seen(Some("hub"), Some("trio"), None).await, Err("silence"));
     }
 }

@@ -231,7 +231,7 @@ impl Ledger for NatsLedger {
     }
 
     fn place(&self, nth: u64) -> String {
-        format!("stream {LEDGER}, message {nth} of {}", self.subject)
+        format!("stream {LEDGER} at {}, message {nth} of {}", self.nats.target().address(), self.subject)
     }
 }
 

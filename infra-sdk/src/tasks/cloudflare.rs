@@ -2,7 +2,7 @@
 
 use crate::app::{Cx, Pack, TaskRef};
 use crate::error::Result;
-use crate::tasks::health::{HealthFlags, settled};
+use crate::tasks::health::HealthFlags;
 
 /// The handles of `infra:cloudflare:*`.
 #[derive(Clone, Copy, Debug)]
@@ -34,11 +34,7 @@ async fn test(cx: Cx, flags: HealthFlags) -> Result<()> {
     if !cx.is_requested() && !cx.infra().await?.uses_cloudflare()? {
         return Ok(());
     }
-    let checked = async {
-        let (infra, planned) = (cx.infra().await?, flags.planned()?);
-        settled(&cx, || infra.check_cloudflare(planned)).await
-    };
-    let checked = checked.await;
+    let checked = async { cx.infra().await?.check_cloudflare(flags.planned()?).await }.await;
     flags.tell(&cx, checked)
 }
 

@@ -96,8 +96,8 @@ pub(super) fn enter(env: &Env, mut say: impl FnMut(&str)) -> Result<Entered> {
 /// An agent of a version that shows no such signs of life sets none.
 fn watch(alone: &CancelToken, silence: Option<Duration>) -> Result<()> {
     let (heard, hears) = channel();
+    let mut input = own_input()?;
     spawn("agent", move || {
-        let mut input = std::io::stdin().lock();
         let mut beats = [0; 4096];
         loop {
             match input.read(&mut beats) {
@@ -113,6 +113,24 @@ fn watch(alone: &CancelToken, silence: Option<Duration>) -> Result<()> {
         while lives(&hears, silence) {}
         alone.cancel();
     })
+}
+
+/// Standard input for this process alone: a program that is given it would read the signs of life, and be heard as silence here.
+#[cfg(unix)]
+fn own_input() -> Result<std::fs::File> {
+    use std::os::fd::AsFd;
+    let failed = |error: std::io::Error| {
+        Error::from(error).hint("the system may be out of files: end what is not needed, then run it again")
+    };
+    let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
+    let nothing = std::fs::File::open("/dev/null").map_err(failed)?;
+    rustix::stdio::dup2_stdin(nothing).map_err(|error| failed(error.into()))?;
+    Ok(input.into())
+}
+
+#[cfg(not(unix))]
+fn own_input() -> Result<std::io::Stdin> {
+    Ok(std::io::stdin())
 }
 
 /// Whether the next sign of life came in time.

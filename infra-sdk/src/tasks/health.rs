@@ -114,6 +114,9 @@ impl HealthFlags {
 const AGAIN: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
+/// The probes whose failure passes by itself where a server comes back, or a cluster elects.
+const PASSING: [&str; 4] = ["connect", "server", "canary", "quorum"];
+
 /// The check, made again while it fails and a run of many repos waits for it.
 ///
 /// # Errors
@@ -126,8 +129,12 @@ where
     if cx.is_requested() || cx.env().get(INFRA_RUN).is_none() {
         return Ok(health);
     }
+    let may_pass = |health: &Health| {
+        let mut failed = health.probes.iter().filter(|probe| probe.needed && probe.state == State::Failed);
+        health.state() == State::Failed && failed.any(|probe| PASSING.contains(&probe.name))
+    };
     for pause in AGAIN {
-        if health.state() != State::Failed {
+        if !may_pass(&health) {
             break;
         }
         cx.say(format!("{} is not well, looking again in {}", health.service, human(pause)));
@@ -135,7 +142,10 @@ where
             () = tokio::time::sleep(pause) => {}
             () = cx.cancel_token().cancelled() => break,
         }
-        health = check().await?;
+        health = tokio::select! {
+            checked = check() => checked?,
+            () = cx.cancel_token().cancelled() => break,
+        };
     }
     Ok(health)
 }

@@ -228,7 +228,9 @@ async fn watch(cx: &Cx, infra: &Infra, run: &RunId, follow: Follow) -> Result<Ru
 async fn cancel(cx: Cx, flags: CancelFlags) -> Result<()> {
     let infra = cx.infra().await?;
     infra.cancel_run(&flags.run).await?;
-    let running = infra.run_report(&flags.run).await?.running().join(", ");
+    // It is cancelled: that its repos cannot be listed just now is no failure.
+    let report = infra.run_report(&flags.run).await;
+    let running = report.map(|report| report.running().join(", ")).unwrap_or_default();
     cx.say(match running.is_empty() {
         true => format!("run {} is being cancelled", flags.run),
         false => format!(

@@ -148,6 +148,9 @@ impl Unanswered {
                 failed(format!("{what}: nobody answers, JetStream is off"))
                     .hint(OFF)
             }
+            Unanswered::Nobody(subject) if !subject.ends_with(".API.INFO") && !subject.contains(".API.STREAM.") => {
+                failed(format!("{what}: nobody answers on {subject}")).hint("run it again; look at the server's log")
+            }
             Unanswered::Nobody(subject) => failed(format!("{what}: nobody answers on {subject}")).hint(OFF_ELSEWHERE),
             Unanswered::Refused(code, text) if Refusal::NOT_ENABLED.contains(code) => failed(format!("JetStream is off: {text}"))
                 .hint(OFF),

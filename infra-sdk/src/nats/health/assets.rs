@@ -15,8 +15,7 @@ use crate::nats::health::thresholds::crossed;
 const NAME: &str = "assets";
 const BOOTSTRAP: &str = "run `infra:nats:bootstrap` with the `--env` of this one, and with `--dry-run` first to see what it changes";
 
-/// From how many parts of a hundred on a stream takes hardly anything more, and from where on it is worth a word.
-const FULL: u64 = 95;
+/// From how many parts of a hundred on it is worth a word.
 const NEARLY_FULL: u64 = 80;
 
 /// What JetStream tells of each of them.
@@ -116,11 +115,7 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
         if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) };
     let allowed = "look who should have taken the messages or keeps copies, or change what the stream's metadata allows";
     let probe = minded(probe, beyond, allowed);
-    minded(
-        probe,
-        filled,
-        "a full stream takes nothing more: raise its `max_bytes`, or remove what nobody needs",
-    )
+    minded(probe, filled, "a full stream takes nothing more: raise its `max_bytes`")
 }
 
 /// How full a stream is that refuses what is new when it is, from where on that matters.
@@ -128,12 +123,8 @@ fn fill(info: &Value) -> Option<(State, String)> {
     let limit = info["config"]["max_bytes"].as_u64().filter(|limit| *limit > 0)?;
     let used = info["state"]["bytes"].as_u64().filter(|_| info["config"]["discard"] == "new")?;
     let parts = used.saturating_mul(100) / limit;
-    let state = match parts {
-        FULL.. => State::Failed,
-        NEARLY_FULL.. => State::Degraded,
-        _ => return None,
-    };
-    Some((state, format!("{parts} % of its {limit} bytes are used")))
+    // Whether it still takes something is what the canary tells.
+    (parts >= NEARLY_FULL).then(|| (State::Degraded, format!("{parts} % of its {limit} bytes are used")))
 }
 
 /// The same with what wants attention too, and what to do about it.

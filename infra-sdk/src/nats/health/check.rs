@@ -100,13 +100,14 @@ impl Run<'_> {
         let works = self.note(began, probe);
         let began = Instant::now();
         let wishes = Wishes { replicas: self.spec.replicas, ledger: self.spec.ledger };
-        let assets = if works { Some(Assets::look(ask, wishes, clustered.is_some()).await) } else { None };
+        let copies = matches!(clustered, Ok(Some(_)));
+        let assets = if works { Some(Assets::look(ask, wishes, copies).await) } else { None };
         let looked = began.elapsed();
         self.canary(client, assets.as_ref()).await;
         // What the canary took is not the others' time.
         let ask = ask.until(self.until);
         let began = Instant::now();
-        let probe = quorum::probe(ask, monitor, assets.as_ref(), clustered.as_deref()).await;
+        let probe = quorum::probe(ask, monitor, assets.as_ref(), clustered != Ok(None)).await;
         self.note(began, probe);
         match &assets {
             Some(assets) => {

@@ -56,17 +56,17 @@ struct Pinged {
     data: Jsz,
 }
 
-/// Counts who is there, from the best source that answers. `clustered` is the name of the cluster, if there is one.
+/// Counts who is there, from the best source that answers. `clustered` says whether there are others, or may be.
 pub(super) async fn probe(
     ask: Ask<'_>,
     monitor: Option<&Monitor>,
     assets: Option<&Assets>,
-    clustered: Option<&str>,
+    clustered: bool,
 ) -> Probe {
     let lag = assets.and_then(Assets::lag);
     let probe = match monitor {
         Some(monitor) => monitored(monitor, ask.until).await,
-        None if clustered.is_none() => Probe::new(NAME, State::Ok, "one server, no cluster"),
+        None if !clustered => Probe::new(NAME, State::Ok, "one server, no cluster"),
         None => match system(ask).await {
             Ok(Some(group)) => judged("the cluster", &group).with("source", "the system's account"),
             Ok(None) | Err(_) => of_streams(assets),

@@ -36,14 +36,15 @@ struct User {
     account: String,
 }
 
-/// Gives the probe, and the name of the cluster if JetStream is of one.
-pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Option<String>) {
+/// Gives the probe, and the name of the cluster if JetStream is of one; an error where nobody says.
+pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Result<Option<String>, Unanswered>) {
     let info = ask.client.server_info();
     let others = || async {
         let ask = ask.until(ask.until.min(Instant::now() + OTHERS));
         match ask.api::<IgnoredAny>(clustered::QUESTION, b"").await {
-            Err(Unanswered::Refused(number, _)) => Some(number),
-            _ => None,
+            Err(Unanswered::Refused(number, _)) => Ok(number),
+            Err(unknown) => Err(unknown),
+            Ok(_) => Ok(0),
         }
     };
     let cluster = clustered::cluster(&info, ask.nats.target(), others).await;
@@ -54,8 +55,9 @@ pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Option<String>) {
             .with("TLS", if info.tls_required { "yes" } else { "no" })
             .with("asks who comes", if info.auth_required { "yes" } else { "no" });
         match &cluster {
-            Some(cluster) => probe.with("cluster", cluster),
-            None => probe,
+            Ok(Some(cluster)) => probe.with("cluster", cluster),
+            Ok(None) => probe,
+            Err(_) => probe.with("cluster", "not known"),
         }
     };
     if let Err(old) = version::require(&info.version) {

@@ -229,7 +229,7 @@ impl Link {
         Error::new(ErrorKind::Unavailable, what)
             .with("at", self.nats.target().address())
             .because("JetStream does not answer there")
-            .hint("start nats-server with JetStream (`-js`), or enable it for the account")
+            .hint(self.nats.start_jetstream())
             .hint("run `cargo xtask infra:nats:health` to see what works")
             .retryable()
     }

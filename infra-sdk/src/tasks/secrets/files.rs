@@ -12,7 +12,7 @@ pub(super) fn register(pack: &mut Pack<'_>) -> TaskRef<()> {
 
 async fn lint(cx: Cx) -> Result<()> {
     let infra = cx.infra().await?;
-    let (report, tracked) = (infra.lint_secrets()?, infra.tracked_secret_files().await);
+    let (report, tracked) = (infra.lint_secrets()?, infra.tracked_secret_files().await?);
     cx.report(&report);
     if !tracked.is_empty() {
         return Err(Error::invalid("git tracks files of secrets, so their values are in its history")

@@ -19,18 +19,19 @@ pub(super) fn register(pack: &mut Pack<'_>) -> (TaskRef<()>, TaskRef<()>, TaskRe
 }
 
 /// Says what a line in `.gitignore` does not help.
-async fn warn_of_tracked(cx: &Cx, infra: &Infra) {
-    for file in infra.tracked_secret_files().await {
+async fn warn_of_tracked(cx: &Cx, infra: &Infra) -> Result<()> {
+    for file in infra.tracked_secret_files().await? {
         cx.warn(format!(
             "git tracks `{file}`, so its values are in the history: run `git rm --cached {file}`, commit, and give each of \
              them a new value"
         ));
     }
+    Ok(())
 }
 
 async fn init(cx: Cx) -> Result<()> {
     let infra = cx.infra().await?;
-    warn_of_tracked(&cx, &infra).await;
+    warn_of_tracked(&cx, &infra).await?;
     let plan = infra.plan_secret_files()?;
     if !cx.is_dry_run() {
         plan.apply()?;
@@ -41,7 +42,7 @@ async fn init(cx: Cx) -> Result<()> {
 
 async fn setup(cx: Cx) -> Result<()> {
     let infra = cx.infra().await?;
-    warn_of_tracked(&cx, &infra).await;
+    warn_of_tracked(&cx, &infra).await?;
     let mut setup = infra.plan_secrets().await?;
     if cx.is_dry_run() {
         cx.report(&setup.plan);
