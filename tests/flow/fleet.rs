@@ -48,6 +48,18 @@ impl Fleet {
         self.scratch.write(&format!("checkouts/{repo}/infra.toml"), format!("{project}{more}"));
     }
 
+    /// Makes a commit of a checkout, which is all of it.
+    pub(crate) fn commit(&self, repo: &str) {
+        let folder = self.scratch.join("checkouts").join(repo);
+        self.scratch.write(&format!("checkouts/{repo}/.gitignore"), "behaves\n");
+        let who = ["-c", "user.name=ada", "-c", "user.email=ada@localhost"];
+        for args in
+            [&["init", "--quiet"][..], &["add", "."], &["commit", "--quiet", "--no-gpg-sign", "-m", "all"]]
+        {
+            drop(Run::new("git", &folder).args(who).args(args).finish().expect(0));
+        }
+    }
+
     /// How the deploy of a repo behaves from now on.
     pub(crate) fn behaves(&self, repo: &str, how: &str) {
         self.scratch.write(&format!("checkouts/{repo}/behaves"), how);

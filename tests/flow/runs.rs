@@ -249,6 +249,8 @@ fn the_deploy_of_an_agent_that_stands_still_is_stopped_and_another_begins_it_ane
 #[test]
 fn a_deploy_that_ended_well_under_an_agent_that_stands_still_is_not_begun_again() {
     let fleet = Fleet::new("runs-frozen-well", &SHOP);
+    // What is deployed is known by its commit.
+    fleet.commit("api");
     fleet.behaves("api", "waits");
     let first = fleet.agent(&[]);
     let all = fleet.all(&["--repos", "api"]);
