@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use infra_sdk::images::{self, BuiltImage, ImageRegistry, Layout, Platform, Reference, TransferOptions};
 use infra_sdk::registry::{DockerConfig, Login, OciRegistry};
+use infra_sdk::retry::Retry;
 use infra_sdk::{Env, ErrorKind, SecretValue};
 use support::{DockerRegistry, Finished, PASSWORD, Run, Scratch, USER};
 
@@ -158,7 +159,9 @@ async fn docker_registry_gets_a_blob_whole_though_connections_break() {
     let (docker, scratch) = (DockerRegistry::start(), Scratch::new("broken"));
     let image = image(&scratch, 3_000_000).await;
     let between = crate::registry_faults::Breaking::before(&docker.place(), 1_000_000);
-    let registry = open(&between.place()).pieces(1_000_000, 500_000).retry(quick());
+    // The registry takes a moment to let go of an upload whose connection broke.
+    let patient = Retry { first: std::time::Duration::from_millis(100), ..quick() };
+    let registry = open(&between.place()).pieces(1_000_000, 500_000).retry(patient);
     let report = images::push(&registry, &image, &[]).await.unwrap();
     assert!(between.breaks() > 0 && report.uploaded == 2, "{report}");
     let pulled = images::pull(&open(&docker.place()), &image.name, image.digest(), &scratch.join("x")).await;
