@@ -181,3 +181,11 @@ fn completions_are_for_a_word_that_they_define() {
     let completed = Run::new("bash", scratch.path()).args(["-c", typed, &file]).finish().expect(0);
     assert_eq!(completed.stdout.trim(), "build");
 }
+
+#[test]
+fn a_deploy_for_another_organisation_is_refused_wherever_its_own_is_written() {
+    let scratch = shop(INFRA_TOML);
+    let failed = xtask(&scratch, &["infra:secrets:test"]).env("INFRA_RUN_ORG", "other").finish().expect(3);
+    failed.says(&["of the organisation `acme`", "other", "next:"]);
+    drop(xtask(&scratch, &["infra:secrets:test"]).env("INFRA_RUN_ORG", "acme").finish().expect(0));
+}
