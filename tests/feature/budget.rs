@@ -111,3 +111,20 @@ fn each_feature_alone_builds() {
         lane("build", &others);
     });
 }
+
+#[test]
+fn the_two_steps_of_the_tests_share_what_they_compile() {
+    let features_of = |args: &[&str]| -> BTreeSet<String> {
+        let all = ["tree", "--prefix", "none", "--edges", "normal,build,dev", "--format", "{p} [{f}]"];
+        let tree = cargo(&support::repo(), &[&all[..], args].concat()).expect(0);
+        tree.stdout.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    };
+    let first = features_of(&["--package", "infra-sdk", "--features", "full", "--package", "xtask"]);
+    let second = features_of(&["--package", "infra-sdk-tests", "--features", "remote"]);
+    let name = |line: &str| line.split(" [").next().unwrap_or_default().to_owned();
+    let in_both: BTreeSet<String> = second.iter().map(|line| name(line)).collect();
+    let twice: Vec<&String> =
+        first.difference(&second).filter(|line| in_both.contains(&name(line))).collect();
+    assert!(twice.is_empty(), "with other features, so compiled twice: {twice:#?}");
+    assert!(first.intersection(&second).count() > 300, "the trees were not read");
+}

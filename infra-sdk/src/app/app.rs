@@ -162,6 +162,12 @@ impl App {
         TaskBuilder::new(self, Target::Replace(id), about, settings)
     }
 
+    /// Whether this task, or what was put in its place, is written in this program.
+    pub(crate) fn is_own(&self, index: u32) -> bool {
+        self.nodes.get(index as usize).is_some_and(|node| node.pack.is_none())
+            || self.replaced.contains(&index)
+    }
+
     pub(crate) fn name_of(&self, id: TaskId) -> String {
         match self.nodes.get(id.index as usize).filter(|_| id.brand == self.brand) {
             Some(node) => node.name.to_string(),

@@ -18,11 +18,21 @@ impl App {
     /// twice or carry a reserved prefix, handles of another `App`, cycles made by
     /// a replacement, a missing `about`, flags that clash with the global ones.
     ///
-    /// Every run does it first; a test of your own finds the mistake earlier.
+    /// A run does it first, except for inherited tasks as they came, which are their maker's to test; a test of your
+    /// own finds the mistake earlier.
     ///
     /// # Errors
     /// `Bug`, with all mistakes in one message.
     pub fn check(&self) -> Result<()> {
+        self.check_those(|_| true)
+    }
+
+    /// The same before a run, which people wait for: without what is right on every machine or on none.
+    pub(crate) fn check_own(&self) -> Result<()> {
+        self.check_those(|index| self.is_own(index))
+    }
+
+    fn check_those(&self, looked_at: impl Fn(u32) -> bool) -> Result<()> {
         let mut mistakes = self.mistakes.clone();
         for pack in &self.packs {
             if pack.contains(':') || !is_name(pack) {
@@ -30,7 +40,7 @@ impl App {
             }
         }
         let globals = global_args();
-        for node in &self.nodes {
+        for (_, node) in (0..).zip(&self.nodes).filter(|(index, _)| looked_at(*index)) {
             // Every run comes through here, so what only a mistake needs is made only for one.
             let name = Name(&node.name);
             if !is_name(&node.name) {

@@ -45,7 +45,7 @@ impl App {
         let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
         // Also for a command line that is wrong: who reads documents reads that as one, too.
         let said = cli::says_json(&args);
-        let parsed = self.check().map_err(Stop::Wrong).and_then(|()| cli::parse(self, args));
+        let parsed = self.check_own().map_err(Stop::Wrong).and_then(|()| cli::parse(self, args));
         let json = parsed.as_ref().map_or(said, |request| request.globals.json);
         let Console { env, out, err, asker, cancel, of_process } = console;
         let output = Arc::new(Output::new(&env, out, err, json));
@@ -110,11 +110,12 @@ impl Invocation<'_> {
         for name in &globals.yes {
             known(app, name)?;
         }
-        let jobs = self.jobs(globals.jobs)?;
+        let given = self.jobs(globals.jobs)?;
         let root = app.root.clone().unwrap_or_else(|| self.env.cwd().to_owned());
         let environments = (app.environments)(&self.env, &root)?;
         let environment = environment::choose(globals.env.as_deref(), &self.env, environments)?;
         let plan = Plan::new(&app.nodes, &request.tasks);
+        let jobs = given.unwrap_or_else(|| most_at_once(plan.order.len()));
         for &index in &plan.order {
             if !request.flags.contains_key(&index)
                 && let Some(matches) = cli::defaults(app, index)?
@@ -197,19 +198,19 @@ impl Invocation<'_> {
         Ok(summary)
     }
 
-    fn jobs(&self, flag: Option<u32>) -> Result<usize> {
-        let given = match (flag, self.env.get(INFRA_JOBS)) {
-            (Some(jobs), _) => Some(jobs as usize),
+    /// How many tasks may run at the same time, if somebody said so.
+    fn jobs(&self, flag: Option<u32>) -> Result<Option<usize>> {
+        match (flag, self.env.get(INFRA_JOBS)) {
+            (Some(jobs), _) => Ok(Some(jobs as usize)),
             (None, Some(text)) => {
                 let jobs = text.parse().ok().filter(|jobs| *jobs > 0).ok_or_else(|| {
                     Error::invalid(format!("INFRA_JOBS is {}, not a number from 1", quoted(text)))
                         .hint("set it to the number of tasks that may run at the same time, or unset it")
                 })?;
-                Some(jobs)
+                Ok(Some(jobs))
             }
-            (None, None) => None,
-        };
-        Ok(given.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)))
+            (None, None) => Ok(None),
+        }
     }
 
     /// Tells how it went and gives the exit code.
@@ -258,6 +259,11 @@ impl Invocation<'_> {
             self.output.marked("error:", "31", &told);
         }
     }
+}
+
+/// One task has the machine for itself, however large that is.
+fn most_at_once(tasks: usize) -> usize {
+    if tasks == 1 { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) }
 }
 
 fn known(app: &App, name: &str) -> Result<()> {

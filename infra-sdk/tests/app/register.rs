@@ -77,22 +77,45 @@ fn a_task_is_replaced_once_and_can_wait_for_nothing_that_waits_for_it() {
     assert!(mistakes(&app).contains("`a` is replaced twice"));
 }
 
+/// Flags that every task has already.
+struct Clash;
+
+impl TaskArgs for Clash {
+    fn augment(command: infra_sdk::clap::Command) -> infra_sdk::clap::Command {
+        use infra_sdk::clap::Arg;
+        command.arg(Arg::new("env").long("env")).arg(Arg::new("j").short('j'))
+    }
+    fn from_matches(_: &infra_sdk::clap::ArgMatches) -> infra_sdk::Result<Self> {
+        Ok(Clash)
+    }
+}
+
+async fn clashing(_: Cx, _: Clash) -> infra_sdk::Result<()> {
+    Ok(())
+}
+
 #[test]
 fn a_flag_that_every_task_has_cannot_be_taken() {
-    struct Clash;
-    impl TaskArgs for Clash {
-        fn augment(command: infra_sdk::clap::Command) -> infra_sdk::clap::Command {
-            use infra_sdk::clap::Arg;
-            command.arg(Arg::new("env").long("env")).arg(Arg::new("j").short('j'))
-        }
-        fn from_matches(_: &infra_sdk::clap::ArgMatches) -> infra_sdk::Result<Self> {
-            Ok(Clash)
-        }
-    }
     let mut app = App::new();
-    app.task("a").about("A").args::<Clash>().run(|_: Cx, _: Clash| async { Ok::<_, infra_sdk::Error>(()) });
+    app.task("a").about("A").args::<Clash>().run(clashing);
     let text = mistakes(&app);
     assert!(text.contains("a flag --env") && text.contains("a flag -j"), "{text}");
+    assert_eq!(run(&app, "a").code, 70);
+}
+
+#[test]
+fn a_run_leaves_inherited_tasks_to_their_maker_and_looks_at_what_replaced_them() {
+    let mut app = App::new();
+    let up = app.inherit("infra", |pack| {
+        pack.task("down").about("Down").args::<Clash>().run(clashing);
+        pack.task("up").about("Up").run(nothing)
+    });
+    app.task("mine").about("Mine").run(nothing);
+    assert!(mistakes(&app).contains("`infra:down` has a flag --env"));
+    assert_eq!(run(&app, "mine").code, 0);
+    app.replacing(up).args::<Clash>().run(clashing);
+    let ran = run(&app, "mine");
+    assert!(ran.code == 70 && ran.err.contains("`infra:up` has a flag --env"), "{ran:?}");
 }
 
 #[test]
