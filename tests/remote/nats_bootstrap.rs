@@ -224,7 +224,8 @@ async fn limits_of_an_account_are_told_before_and_when_they_are_met() {
     let plan = assets.plan_setup().await.unwrap();
     assert!(plan.to_string().contains("4 streams are to be made, and its limit leaves room for 2"), "{plan}");
     let error = assets.set_up(&plan).await.unwrap_err();
-    assert!(error.report().to_string().contains("limit"), "{}", error.report());
+    let told = error.report().to_string();
+    assert!(told.contains("limit") && told.contains("set right before: stream INFRA_EVENTS"), "{told}");
     assert_eq!(assets.plan_setup().await.unwrap().steps.len(), 2, "what was done before stays");
 }
 

@@ -82,6 +82,20 @@ impl NatsAssets {
         }
     }
 
+    /// One step of a plan, if it is still as it was planned.
+    async fn set_right(&self, planned: &AssetStep, assets: &[Asset]) -> Result<()> {
+        let asset = assets.iter().find(|asset| asset.label == planned.asset);
+        let asset = asset.ok_or_else(|| changed(&planned.asset))?;
+        let config = self.config(asset).await?;
+        match (step(asset, config.as_ref()), config) {
+            // Somebody else did it meanwhile.
+            (None, _) => Ok(()),
+            (Some(now), _) if now != *planned => Err(changed(&planned.asset)),
+            (Some(_), None) => self.create(asset).await,
+            (Some(_), Some(config)) => self.correct(asset, config).await,
+        }
+    }
+
     async fn create(&self, asset: &Asset) -> Result<()> {
         let mut config = birth(asset);
         if self.account().await?.wants_size {
@@ -134,17 +148,15 @@ impl EventStore for NatsAssets {
 
     async fn set_up(&self, plan: &AssetsPlan) -> Result<()> {
         let assets = self.wanted().await?;
+        let mut right: Vec<&str> = Vec::new();
         for planned in &plan.steps {
-            let asset = assets.iter().find(|asset| asset.label == planned.asset);
-            let asset = asset.ok_or_else(|| changed(&planned.asset))?;
-            let config = self.config(asset).await?;
-            match (step(asset, config.as_ref()), config) {
-                // Somebody else did it meanwhile.
-                (None, _) => {}
-                (Some(now), _) if now != *planned => return Err(changed(&planned.asset)),
-                (Some(_), None) => self.create(asset).await?,
-                (Some(_), Some(config)) => self.correct(asset, config).await?,
-            }
+            self.set_right(planned, &assets).await.map_err(|error| match right.is_empty() {
+                true => error,
+                false => error
+                    .with("set right before", right.join(", "))
+                    .hint("then run it again: what is right already is left alone"),
+            })?;
+            right.push(&planned.asset);
         }
         Ok(())
     }
