@@ -138,7 +138,7 @@ fn a_broken_release_is_taken_back_and_the_command_fails() {
     );
     let events = world.events();
     assert_eq!(events[1..5], ["deploy.start", "deploy.failed", "deploy.start", "deploy.done"]);
-    assert_eq!(events[5..7], ["deploy.start", "deploy.rolled-back"]);
+    assert_eq!(events[5..8], ["deploy.start", "deploy.rolled-back", "deploy.failed"]);
     drop(world.shop(&["infra:ledger:verify"], 0));
     nothing_leaked(&world);
 }

@@ -224,9 +224,8 @@ async fn limits_of_an_account_are_told_before_and_when_they_are_met() {
     let plan = assets.plan_setup().await.unwrap();
     assert!(plan.to_string().contains("4 streams are to be made, and its limit leaves room for 2"), "{plan}");
     let error = assets.set_up(&plan).await.unwrap_err();
-    let told = error.report().to_string();
-    assert!(told.contains("limit") && told.contains("set right before: stream INFRA_EVENTS"), "{told}");
-    assert_eq!(assets.plan_setup().await.unwrap().steps.len(), 2, "what was done before stays");
+    assert!(error.report().to_string().contains("leaves room for 2"), "{}", error.report());
+    assert_eq!(assets.plan_setup().await.unwrap(), plan, "nothing is begun where not everything finds room");
 }
 
 #[tokio::test]
@@ -237,7 +236,26 @@ async fn an_account_that_wants_sizes_gets_them() {
     });
     let (server, account) = NatsServer::operator(&limits);
     let scratch = Scratch::new("nats-sizes");
-    set_up(&as_user(&server, &scratch, &account.user("admin"))).await;
+    let plan = set_up(&as_user(&server, &scratch, &account.user("admin"))).await;
+    assert!(plan.to_string().contains("max_bytes: 536870912"), "{plan}");
+    let options = async_nats::ConnectOptions::with_credentials(&account.user("ada")).unwrap();
+    let jetstream = async_nats::jetstream::new(options.connect(server.url()).await.unwrap());
+    let info: Value = jetstream.request(format!("STREAM.INFO.{EVENTS}"), &()).await.unwrap();
+    assert_eq!(info["config"]["max_bytes"], 536_870_912);
+}
+
+#[tokio::test]
+async fn storage_that_does_not_suffice_is_told_before_anything_is_made() {
+    let limits = json!({
+        "streams": -1, "consumer": -1, "mem_storage": -1, "disk_storage": 190_000_000, "max_bytes_required": true,
+    });
+    let (server, account) = NatsServer::operator(&limits);
+    let scratch = Scratch::new("nats-storage");
+    let assets = as_user(&server, &scratch, &account.user("admin"));
+    let plan = assets.plan_setup().await.unwrap();
+    assert!(plan.to_string().contains("its limit of storage leaves 190000000"), "{plan}");
+    assets.set_up(&plan).await.unwrap_err();
+    assert_eq!(assets.plan_setup().await.unwrap(), plan);
 }
 
 #[tokio::test]
@@ -255,6 +273,20 @@ async fn a_missing_permission_is_named() {
         "{}",
         error.report()
     );
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_failure_is_told_and_done_once() {
+    let limits = json!({ "streams": -1, "consumer": -1, "mem_storage": -1, "disk_storage": -1 });
+    let (server, account) = NatsServer::operator(&limits);
+    let scratch = Scratch::new("nats-half");
+    let permissions = json!({ "pub": { "deny": ["$JS.API.STREAM.CREATE.INFRA_WORK"] } });
+    let half = as_user(&server, &scratch, &account.user_with("half", &permissions, None));
+    let plan = half.plan_setup().await.unwrap();
+    let told = half.set_up(&plan).await.unwrap_err().report().to_string();
+    assert!(told.contains("set right before: stream INFRA_EVENTS"), "{told}");
+    let rest = set_up(&as_user(&server, &scratch, &account.user("admin"))).await;
+    assert_eq!(rest.steps.len() + 1, plan.steps.len(), "{rest}");
 }
 
 /// A product whose environment names a NATS.

@@ -1,6 +1,7 @@
 //! Health of NATS on servers that are not well, or no servers of NATS at all: what is wrong, within its time.
 
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use infra_sdk::config;
@@ -46,6 +47,48 @@ async fn where_nothing_listens_the_connection_fails_and_the_rest_is_skipped() {
     let skipped: Vec<&str> = health.skipped.iter().map(|skipped| skipped.name).collect();
     assert_eq!(skipped, ["server", "jetstream", "canary", "quorum", "assets"]);
     assert!(health.took() < Duration::from_secs(1), "{health}");
+}
+
+/// A way to `port` that takes so long in each direction.
+fn far_way_to(port: u16, each_way: Duration) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback interface has a free port");
+    let url = format!("nats://{}", listener.local_addr().expect("it is bound"));
+    let carry = move |mut from: TcpStream, mut to: TcpStream| {
+        let (sent, arrives) = std::sync::mpsc::channel::<(Instant, Vec<u8>)>();
+        std::thread::spawn(move || {
+            let mut part = vec![0; 64 * 1024];
+            while let Ok(length @ 1..) = from.read(&mut part) {
+                let _ = sent.send((Instant::now() + each_way, part[..length].to_vec()));
+            }
+        });
+        std::thread::spawn(move || {
+            for (due, part) in arrives {
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                if to.write_all(&part).is_err() {
+                    return;
+                }
+            }
+        });
+    };
+    std::thread::spawn(move || {
+        for near in listener.incoming().flatten() {
+            let Ok(far) = TcpStream::connect(("127.0.0.1", port)) else { return };
+            let both = (near.try_clone().expect("a socket"), far.try_clone().expect("a socket"));
+            carry(near, far);
+            carry(both.1, both.0);
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_good_server_that_is_far_away_is_well() {
+    let server = NatsServer::start();
+    bootstrap(&at(&server.url())).await;
+    let url = far_way_to(server.port(), Duration::from_millis(150));
+    let health = check(&at(&url)).await;
+    assert_eq!(health.state(), State::Ok, "{health}");
+    assert!(health.took() > Duration::from_secs(3), "it was no way: {health}");
 }
 
 #[tokio::test]

@@ -162,6 +162,69 @@ async fn the_credentials_of_a_repo_that_only_tells_events_are_enough() {
 }
 
 #[tokio::test]
+async fn a_ledger_that_would_take_no_entry_is_told_where_it_is_kept_here() {
+    let world = World::with(&plenty());
+    let settings = config::Nats { ledger: true, ..config::Nats::default() };
+    let admin = world.as_user(&world.account.user("admin"));
+    let assets = NatsAssets::new(admin.clone(), &settings);
+    assets.set_up(&assets.plan_setup().await.expect("a plan")).await.expect("they are made");
+    let spec = HealthSpec {
+        source: Some("/acme/shop".parse().expect("it is a source")),
+        ledger: true,
+        ..HealthSpec::default()
+    };
+    let check = async |nats: &Nats| infra_sdk::nats::health(nats, &spec).await.expect("a report");
+    assert_eq!(check(&admin).await.state(), State::Ok);
+
+    let unsaid = check(&world.without(&["infra.v1.ledger.>"])).await;
+    let canary = probe(&unsaid, "canary");
+    assert_eq!((canary.state, unsaid.state()), (State::NotPermitted, State::NotPermitted), "{unsaid}");
+    assert!(canary.saw.contains("publish infra.v1.ledger.acme"), "{unsaid}");
+    let unseen = check(&world.without(&["$JS.API.STREAM.INFO.INFRA_LEDGER"])).await;
+    assert_eq!(probe(&unseen, "assets").state, State::NotPermitted, "{unseen}");
+
+    let permissions = assets.permissions(spec.source.as_ref().expect("it is there"), Access::Events);
+    let permissions = permissions.expect("they are known");
+    let teller =
+        json!({ "pub": { "allow": permissions.publish }, "sub": { "allow": permissions.subscribe } });
+    let teller = check(&world.as_user(&world.account.user_with("teller", &teller, None))).await;
+    assert_eq!(teller.state(), State::Ok, "{teller}");
+    assert!(probe(&teller, "canary").saw.contains("events and entries of the ledger"), "{teller}");
+
+    let creds = world.account.user("resizer");
+    let options = async_nats::ConnectOptions::with_credentials(&creds).expect("they are good");
+    let jetstream =
+        async_nats::jetstream::new(options.connect(world.server.url()).await.expect("the server is there"));
+    let mut stream = jetstream.get_stream("INFRA_LEDGER").await.expect("it was made");
+    let config = stream.info().await.expect("it is there").config.clone();
+    let config = async_nats::jetstream::stream::Config { max_bytes: 900, ..config };
+    jetstream.update_stream(config).await.expect("it may be changed");
+    let full = check(&admin).await;
+    let assets = probe(&full, "assets");
+    assert_eq!((assets.state, full.state()), (State::Failed, State::Failed), "{full}");
+    assert!(assets.saw.contains("stream INFRA_LEDGER: 0 % of its 900 bytes"), "{full}");
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_is_named_so_that_allowing_it_helps() {
+    let world = World::ready().await;
+    for denied in ["$JS.API.CONSUMER.CREATE.>", "$JS.ACK.>", "$JS.API.CONSUMER.MSG.NEXT.>"] {
+        let health = check(&world.without(&[denied])).await;
+        let canary = probe(&health, "canary");
+        assert_eq!(canary.state, State::NotPermitted, "{health}");
+        let hint = canary.hints.iter().find_map(|hint| hint.split_once(": publish ")).expect("it names it").1;
+        let allowed = json!({ "pub": { "allow": [
+            hint, "$SYS.REQ.USER.INFO", "$KV.infra-runs.>", "infra.v1.evt.>", "$JS.API.INFO", "$JS.API.STREAM.>",
+            if denied.starts_with("$JS.ACK") { "$JS.API.CONSUMER.>" } else { "$JS.ACK.>" },
+            if denied.contains("CREATE") { "$JS.API.CONSUMER.MSG.>" } else { "$JS.API.CONSUMER.CREATE.>" },
+            "$JS.API.CONSUMER.DELETE.>",
+        ] } });
+        let health = check(&world.as_user(&world.account.user_with("more", &allowed, None))).await;
+        assert_eq!(probe(&health, "canary").state, State::Ok, "{hint}\n{health}");
+    }
+}
+
+#[tokio::test]
 async fn a_user_who_has_ended_or_will_before_the_run_does_is_told_before_anything_is_asked() {
     let world = World::ready().await;
     let ended = check(&world.as_user(&world.account.user_with("old", &json!({}), Some(-60)))).await;

@@ -6,7 +6,9 @@ use std::borrow::Cow;
 /// escape sequence goes. Of a line that a carriage return overwrites the last
 /// version stays, as a terminal would show it.
 pub(crate) fn clean(line: &str, colour: bool) -> Cow<'_, str> {
-    if !line.chars().any(|c| c != '\t' && c.is_control()) {
+    // Most lines are plain, and bytes are looked at faster than characters.
+    let is_plain = line.bytes().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    if is_plain || !line.chars().any(|c| c != '\t' && is_control(c)) {
         return Cow::Borrowed(line);
     }
     let line = line.trim_end_matches(['\r', '\n']);
@@ -29,7 +31,7 @@ pub(crate) fn clean(line: &str, colour: bool) -> Cow<'_, str> {
                 1
             }
             c => {
-                if !c.is_control() {
+                if !is_control(c) {
                     cleaned.push(c);
                 }
                 c.len_utf8()
@@ -41,6 +43,11 @@ pub(crate) fn clean(line: &str, colour: bool) -> Cow<'_, str> {
         cleaned.push_str("\u{1b}[0m");
     }
     Cow::Owned(cleaned)
+}
+
+/// Whether it is no text: it steers the terminal, or turns the direction of what follows, so that a line reads as another.
+fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The escape sequence at the start of `text`, which starts with the escape character.
@@ -92,6 +99,11 @@ mod tests {
         let red = "\u{1b}[31mred";
         assert_eq!(clean(red, true), "\u{1b}[31mred\u{1b}[0m");
         assert_eq!(clean(red, false), "red");
+    }
+
+    #[test]
+    fn nothing_turns_the_direction_of_a_line() {
+        assert_eq!(clean("user\u{202e}nimda\u{2066}x\u{2069} \u{5d0}", true), "usernimdax \u{5d0}");
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl AssetsPlan {
     /// `Failed` with the obstacles, each with its way out.
     pub fn require_unobstructed(&self) -> Result<()> {
         let Some(first) = self.obstacles.first() else { return Ok(()) };
-        let error = Error::new(ErrorKind::Failed, format!("{} cannot be set right in place", first.asset))
+        let error = Error::new(ErrorKind::Failed, format!("{} is in the way", first.asset))
             .with("at", &self.place)
             .because(self.obstacles.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
         Err(self.obstacles.iter().fold(error, |error, obstacle| error.hint(&obstacle.next)))

@@ -4,7 +4,7 @@
 //! them on: `deploy.done` is `service.deployed` or `service.upgraded`, `deploy.rolled-back` is `service.rolledback`,
 //! `stack.applied` is `environment.modified`.
 
-/// A deploy began; data: release, image digest, commit, actor.
+/// A deploy began; data: what is known of its release, image digest, commit and actor.
 pub const DEPLOY_START: &str = "deploy.start";
 /// A deploy came to its next step; data: the step, in words, and the release.
 pub const DEPLOY_STEP: &str = "deploy.step";
@@ -12,11 +12,11 @@ pub const DEPLOY_STEP: &str = "deploy.step";
 pub const DEPLOY_HEARTBEAT: &str = "deploy.heartbeat";
 /// A deploy ended and the new release serves.
 pub const DEPLOY_DONE: &str = "deploy.done";
-/// A deploy ended without a new release serving.
+/// A deploy ended without a new release serving; data: why, and the release that failed.
 pub const DEPLOY_FAILED: &str = "deploy.failed";
 /// A deploy was stopped by a person or by another failure.
 pub const DEPLOY_CANCELLED: &str = "deploy.cancelled";
-/// The release before serves again.
+/// The release before serves again, after a deploy that failed or was stopped, as is told next; data: that release.
 pub const DEPLOY_ROLLED_BACK: &str = "deploy.rolled-back";
 /// A deploy over several repos began; data: run, repos.
 pub const RUN_START: &str = "run.start";

@@ -116,22 +116,35 @@ impl fmt::Display for Health {
         let width = names.chain(self.skipped.iter().map(|skipped| skipped.name)).map(str::len).max();
         let width = width.unwrap_or(0);
         for probe in &self.probes {
-            write!(f, "\n  {:width$}  {:13}  {}", probe.name, probe.state, probe.saw)?;
+            write!(
+                f,
+                "\n  {:width$}  {:13}  {:>8}  {}",
+                probe.name,
+                probe.state,
+                short(probe.took),
+                probe.saw
+            )?;
             if !probe.needed && probe.state > State::Degraded {
                 f.write_str(" (not needed)")?;
             }
             for (name, value) in &probe.evidence {
-                write!(f, "\n  {:width$}  {:13}  {name}: {value}", "", "")?;
+                write!(f, "\n  {:width$}  {:13}  {:8}  {name}: {value}", "", "", "")?;
             }
             for hint in &probe.hints {
-                write!(f, "\n  {:width$}  {:13}  hint: {hint}", "", "")?;
+                write!(f, "\n  {:width$}  {:13}  {:8}  hint: {hint}", "", "", "")?;
             }
         }
         for Skipped { name, because } in &self.skipped {
-            write!(f, "\n  {name:width$}  {:13}  {because}", "skipped")?;
+            write!(f, "\n  {name:width$}  {:13}  {:8}  {because}", "skipped", "")?;
         }
         Ok(())
     }
+}
+
+/// A time in a column: `1.2 ms`, and from a second on `2.0 s`.
+fn short(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    if seconds < 1.0 { format!("{:.1} ms", seconds * 1000.0) } else { format!("{seconds:.1} s") }
 }
 
 #[cfg(test)]
@@ -150,7 +163,12 @@ mod tests {
         let mut health = health();
         assert_eq!((health.state(), health.exit_code()), (State::Ok, 0));
         assert!(health.require().is_ok());
-        assert!(health.to_string().contains("not permitted  no system account (not needed)"), "{health}");
+        health.probes[0].took = Duration::from_micros(1_234);
+        health.probes[1].took = Duration::from_millis(2_040);
+        let told = health.to_string();
+        assert!(told.contains("connect  ok               1.2 ms  connected"), "{told}");
+        assert!(told.contains("quorum   not permitted     2.0 s  no system account (not needed)"), "{told}");
+        assert!(told.contains("\n                             address: 127.0.0.1:4222"), "{told}");
         health.probes.push(Probe::new("server", State::Degraded, "2.11 is old"));
         assert_eq!((health.state(), health.exit_code()), (State::Degraded, 1));
         assert!(health.require().is_ok());

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
 use crate::cancel::CancelToken;
-use crate::deploy::Progress;
+use crate::deploy::{Progress, ReleaseId};
 use crate::env::{INFRA_ATTEMPT, INFRA_RUN};
 use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, EventBus, vocabulary};
@@ -89,6 +89,14 @@ impl Course {
         let name = serde_json::to_value(step).ok().and_then(|mut step| Some(step.get_mut("step")?.take()));
         data.extend(name.map(|name| ("step".to_owned(), name)));
         self.tell(vocabulary::DEPLOY_STEP, data);
+    }
+
+    /// Tells that the release before serves again; the end is yet to be told.
+    pub(super) fn went_back(&self, release: &ReleaseId) {
+        self.tell(
+            vocabulary::DEPLOY_ROLLED_BACK,
+            BTreeMap::from([("release".to_owned(), json!(release.as_str()))]),
+        );
     }
 
     /// Tells of the end, and waits until it is told or cannot be.

@@ -66,10 +66,16 @@ impl Infra {
             Err(error) if error.kind() == ErrorKind::Cancelled => {
                 (Outcome::Cancelled, vocabulary::DEPLOY_CANCELLED)
             }
-            Err(_) if trace.went_back.load(Ordering::Relaxed) && self.serves_again().await => {
-                (Outcome::RolledBack, vocabulary::DEPLOY_ROLLED_BACK)
-            }
-            Err(_) => (Outcome::Failed, vocabulary::DEPLOY_FAILED),
+            Err(_) => match self.gone_back_to(&trace).await {
+                Some(release) => {
+                    trace.course.went_back(&release);
+                    // A person who stops a deploy while it waits for health is who makes it go back.
+                    let is_cancelled = self.host().cancel.is_cancelled();
+                    let event = if is_cancelled { vocabulary::DEPLOY_CANCELLED } else { vocabulary::DEPLOY_FAILED };
+                    (Outcome::RolledBack, event)
+                }
+                None => (Outcome::Failed, vocabulary::DEPLOY_FAILED),
+            },
         };
         match &result {
             Ok(RolloutReport { release, .. }) => {
@@ -158,8 +164,13 @@ impl Infra {
     }
 
     /// Whether an accepted release serves now.
-    async fn serves_again(&self) -> bool {
-        let status = self.ports().deploy.status().await;
-        status.is_ok_and(|status| status.current.is_some() && status.current == status.active)
+    /// The release that serves again, if the deploy went back and it does.
+    async fn gone_back_to(&self, trace: &Trace) -> Option<ReleaseId> {
+        if !trace.went_back.load(Ordering::Relaxed) {
+            return None;
+        }
+        let status = self.ports().deploy.status().await.ok()?;
+        let Status { current, active, .. } = status;
+        current.filter(|current| active.as_ref() == Some(current))
     }
 }

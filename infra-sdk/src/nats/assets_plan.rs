@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::config::Nats as Settings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::events::{Access, AssetSetting, AssetStep, AssetsPlan, EventStore, Obstacle, Permissions, Source};
+use crate::events::{Access, AssetSetting, AssetStep, AssetsPlan, EventStore, Permissions, Source};
 use crate::nats::Nats;
 use crate::nats::assets::{Asset, Rule, Want, Wishes, wanted};
+use crate::nats::assets_account::{ACCOUNT, Account};
 use crate::nats::assets_obstacles::{covers, obstacles, refuses_changes};
 use crate::nats::assets_permissions::permissions;
 use crate::nats::clustered;
@@ -87,19 +88,21 @@ impl NatsAssets {
         let asset = assets.iter().find(|asset| asset.label == planned.asset);
         let asset = asset.ok_or_else(|| changed(&planned.asset))?;
         let config = self.config(asset).await?;
-        match (step(asset, config.as_ref()), config) {
+        let account = if config.is_none() { Some(self.account().await?) } else { None };
+        let size = account.as_ref().and_then(|account| account.size_of(asset));
+        match (sized_step(asset, config.as_ref(), size), config, account) {
             // Somebody else did it meanwhile.
-            (None, _) => Ok(()),
-            (Some(now), _) if now != *planned => Err(changed(&planned.asset)),
-            (Some(_), None) => self.create(asset).await,
-            (Some(_), Some(config)) => self.correct(asset, config).await,
+            (None, ..) => Ok(()),
+            (Some(now), ..) if now != *planned => Err(changed(&planned.asset)),
+            (Some(_), Some(config), _) => self.correct(asset, config).await,
+            (Some(_), None, account) => self.create(asset, &account.unwrap_or_default()).await,
         }
     }
 
-    async fn create(&self, asset: &Asset) -> Result<()> {
+    async fn create(&self, asset: &Asset, account: &Account) -> Result<()> {
         let mut config = birth(asset);
-        if self.account().await?.wants_size {
-            config.insert("max_bytes".into(), json!(asset.size));
+        if let Some(size) = account.size_of(asset) {
+            config.insert("max_bytes".into(), json!(size));
         }
         let what = format!("make the {}", asset.label);
         let subject = format!("STREAM.CREATE.{}", asset.stream);
@@ -123,30 +126,33 @@ impl NatsAssets {
 #[async_trait]
 impl EventStore for NatsAssets {
     async fn plan_setup(&self) -> Result<AssetsPlan> {
-        let (mut steps, mut known) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
         for asset in self.wanted().await? {
             let config = self.config(&asset).await?;
-            let found: Vec<Obstacle> = config.iter().flat_map(|config| obstacles(&asset, config)).collect();
-            let in_the_way = config.as_ref().is_some_and(|config| refuses_changes(&asset, config));
-            // What the server would refuse is not tried: the others are set right all the same.
-            steps.extend(step(&asset, config.as_ref()).filter(|_| !in_the_way));
-            known.extend(found);
+            found.push((asset, config));
         }
-        let missing = steps.iter().filter(|step: &&AssetStep| step.create).count() as u64;
-        if missing > 0
-            && let Some(free) = self.account().await?.free_streams
-            && free < missing
-        {
-            known.push(Obstacle {
-                asset: "the account".into(),
-                what: format!("{missing} streams are to be made, and its limit leaves room for {free}"),
-                next: "raise the limit of streams, or delete those that nobody needs".into(),
-            });
+        let missing: Vec<&Asset> =
+            found.iter().filter(|(_, config)| config.is_none()).map(|(asset, _)| asset).collect();
+        let account = if missing.is_empty() { Account::default() } else { self.account().await? };
+        let mut known = account.obstacles(&missing);
+        let mut steps = Vec::new();
+        for (asset, config) in &found {
+            let in_the_way = config.as_ref().is_some_and(|config| refuses_changes(asset, config));
+            known.extend(config.iter().flat_map(|config| obstacles(asset, config)));
+            // What the server would refuse is not tried: the others are set right all the same.
+            let step = sized_step(asset, config.as_ref(), account.size_of(asset));
+            steps.extend(step.filter(|_| !in_the_way));
         }
         Ok(AssetsPlan { place: self.nats.target().address(), steps, obstacles: known })
     }
 
     async fn set_up(&self, plan: &AssetsPlan) -> Result<()> {
+        // Where not everything finds room nothing is begun.
+        if let Some(full) = plan.obstacles.iter().find(|obstacle| obstacle.asset == ACCOUNT) {
+            return Err(Error::new(ErrorKind::Failed, "make the streams and buckets ready")
+                .because(format!("{ACCOUNT}: {}", full.what))
+                .hint(full.next.clone()));
+        }
         let assets = self.wanted().await?;
         let mut right: Vec<&str> = Vec::new();
         for planned in &plan.steps {
@@ -195,6 +201,15 @@ pub(super) fn step(asset: &Asset, config: Option<&Config>) -> Option<AssetStep> 
         create: config.is_none(),
         settings,
     })
+}
+
+/// The same, with the size of a stream that is made where the account wants to know it.
+fn sized_step(asset: &Asset, config: Option<&Config>, size: Option<u64>) -> Option<AssetStep> {
+    let mut step = step(asset, config)?;
+    if let Some(size) = size.filter(|_| step.create) {
+        step.settings.push(AssetSetting { name: "max_bytes".into(), is: None, wanted: size.to_string() });
+    }
+    Some(step)
 }
 
 /// The settings of a stream that is made: those that are wanted, and no limits beside them.
@@ -264,31 +279,6 @@ pub(super) fn shown(name: &str, value: &Value) -> String {
     }
 }
 
-/// What an account allows.
-struct Account {
-    /// How many streams may be added; `None` without a limit.
-    free_streams: Option<u64>,
-    /// Whether a stream has to say how large it may become.
-    wants_size: bool,
-}
-
-impl Account {
-    /// From the answer to `INFO`; accounts with tiers have a set of limits for each number of replicas.
-    fn of(info: &Value) -> Self {
-        let tiers = info["tiers"].as_object().filter(|tiers| !tiers.is_empty());
-        let sets: Vec<&Value> = tiers.map_or_else(|| vec![info], |tiers| tiers.values().collect());
-        let free = sets.iter().map(|set| {
-            let most = set["limits"]["max_streams"].as_i64().and_then(|most| u64::try_from(most).ok())?;
-            Some(most.saturating_sub(set["streams"].as_u64().unwrap_or_default()))
-        });
-        Account {
-            // The roomiest tier decides: which one counts is known to the server alone.
-            free_streams: free.reduce(|a, b| Some(a?.max(b?))).flatten(),
-            wants_size: sets.iter().any(|set| set["limits"]["max_bytes_required"] == Value::Bool(true)),
-        }
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
@@ -354,19 +344,5 @@ pub(super) mod tests {
         assert_eq!(obstacles(&events(), &with("sealed", json!(true))).len(), 1);
         assert_eq!(obstacles(&events(), &with("mirror", json!({ "name": "X" }))).len(), 1);
         assert_eq!(obstacles(&events(), &birth(&events())), []);
-    }
-
-    #[test]
-    fn limits_of_an_account_are_read_with_and_without_tiers() {
-        let plain = json!({ "streams": 9, "limits": { "max_streams": 10, "max_bytes_required": true } });
-        let account = Account::of(&plain);
-        assert_eq!((account.free_streams, account.wants_size), (Some(1), true));
-        let tiers = json!({ "streams": 0, "limits": {}, "tiers": {
-            "R1": { "streams": 2, "limits": { "max_streams": 2 } },
-            "R3": { "streams": 0, "limits": { "max_streams": 5 } },
-        }});
-        assert_eq!(Account::of(&tiers).free_streams, Some(5));
-        let none = json!({ "streams": 3, "limits": { "max_streams": -1 } });
-        assert_eq!(Account::of(&none).free_streams, None);
     }
 }

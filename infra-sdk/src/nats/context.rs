@@ -90,12 +90,18 @@ impl Context {
     fn read(name: String, file: PathBuf) -> Result<Option<Self>> {
         let Some(text) = file::read_text(&file, LIMIT)? else { return Ok(None) };
         let read: Result<Context, serde_json::Error> = serde_json::from_str(&text);
+        // A list of as many values would do as well, and so would none.
+        let is_object = text.trim_start().starts_with('{');
         // The cause may quote a value, so only its place is told.
-        let context = read.map_err(|error| {
+        let broken = |line: usize, column: usize| {
             Error::invalid(format!("the NATS context {} cannot be read", quoted(&name)))
-                .with("at", format!("{}:{}:{}", file.display(), error.line(), error.column()))
+                .with("at", format!("{}:{line}:{column}", file.display()))
                 .hint(format!("correct it with `nats context edit {name}`"))
-        })?;
+        };
+        let context = read.map_err(|error| broken(error.line(), error.column()))?;
+        if !is_object {
+            return Err(broken(1, 1));
+        }
         let context = Context { name, file, ..context };
         context.check()?;
         Ok(Some(context))
@@ -187,11 +193,13 @@ mod tests {
             ("context/acme.json", "{\"password\": \"hunter2\", \"user\": 7}"),
             ("context/nsc.json", r#"{"nsc": "nsc://o/a/u", "password": "hunter2"}"#),
             ("context/proxy.json", r#"{"socks_proxy": "socks5://x:1"}"#),
+            ("context/list.json", "[]"),
         ]);
         for (name, kind, says) in [
             ("acme", ErrorKind::Invalid, "cannot be read"),
             ("nsc", ErrorKind::Invalid, "`nsc`"),
             ("proxy", ErrorKind::Invalid, "`socks_proxy`"),
+            ("list", ErrorKind::Invalid, "cannot be read"),
             ("acmee", ErrorKind::NotFound, "did you mean `acme`?"),
             ("../acme", ErrorKind::Invalid, "is not the name"),
             ("", ErrorKind::Invalid, "is not the name"),

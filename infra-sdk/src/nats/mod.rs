@@ -2,6 +2,7 @@
 
 mod api;
 mod assets;
+mod assets_account;
 mod assets_obstacles;
 mod assets_permissions;
 mod assets_plan;

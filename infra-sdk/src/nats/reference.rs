@@ -73,6 +73,11 @@ impl Reader<'_> {
                     .hint("write the credentials to a file of your own with mode 0600 and name that, or `env://NAME`"));
             }
         }
+        if let Some((kind, _)) = text.split_once("://").filter(|(kind, _)| *kind != "file") {
+            return Err(refuse(&format!("is of a kind that is not known here (`{kind}://`)")).hint(
+                "write the credentials to a file of your own with mode 0600 and name that, or `env://NAME`",
+            ));
+        }
         if is_secret(text) {
             return Err(refuse("is the secret itself, and not where it stands").hint(
                 "put it into a variable of another name, such as NATS_USER_CREDS, and write `env://NATS_USER_CREDS`; or \
@@ -168,6 +173,7 @@ mod tests {
             ("env://NONE", ErrorKind::NotFound),
             ("op://vault/item", ErrorKind::Invalid),
             ("nsc://op/acct/user", ErrorKind::Invalid),
+            ("vault://secret/nats", ErrorKind::Invalid),
             ("data:SUABC", ErrorKind::Invalid),
             ("data:;base64,%%%SUABC", ErrorKind::Invalid),
             ("/nowhere/at/all.creds", ErrorKind::NotFound),

@@ -122,7 +122,8 @@ impl Resolver<'_> {
         let context_file = &self.context.file;
         let holds_secret = !self.context.password.is_empty()
             || !self.context.token.is_empty()
-            || !self.context.user_seed.is_empty();
+            || !self.context.user_seed.is_empty()
+            || self.context.url.contains('@');
         if holds_secret && is_open_to_others(context_file) {
             open_files.push(context_file.clone());
         }

@@ -199,7 +199,7 @@ async fn bootstrap(cx: Cx) -> Result<()> {
     let plan = infra.plan_events_setup().await?;
     if cx.is_dry_run() {
         cx.report(&plan);
-        return Ok(());
+        return plan.require_unobstructed();
     }
     let done = infra.set_up_events(plan).await?;
     cx.report(&done);

@@ -15,6 +15,8 @@ use crate::time::human;
 
 /// How often a question that waits looks whether it was denied.
 const GLANCE: Duration = Duration::from_millis(5);
+/// By how much less than a whole budget is not worth telling apart.
+const LITTLE: Duration = Duration::from_millis(100);
 /// JetStream's number for no leader: a cluster without a majority.
 const LEADERLESS: u64 = 10008;
 
@@ -24,6 +26,8 @@ pub(super) struct Ask<'a> {
     pub(super) nats: &'a Nats,
     pub(super) client: &'a Client,
     pub(super) until: Instant,
+    /// How long everything that ends there may take together.
+    pub(super) budget: Duration,
 }
 
 /// Why there is no answer to make use of.
@@ -33,8 +37,8 @@ pub(super) enum Unanswered {
     Denied(String),
     /// Nobody serves this subject.
     Nobody(String),
-    /// Nothing came within this time.
-    Silent(Duration),
+    /// Nothing came within this time, which was what was left of the other.
+    Silent { waited: Duration, budget: Duration },
     /// JetStream refuses, by number and words.
     Refused(u64, String),
     /// Something else.
@@ -56,8 +60,8 @@ struct ApiError {
 
 impl Ask<'_> {
     /// The same with another end.
-    pub(super) fn until(self, until: Instant) -> Self {
-        Ask { until, ..self }
+    pub(super) fn until(self, until: Instant, budget: Duration) -> Self {
+        Ask { until, budget, ..self }
     }
 
     /// A message to `subject`, and what came back.
@@ -100,7 +104,7 @@ impl Ask<'_> {
             RequestErrorKind::NoResponders => Unanswered::Nobody(subject.to_owned()),
             RequestErrorKind::TimedOut => match self.denied(&wanted, since) {
                 Some(denied) => Unanswered::Denied(denied),
-                None => Unanswered::Silent(since.elapsed()),
+                None => Unanswered::Silent { waited: since.elapsed(), budget: self.budget },
             },
             _ => Unanswered::Broken(chain(&error)),
         })
@@ -159,7 +163,15 @@ impl Unanswered {
             }
             Unanswered::Refused(code, text) => failed(format!("{what} is refused: {text} ({code})"))
                 .hint("what the number means stands in nats-server's errors.json; a limit is raised by who manages the account"),
-            Unanswered::Silent(time) => failed(format!("{what}: no answer within {}", human(*time))).hint(MAJORITY),
+            Unanswered::Silent { waited, budget } if *waited + LITTLE < *budget => failed(format!(
+                "{what}: no answer within {}, what was left of {}",
+                human(*waited),
+                human(*budget)
+            ))
+            .hint(MAJORITY),
+            Unanswered::Silent { waited, .. } => {
+                failed(format!("{what}: no answer within {}", human(*waited))).hint(MAJORITY)
+            }
             Unanswered::Broken(why) => failed(format!("{what}: {why}")).hint("run it again; look at the server's log"),
         }
     }

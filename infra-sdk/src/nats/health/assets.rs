@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::health::{Probe, State};
 use crate::nats::api::Refusal;
-use crate::nats::assets::{Asset, EVENTS, RUNS_STREAM, Wishes, wanted};
+use crate::nats::assets::{Asset, RUNS_STREAM, WORK, Wishes, wanted};
 use crate::nats::assets_obstacles::{is_blocked, obstacles};
 use crate::nats::assets_plan::step;
 use crate::nats::health::ask::{Ask, Unanswered};
@@ -17,6 +17,8 @@ const BOOTSTRAP: &str = "run `infra:nats:bootstrap` with the `--env` of this one
 
 /// From how many parts of a hundred on it is worth a word.
 const NEARLY_FULL: u64 = 80;
+/// What an entry of the ledger takes, in bytes: with less room than that nothing more goes in.
+const LEAST_ROOM: u64 = 1024;
 
 /// What JetStream tells of each of them.
 pub(super) struct Assets(Vec<Looked>);
@@ -36,9 +38,13 @@ impl Assets {
         Assets(futures_util::future::join_all(looks).await)
     }
 
-    /// Whether the bucket of runs is there.
+    /// Whether the bucket of runs is there. Where nobody answered it is tried, so that what is wrong with it is told.
     pub(super) fn has_runs(&self) -> bool {
-        self.infos().any(|(asset, _)| asset.stream == RUNS_STREAM)
+        self.0.iter().filter(|looked| looked.asset.stream == RUNS_STREAM).any(|looked| match &looked.info {
+            Ok(_) => true,
+            Err(Unanswered::Refused(number, _)) => *number != Refusal::STREAM_NOT_FOUND,
+            Err(why) => matches!(why, Unanswered::Silent { .. }),
+        })
     }
 
     /// The servers that keep each of them.
@@ -88,8 +94,8 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
                 );
             }
             Err(Unanswered::Refused(Refusal::STREAM_NOT_FOUND, _)) => missing.push(label.clone()),
-            // A repo that only tells events has no business with the others.
-            Err(Unanswered::Denied(denied)) if asset.stream != EVENTS => {
+            // A repo that takes part in no run has no business with what runs need.
+            Err(Unanswered::Denied(denied)) if [WORK, RUNS_STREAM].contains(&asset.stream) => {
                 unseen.push(format!("{label} ({denied})"))
             }
             Err(why) => return why.probe(NAME, &format!("looking at the {label}")),
@@ -115,16 +121,29 @@ pub(super) fn probe(assets: &Assets, account: Option<&Account>) -> Probe {
         if unseen.is_empty() { probe } else { probe.with("not permitted to look at", unseen.join("; ")) };
     let allowed = "look who should have taken the messages or keeps copies, or change what the stream's metadata allows";
     let probe = minded(probe, beyond, allowed);
-    minded(probe, filled, "a full stream takes nothing more: raise its `max_bytes`")
+    minded(probe, filled, "a full stream takes nothing more: raise its `max_bytes` or `max_msgs`")
 }
 
 /// How full a stream is that refuses what is new when it is, from where on that matters.
 fn fill(info: &Value) -> Option<(State, String)> {
-    let limit = info["config"]["max_bytes"].as_u64().filter(|limit| *limit > 0)?;
-    let used = info["state"]["bytes"].as_u64().filter(|_| info["config"]["discard"] == "new")?;
-    let parts = used.saturating_mul(100) / limit;
-    // Whether it still takes something is what the canary tells.
-    (parts >= NEARLY_FULL).then(|| (State::Degraded, format!("{parts} % of its {limit} bytes are used")))
+    let config = &info["config"];
+    let limit = |name: &str| config[name].as_u64().filter(|limit| *limit > 0 && config["discard"] == "new");
+    let state = |parts: u64, is_full: bool| match is_full {
+        true => Some(State::Failed),
+        false => (parts >= NEARLY_FULL).then_some(State::Degraded),
+    };
+    let bytes = || {
+        let (limit, used) = (limit("max_bytes")?, info["state"]["bytes"].as_u64()?);
+        let parts = used.saturating_mul(100) / limit;
+        let state = state(parts, limit.saturating_sub(used) < LEAST_ROOM)?;
+        Some((state, format!("{parts} % of its {limit} bytes are used")))
+    };
+    let messages = || {
+        let (limit, used) = (limit("max_msgs")?, info["state"]["messages"].as_u64()?);
+        let parts = used.saturating_mul(100) / limit;
+        Some((state(parts, used >= limit)?, format!("{parts} % of its {limit} messages are used")))
+    };
+    bytes().into_iter().chain(messages()).max_by_key(|(state, _)| *state)
 }
 
 /// The same with what wants attention too, and what to do about it.

@@ -12,12 +12,13 @@ use serde_json::json;
 use crate::events::Source;
 use crate::health::{Probe, State};
 use crate::nats::api::Refusal;
-use crate::nats::assets::{EVENT_SUBJECTS, RUNS, RUNS_STREAM};
+use crate::nats::assets::{RUNS, RUNS_STREAM};
 use crate::nats::health::ask::{Ask, Unanswered, answer};
+use crate::nats::health::rehearsal::{Speaker, rehearse};
 use crate::nats::subject::token;
 use crate::time::Timestamp;
 
-const NAME: &str = "canary";
+pub(super) const NAME: &str = "canary";
 /// How long the key may stay where removing it fails.
 const LIFE: &str = "60s";
 /// JetStream's numbers for a stream that takes nothing more, and for one whose messages cannot end by themselves.
@@ -78,8 +79,8 @@ struct Stored {
 
 /// Lets a canary live through everything that runs and events need: in the bucket of runs, or where there is none (before
 /// `infra:nats:bootstrap`) in a stream in memory. Credentials that may do neither are those of a repo that tells events
-/// and takes part in no run: for them it is tried whether the events of `source` would be taken.
-pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) -> Probe {
+/// and takes part in no run: for them it is tried whether what the repo of `speaker` tells would be taken.
+pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, speaker: Option<Speaker<'_>>) -> Probe {
     let Ok(id) = crate::id::short() else {
         return Probe::new(NAME, State::Failed, "the system gives no randomness")
             .hint("look at /dev/urandom");
@@ -90,7 +91,7 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
     let cage = if in_runs {
         Cage {
             stream: RUNS_STREAM.to_owned(),
-            subject: format!("{through}$KV.{RUNS}.{}.{id}", home(source)),
+            subject: format!("{through}$KV.{RUNS}.{}.{id}", home(speaker.map(|speaker| speaker.source))),
             is_own: false,
         }
     } else {
@@ -98,10 +99,10 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
         Cage { stream: format!("{SPARE}{id}"), subject, is_own: true }
     };
     let lived = live(ask, &cage, &id).await;
-    if let (Err(Fault { why: Unanswered::Denied(denied), .. }), Some(source)) = (&lived, source)
+    if let (Err(Fault { why: Unanswered::Denied(denied), .. }), Some(speaker)) = (&lived, speaker)
         && cage.is_first(denied, &own_prefix)
     {
-        return rehearse(ask, source).await.with("not permitted", denied);
+        return rehearse(ask, speaker).await.with("not permitted", cage.grantable(denied, &id));
     }
     let removed = remove(ask, &cage).await;
     let place = if cage.is_own {
@@ -112,21 +113,29 @@ pub(super) async fn probe(ask: Ask<'_>, in_runs: bool, source: Option<&Source>) 
     match lived.and(removed) {
         // Who may take part in runs need not speak for this repo.
         Ok(())
-            if let Some(source) = source.filter(|_| in_runs)
-                && let events = rehearse(ask, source).await
-                && events.state != State::Ok =>
+            if let Some(speaker) = speaker.filter(|_| in_runs)
+                && let told = rehearse(ask, speaker).await
+                && told.state != State::Ok =>
         {
-            events
+            told
         }
         Ok(()) => Probe::new(NAME, State::Ok, "written, compared and set, read, consumed, acknowledged")
             .with("in", place),
         Err(Fault { step, why }) => {
-            // The next check has another name.
             let why = match why {
-                Unanswered::Denied(subject) => Unanswered::Denied(subject.replace(&id, "*")),
+                Unanswered::Denied(subject) => Unanswered::Denied(cage.grantable(&subject, &id)),
                 why => why,
             };
-            explained(why.probe(NAME, step), &why).with("in", place)
+            let mut probe = explained(why.probe(NAME, step), &why).with("in", place);
+            if cage.is_own && matches!(why, Unanswered::Denied(_)) {
+                // To make streams of any name is more than who checks should be allowed.
+                probe.hints.clear();
+                probe = probe.hint(
+                    "let who manages the account run `infra:nats:bootstrap`: where the bucket of runs is, a check needs no \
+                     stream of its own, and `infra:nats:access --deploys` lists what it needs",
+                );
+            }
+            probe
         }
     }
 }
@@ -140,32 +149,22 @@ fn home(source: Option<&Source>) -> String {
 }
 
 impl Cage {
+    /// What was denied, as it can be allowed once for every check: a wildcard takes the place of a whole token alone, and an
+    /// acknowledgement has the number of its message in its subject.
+    fn grantable(&self, denied: &str, id: &str) -> String {
+        let tokens: Vec<&str> = denied.split('.').collect();
+        let stream = tokens.iter().position(|token| *token == self.stream);
+        if let Some(at) = stream.filter(|_| denied.contains("$JS.ACK.")) {
+            return format!("{}.>", tokens[..=at].join("."));
+        }
+        let token = |token: &&str| if token.contains(id) { "*" } else { *token }.to_owned();
+        tokens.iter().map(token).collect::<Vec<String>>().join(".")
+    }
+
     /// Whether that is the first thing a canary needs to be allowed.
     fn is_first(&self, denied: &str, api: &str) -> bool {
         let create = format!("publish {api}.STREAM.CREATE.{}", self.stream);
         *denied == if self.is_own { create } else { format!("publish {}", self.subject) }
-    }
-}
-
-/// An event that the stream of events cannot take, for it is to follow one that does not exist: the refusal proves that
-/// it may be published, and that a leader decided about it. Nothing is written.
-async fn rehearse(ask: Ask<'_>, source: &Source) -> Probe {
-    let (org, repo) = (token(source.org().as_str()), token(source.repo().as_str()));
-    let subject = format!("{EVENT_SUBJECTS}.{org}.{repo}.health");
-    let mut headers = HeaderMap::new();
-    headers.insert("Nats-Expected-Last-Sequence", u64::MAX.to_string().as_str());
-    let tried = async { answer::<Ack>(&ask.send(&subject, Some(headers), b"").await?) };
-    match tried.await {
-        Err(Unanswered::Refused(number, _)) if Refusal::LATE.contains(&number) => {
-            Probe::new(NAME, State::Ok, "events of this repo would be taken; nothing was written")
-        }
-        Err(Unanswered::Nobody(_)) => {
-            Probe::new(NAME, State::Failed, "no stream takes the events of this repo")
-                .hint("run `infra:nats:bootstrap`")
-        }
-        Err(why) => explained(why.probe(NAME, "publishing events"), &why),
-        Ok(_) => Probe::new(NAME, State::Failed, "the stream took an event that follows none of its own")
-            .hint("look at the stream INFRA_EVENTS: it does not compare sequences, as JetStream does"),
     }
 }
 
@@ -272,7 +271,7 @@ fn broken(step: &'static str, why: &str) -> Fault {
 }
 
 /// What the usual refusals mean here.
-fn explained(probe: Probe, why: &Unanswered) -> Probe {
+pub(super) fn explained(probe: Probe, why: &Unanswered) -> Probe {
     let Unanswered::Refused(code, _) = why else { return probe };
     if *code == STORE_FAILED || Refusal::LIMITS.contains(code) {
         return probe
@@ -287,6 +286,26 @@ fn explained(probe: Probe, why: &Unanswered) -> Probe {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_denied_is_named_as_a_server_can_allow_it() {
+        let (stream, subject) = (RUNS_STREAM.to_owned(), String::new());
+        let cage = Cage { stream, subject, is_own: false };
+        for (denied, allowed) in [
+            (
+                "publish $JS.API.CONSUMER.CREATE.KV_infra-runs.health-7f3.$KV.infra-runs.acme.health.7f3",
+                "publish $JS.API.CONSUMER.CREATE.KV_infra-runs.*.$KV.infra-runs.acme.health.*",
+            ),
+            ("publish $JS.ACK.KV_infra-runs.health-7f3.1.29.1.17960.0", "publish $JS.ACK.KV_infra-runs.>"),
+            (
+                "publish $JS.ACK.hub.hash.KV_infra-runs.health-7f3.1.2",
+                "publish $JS.ACK.hub.hash.KV_infra-runs.>",
+            ),
+            ("publish $KV.infra-runs.acme.health.7f3", "publish $KV.infra-runs.acme.health.*"),
+        ] {
+            assert_eq!(cage.grantable(denied, "7f3"), allowed);
+        }
+    }
 
     #[test]
     fn a_subject_behind_a_prefix_is_known_to_the_stream_without_it() {

@@ -12,8 +12,15 @@ use crate::nats::assets::Wishes;
 use crate::nats::health::ask::Ask;
 use crate::nats::health::assets::Assets;
 use crate::nats::health::monitor::Monitor;
+use crate::nats::health::rehearsal::Speaker;
 use crate::nats::health::spec::HealthSpec;
 use crate::nats::health::{assets, canary, connect, credential, jetstream, quorum, server, target};
+
+/// How many round trips the canary takes at most, and how many the probes beside it: a server that is far away is no dead one.
+const TRIPS_OF_CANARY: u32 = 16;
+const TRIPS: u32 = 6;
+/// The longest round trip that is waited for.
+const FARTHEST: Duration = Duration::from_secs(1);
 
 /// What a check of NATS found.
 pub type NatsHealth = Health;
@@ -42,6 +49,7 @@ pub async fn health(nats: &Nats, spec: &HealthSpec) -> Result<NatsHealth> {
         spec,
         health: Health::new("NATS", nats.target().address()),
         until: Instant::now() + spec.budget,
+        distance: Duration::ZERO,
     };
     run.all(monitor.as_ref()).await;
     Ok(run.health)
@@ -74,6 +82,8 @@ struct Run<'a> {
     health: Health,
     /// When the budget is used up.
     until: Instant,
+    /// How long a message goes to the server and back.
+    distance: Duration,
 }
 
 impl Run<'_> {
@@ -88,9 +98,12 @@ impl Run<'_> {
             self.skip(&["server", "jetstream", "canary"], "connect");
             return self.without_server(monitor).await;
         };
-        let ask = Ask { nats, client, until: self.until };
+        let ask = Ask { nats, client, until: self.until, budget: self.spec.budget };
         let began = Instant::now();
-        let (probe, clustered) = server::probe(ask).await;
+        let server::Met { probe, cluster: clustered, round_trip } = server::probe(ask).await;
+        self.distance = round_trip.min(FARTHEST);
+        self.until += self.distance * TRIPS;
+        let ask = ask.until(self.until, self.spec.budget + self.distance * TRIPS);
         if !self.note(began, probe) {
             self.skip(&["jetstream", "canary"], "server");
             return self.without_server(monitor).await;
@@ -105,7 +118,7 @@ impl Run<'_> {
         let looked = began.elapsed();
         self.canary(client, assets.as_ref()).await;
         // What the canary took is not the others' time.
-        let ask = ask.until(self.until);
+        let ask = ask.until(self.until, ask.budget);
         let began = Instant::now();
         let probe = quorum::probe(ask, monitor, assets.as_ref(), clustered != Ok(None)).await;
         self.note(began, probe);
@@ -121,8 +134,10 @@ impl Run<'_> {
     async fn canary(&mut self, client: &Client, assets: Option<&Assets>) {
         let Some(assets) = assets else { return self.skip(&["canary"], "jetstream") };
         let began = Instant::now();
-        let ask = Ask { nats: self.nats, client, until: began + self.spec.canary };
-        let probe = canary::probe(ask, assets.has_runs(), self.spec.source.as_ref()).await;
+        let budget = self.spec.canary + self.distance * TRIPS_OF_CANARY;
+        let ask = Ask { nats: self.nats, client, until: began + budget, budget };
+        let speaker = self.spec.source.as_ref().map(|source| Speaker { source, ledger: self.spec.ledger });
+        let probe = canary::probe(ask, assets.has_runs(), speaker).await;
         self.note(began, probe);
         self.until += began.elapsed();
     }

@@ -9,6 +9,7 @@ mod credential;
 mod jetstream;
 mod monitor;
 mod quorum;
+mod rehearsal;
 mod server;
 mod spec;
 mod target;

@@ -139,7 +139,8 @@ fn judged(what: &str, group: &Group) -> Probe {
     if !group.leader.is_empty() {
         probe = probe.with("leader", &group.leader);
     }
-    if !away.is_empty() {
+    // Without a leader each server tells what it heard last, and of itself, too.
+    if !away.is_empty() && !group.leader.is_empty() {
         probe = probe.with("away", away.join(" "));
     }
     if let Some(peer) = group.replicas.iter().filter(|peer| peer.lag > LAG).max_by_key(|peer| peer.lag) {

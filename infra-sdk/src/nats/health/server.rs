@@ -36,11 +36,19 @@ struct User {
     account: String,
 }
 
-/// Gives the probe, and the name of the cluster if JetStream is of one; an error where nobody says.
-pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Result<Option<String>, Unanswered>) {
+/// What the probe found, and what the ones behind it need to know.
+pub(super) struct Met {
+    pub(super) probe: Probe,
+    /// The name of the cluster if JetStream is of one; an error where nobody says.
+    pub(super) cluster: Result<Option<String>, Unanswered>,
+    /// How long a question and its answer take; nothing where that could not be measured.
+    pub(super) round_trip: Duration,
+}
+
+pub(super) async fn probe(ask: Ask<'_>) -> Met {
     let info = ask.client.server_info();
     let others = || async {
-        let ask = ask.until(ask.until.min(Instant::now() + OTHERS));
+        let ask = ask.until(ask.until.min(Instant::now() + OTHERS), OTHERS);
         match ask.api::<IgnoredAny>(clustered::QUESTION, b"").await {
             Err(Unanswered::Refused(number, _)) => Ok(number),
             Err(unknown) => Err(unknown),
@@ -64,7 +72,8 @@ pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Result<Option<String>, Unansw
         let saw =
             format!("nats-server {}, and {}.{} is needed", info.version, version::LEAST.0, version::LEAST.1);
         let probe = about(Probe::new(NAME, State::Failed, saw));
-        return (old.hints().iter().fold(probe, |probe, hint| probe.hint(hint)), cluster);
+        let probe = old.hints().iter().fold(probe, |probe, hint| probe.hint(hint));
+        return Met { probe, cluster, round_trip: Duration::ZERO };
     }
     let (mut who, mut times) = (Who::default(), Vec::new());
     let began = Instant::now();
@@ -77,14 +86,14 @@ pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Result<Option<String>, Unansw
             }
             // Without answers nothing else can be asked either.
             Err(denied @ Unanswered::Denied(_)) if denied != Unanswered::Denied(format!("publish {WHO}")) => {
-                return (about(denied.probe(NAME, "hearing answers")), cluster);
+                let probe = about(denied.probe(NAME, "hearing answers"));
+                return Met { probe, cluster, round_trip: Duration::ZERO };
             }
-            Err(silent @ Unanswered::Silent(_)) => {
+            Err(silent @ Unanswered::Silent { .. }) => {
                 let probe = Probe::new(NAME, State::Failed, silent.probe(NAME, "asking who we are").saw);
-                return (
-                    about(probe.hint("look at the server's log: it accepts connections and does not work")),
-                    cluster,
-                );
+                let probe =
+                    about(probe.hint("look at the server's log: it accepts connections and does not work"));
+                return Met { probe, cluster, round_trip: Duration::ZERO };
             }
             // An account may keep its users from asking that.
             Err(_) => break,
@@ -96,10 +105,12 @@ pub(super) async fn probe(ask: Ask<'_>) -> (Probe, Result<Option<String>, Unansw
             probe = probe.with(name, value);
         }
     }
+    let mut round_trip = Duration::ZERO;
     if let Some((half, most)) = quantiles(&mut times) {
         probe = probe.with("round trip", format!("{} (p50), {} (p95)", ms(half), ms(most)));
+        round_trip = half;
     }
-    (minded(probe, &info, ask.nats.target()), cluster)
+    Met { probe: minded(probe, &info, ask.nats.target()), cluster, round_trip }
 }
 
 /// What works and wants attention all the same.

@@ -17,7 +17,8 @@ pub struct HealthSpec {
     /// How long the run will take that wants to use NATS: credentials that end before it does are no good ones; default:
     /// half an hour.
     pub planned: Duration,
-    /// How long everything but the canary may take together; default: 2 seconds.
+    /// How long everything but the canary may take together; default: 2 seconds. To this and to the canary's time come the
+    /// round trips to the server, once it is known how long they are.
     pub budget: Duration,
     /// How long the canary may take; default: 2 seconds.
     pub canary: Duration,

@@ -36,7 +36,7 @@ pub(super) fn probe(target: &Target) -> Probe {
         probe.state = State::Degraded;
         probe = probe
             .with("open to others", &files)
-            .hint(format!("chmod 600 {files}: others on this machine may read it"));
+            .hint(format!("chmod 600 {files}: others on this machine may read it, or change it"));
     }
     probe
 }
