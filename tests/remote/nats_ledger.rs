@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use infra_sdk::ErrorKind;
-use infra_sdk::ledger::{Ledger, Outcome, Record, verify};
+use infra_sdk::ledger::{Entry, Ledger, Outcome, Record, verify};
 use infra_sdk::nats::NatsLedger;
 use support::NatsServer;
 
@@ -120,19 +120,29 @@ async fn nothing_can_be_removed_from_the_ledger() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_published_there_is_named_with_its_place() {
+async fn what_somebody_else_published_there_is_named_with_its_place_and_stops_nobody() {
     let (server, ledger) = ready().await;
     for subject in ["one", "two"] {
         ledger.append(record(subject)).await.unwrap();
     }
     let jetstream = jetstream(&server.url()).await;
     jetstream.publish("infra.v1.ledger.acme", "no entry".into()).await.unwrap().await.unwrap();
-    let error = verify(&ledger, None).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.to_string().contains("message 3 of infra.v1.ledger.acme"), "{error}");
-    assert_eq!(ledger.read(0, 100).await.unwrap().len(), 2, "what stands before it is read");
-    let error = ledger.append(record("four")).await.unwrap_err();
-    assert!(error.kind() == ErrorKind::Invalid && !error.hints().is_empty(), "{}", error.report());
+    // It stops nobody, and is told by whoever looks.
+    for (number, subject) in ["three", "four"].into_iter().enumerate() {
+        assert_eq!(ledger_at(&server).append(record(subject)).await.unwrap().seq, number as u64 + 3);
+    }
+    jetstream.publish("infra.v1.ledger.acme", "{}".into()).await.unwrap().await.unwrap();
+    for fresh in [ledger.clone(), ledger_at(&server)] {
+        let error = verify(&fresh, None).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        let told = error.report().to_string();
+        for part in ["2 things in the ledger", "sequence 3 of infra.v1.ledger.acme", "4, their chain is whole"] {
+            assert!(told.contains(part), "{told}");
+        }
+        let subjects = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.subject).collect::<Vec<_>>();
+        assert_eq!(subjects(fresh.read(0, 100).await.unwrap()), ["one", "two", "three", "four"]);
+        assert_eq!(subjects(ledger_at(&server).read(1, 2).await.unwrap()), ["two", "three"]);
+    }
 
     // One that was written by hand: its hash does not match.
     let other = ledger_of(&server, "umbra");

@@ -17,6 +17,8 @@ use crate::ledger::{Entry, Record};
 /// - A read reports what is kept, also when it was tampered with: judging is for [`verify`](crate::ledger::verify).
 /// - An entry that cannot be read at all is an `Invalid` error that names its [place](Ledger::place),
 ///   given only once all entries before it were read.
+/// - Where entries cannot be changed once they are kept, what cannot be read never was one: it is passed over, is in
+///   nobody's way, and is one of the [strangers](Ledger::strangers).
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// Adds a record at the end, at the present time.
@@ -31,6 +33,11 @@ pub trait Ledger: Send + Sync {
     /// # Errors
     /// `Invalid` for an entry that cannot be read; `Unavailable`, `Denied` or `Io` otherwise.
     async fn read(&self, skip: u64, limit: usize) -> Result<Vec<Entry>>;
+
+    /// Where that lies among the entries which is none and was passed over by what was read so far.
+    fn strangers(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Where a person finds the entry that is `nth` in order, counted from 1: a file and line, or an object.
     fn place(&self, nth: u64) -> String;

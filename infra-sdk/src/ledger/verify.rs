@@ -54,6 +54,16 @@ pub async fn verify(ledger: &dyn Ledger, noted: Option<&Digest>) -> Result<Verif
             seen = seen || noted == Some(&head);
         }
     }
+    let strangers = ledger.strangers();
+    if let Some(first) = strangers.first() {
+        return Err(Error::invalid(match strangers.len() {
+            1 => "something in the ledger is no entry".to_owned(),
+            count => format!("{count} things in the ledger are no entries"),
+        })
+        .with("first", first)
+        .with("entries", format!("{count}, their chain is whole"))
+        .hint("find out who may write there: it takes no entry away and stops no other, but nobody should be able to"));
+    }
     match noted {
         Some(noted) if !seen => Err(Error::invalid("the ledger does not hold the head that was noted")
             .with("noted", noted)

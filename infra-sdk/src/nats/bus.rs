@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 
 use crate::digest::Digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::events::{Event, EventBus, Page, Published, Query, Source};
 use crate::nats::Nats;
 use crate::nats::assets::{EVENT_SUBJECTS, EVENTS};
+use crate::nats::pages::Begin;
 use crate::nats::subject::token;
 
 /// The form of what is sent, as CloudEvents' binding for NATS names it: the whole event as one JSON text
@@ -23,6 +24,9 @@ const AROUND: usize = 2_048;
 
 /// The longest subject; a server closes connections over lines of 4 KiB.
 const LONGEST: usize = 1_024;
+
+/// How many names are tried for an event where others have taken them.
+const TURNS: u32 = 3;
 
 /// The longest name by which an event is known again, before it is replaced by its digest.
 const LONGEST_NAME: usize = 256;
@@ -56,6 +60,14 @@ impl NatsBus {
         NatsBus { nats }
     }
 
+    /// Whether a message is known to be no event of `source`, as its subject says.
+    async fn is_of_another(&self, source: &Source, number: u64) -> bool {
+        let (all, begin) = (format!("{EVENT_SUBJECTS}.>"), Begin::Number(number));
+        let Ok(batch) = self.nats.batch("look at an event", EVENTS, &all, begin, 1).await else { return false };
+        let own = format!("{}.", prefix_of(source));
+        batch.messages.iter().any(|kept| kept.number == number && !kept.subject.starts_with(&own))
+    }
+
     /// Why an event found nobody who keeps it.
     async fn unkept(&self, what: &str) -> Error {
         // No stream and no JetStream look alike to who publishes.
@@ -85,23 +97,36 @@ impl EventBus for NatsBus {
                 .hint("or raise `max_payload` of the server"));
         }
         let what = "publish an event";
-        let message = PublishMessage::build()
-            .payload(json.into())
-            .message_id(known_as(&event.source, &event.id))
-            .header("content-type", STRUCTURED)
-            .expected_stream(EVENTS);
-        let since = Instant::now();
-        let denied = format!("publish {subject}");
-        let sent = async { jetstream.send_publish(subject.clone(), message).await?.await };
-        match self.nats.unless_denied(&[&denied], since, sent).await {
-            None => Err(self.nats.denied(what, &denied)),
-            Some(Ok(ack)) if ack.duplicate => Ok(Published::Before),
-            Some(Ok(_)) => Ok(Published::Now),
-            Some(Err(error)) if error.kind() == PublishErrorKind::StreamNotFound => {
-                Err(self.unkept(what).await)
+        let json = bytes::Bytes::from(json);
+        let name = known_as(&event.source, &event.id);
+        for turn in 0..TURNS {
+            let message = PublishMessage::build()
+                .payload(json.clone())
+                .message_id(if turn == 0 { name.clone() } else { format!("{name}~{turn}") })
+                .header("content-type", STRUCTURED)
+                .expected_stream(EVENTS);
+            let since = Instant::now();
+            let denied = format!("publish {subject}");
+            let sent = async { jetstream.send_publish(subject.clone(), message).await?.await };
+            match self.nats.unless_denied(&[&denied], since, sent).await {
+                None => return Err(self.nats.denied(what, &denied)),
+                Some(Ok(ack)) if !ack.duplicate => return Ok(Published::Now),
+                Some(Ok(ack)) => {
+                    // Whoever may publish anything may say by which name: one that is taken by another's message is no
+                    // sign that this event is there.
+                    if !self.is_of_another(&event.source, ack.sequence).await {
+                        return Ok(Published::Before);
+                    }
+                }
+                Some(Err(error)) if error.kind() == PublishErrorKind::StreamNotFound => {
+                    return Err(self.unkept(what).await);
+                }
+                Some(Err(error)) => return Err(self.nats.fault(what, since, &error).with("stream", EVENTS)),
             }
-            Some(Err(error)) => Err(self.nats.fault(what, since, &error).with("stream", EVENTS)),
         }
+        Err(Error::new(ErrorKind::Conflict, "the names by which this event would be known are taken by other repos")
+            .with("id", event.id.escape_debug())
+            .hint("find out who publishes with a `Nats-Msg-Id` of this repo; or give the event another id"))
     }
 
     async fn read(&self, query: &Query) -> Result<Page> {

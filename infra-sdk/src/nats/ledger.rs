@@ -1,5 +1,6 @@
 //! The ledger in a JetStream stream from which nothing can be removed.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,12 +27,15 @@ const ROUNDS: usize = 200;
 const SENDS: usize = 3;
 /// The longest pause after somebody else was first, in milliseconds.
 const SPREAD: u64 = 40;
+/// How far back the newest entry is looked for, behind messages that are none.
+const FAR_BACK: u64 = 1_000;
 
 /// The ledger of an organisation on JetStream, in the stream `INFRA_LEDGER` that `infra:nats:bootstrap` makes; all entries
 /// have the subject `infra.v1.ledger.ORG`.
 ///
 /// An entry is taken only where the one that it follows is the newest still, so that of two that append at once the second
-/// follows the first. One that is sent again, because no answer came, is known by its hash and not added twice.
+/// follows the first. One that is sent again, because no answer came, is known by its hash and not added twice. A message
+/// that is no entry is passed over: nothing in the stream can be changed, so it never was one.
 ///
 /// ```no_run
 /// # async fn example(nats: infra_sdk::nats::Nats) -> infra_sdk::Result<()> {
@@ -46,6 +50,8 @@ pub struct NatsLedger {
     subject: String,
     /// How many entries were read up to which message: the next page begins there.
     read: Arc<Mutex<(u64, u64)>>,
+    /// The numbers of messages that are no entries.
+    strangers: Arc<Mutex<BTreeSet<u64>>>,
 }
 
 /// What became of an entry that was sent.
@@ -61,28 +67,51 @@ impl NatsLedger {
     /// The ledger of `org` in the account that `nats` connects to.
     pub fn new(nats: Nats, org: &OrgName) -> Self {
         let subject = format!("{LEDGER_SUBJECTS}.{}", token(org.as_str()));
-        NatsLedger { nats, subject, read: Arc::default() }
+        NatsLedger { nats, subject, read: Arc::default(), strangers: Arc::default() }
     }
 
-    fn damaged(&self, place: String, error: serde_json::Error) -> Error {
-        Error::invalid("a ledger entry cannot be read: it was not written by this crate, or damaged")
-            .with("place", place)
-            .because(error)
-            .hint("find out who may publish to its subject: nothing can be added behind what is no entry")
+    fn flooded(&self, number: u64) -> Error {
+        Error::invalid("the newest messages of the ledger are no entries, so nothing can be added behind them")
+            .with("place", self.place_of(number))
+            .with("looked back", FAR_BACK)
+            .hint("find out who may publish to its subject, and keep them from it")
             .hint(
                 "to begin anew, keep a copy (`nats stream backup INFRA_LEDGER DIR`), delete the stream, and make it with \
                  `infra:nats:bootstrap`: the copy keeps what it proves, and the new ledger is a chain of its own",
             )
     }
 
-    /// The newest entry and the number of its message.
+    fn place_of(&self, number: u64) -> String {
+        format!("stream {LEDGER} at {}, sequence {number} of {}", self.nats.target().address(), self.subject)
+    }
+
+    /// The entry that a message is.
+    fn entry(&self, kept: &Kept) -> Option<Entry> {
+        let entry = serde_json::from_slice(&kept.payload).ok();
+        if entry.is_none() {
+            self.strangers.lock().unwrap_or_else(PoisonError::into_inner).insert(kept.number);
+        }
+        entry
+    }
+
+    /// The number of the newest message, and the newest entry.
     async fn newest(&self) -> Result<(u64, Option<Entry>)> {
         let Some(kept) = self.nats.newest_of(APPEND, LEDGER, &self.subject).await? else {
             return Ok((0, None));
         };
-        let place = || format!("{LEDGER}, message {}", kept.number);
-        let entry = serde_json::from_slice(&kept.payload).map_err(|error| self.damaged(place(), error))?;
-        Ok((kept.number, Some(entry)))
+        let number = kept.number;
+        if let Some(entry) = self.entry(&kept) {
+            return Ok((number, Some(entry)));
+        }
+        let oldest = number.saturating_sub(FAR_BACK).max(1);
+        for back in (oldest..number).rev() {
+            let kept = self.nats.at(APPEND, LEDGER, back).await?;
+            let Some(kept) = kept.filter(|kept| kept.subject == self.subject) else { continue };
+            if let Some(entry) = self.entry(&kept) {
+                return Ok((number, Some(entry)));
+            }
+        }
+        if oldest > 1 { Err(self.flooded(number)) } else { Ok((number, None)) }
     }
 
     /// Whether this entry is the first one behind a message, however many came after it: a server that was killed has
@@ -203,22 +232,18 @@ impl Ledger for NatsLedger {
             let wanted = usize::try_from(before).unwrap_or(BATCH).saturating_add(limit - entries.len());
             let (messages, is_all) = self.piece(at, wanted).await?;
             for kept in messages {
-                if before > 0 {
-                    before -= 1;
-                    at = kept.number;
-                    continue;
-                }
-                match serde_json::from_slice(&kept.payload) {
-                    Ok(entry) => entries.push(entry),
-                    // What stands before the damage is judged first; the next read starts at it.
-                    Err(_) if !entries.is_empty() => {
-                        self.note(count, at);
-                        return Ok(entries);
-                    }
-                    Err(error) => return Err(self.damaged(self.place(count + 1), error)),
-                }
-                count += 1;
                 at = kept.number;
+                match self.entry(&kept) {
+                    None => {}
+                    Some(_) if before > 0 => before -= 1,
+                    Some(entry) => {
+                        entries.push(entry);
+                        count += 1;
+                    }
+                }
+                if entries.len() == limit {
+                    break;
+                }
             }
             if is_all {
                 break;
@@ -230,8 +255,13 @@ impl Ledger for NatsLedger {
         Ok(entries)
     }
 
+    fn strangers(&self) -> Vec<String> {
+        let numbers = self.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        numbers.iter().map(|number| self.place_of(*number)).collect()
+    }
+
     fn place(&self, nth: u64) -> String {
-        format!("stream {LEDGER} at {}, message {nth} of {}", self.nats.target().address(), self.subject)
+        format!("stream {LEDGER} at {}, entry {nth} of {}", self.nats.target().address(), self.subject)
     }
 }
 

@@ -192,6 +192,14 @@ impl Nats {
         self.one(what, stream, &json!({ "last_by_subj": subject })).await
     }
 
+    /// The message of that number, asked of the server that leads.
+    ///
+    /// # Errors
+    /// `Denied` and `Unavailable`.
+    pub(super) async fn at(&self, what: &str, stream: &str, number: u64) -> Result<Option<Kept>> {
+        self.one(what, stream, &json!({ "seq": number })).await
+    }
+
     async fn one(&self, what: &str, stream: &str, question: &serde_json::Value) -> Result<Option<Kept>> {
         use base64::Engine as _;
 
