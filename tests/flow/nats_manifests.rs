@@ -172,6 +172,10 @@ fn a_key_and_whatever_is_not_of_this_server_is_refused() {
     repo.deploy(&ECS, 4).says(&["not made by the operator"]);
     repo.jwt("shop", &repo.file("operator.jwt"));
     repo.deploy(&ECS, 4).says(&["about `operator`, not about an account"]);
+    repo.jwt("shop", &good[..good.len() - 4]);
+    repo.deploy(&ECS, 4).says(&["infra/nats/shop.jwt", "signature", "nsc describe"]);
+    repo.jwt("shop", &repo.file("SYS.jwt"));
+    repo.deploy(&ECS, 4).says(&["the system account is named as an account for repos"]);
     repo.jwt("shop", &good);
     let set = |settings: &str| {
         repo.scratch.write(

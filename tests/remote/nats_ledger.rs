@@ -136,10 +136,13 @@ async fn what_somebody_else_published_there_is_named_with_its_place_and_stops_no
         let error = verify(&fresh, None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);
         let told = error.report().to_string();
-        for part in ["2 things in the ledger", "sequence 3 of infra.v1.ledger.acme", "4, their chain is whole"] {
+        for part in
+            ["2 things in the ledger", "sequence 3 of infra.v1.ledger.acme", "4, their chain is whole"]
+        {
             assert!(told.contains(part), "{told}");
         }
-        let subjects = |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.subject).collect::<Vec<_>>();
+        let subjects =
+            |entries: Vec<Entry>| entries.into_iter().map(|entry| entry.subject).collect::<Vec<_>>();
         assert_eq!(subjects(fresh.read(0, 100).await.unwrap()), ["one", "two", "three", "four"]);
         assert_eq!(subjects(ledger_at(&server).read(1, 2).await.unwrap()), ["two", "three"]);
     }

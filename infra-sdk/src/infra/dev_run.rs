@@ -124,9 +124,8 @@ impl<'a> Running<'a> {
 fn server_ended(ended: Option<std::result::Result<Result<()>, tokio::task::JoinError>>) -> Error {
     let error = Error::new(ErrorKind::Unavailable, "the NATS server ended");
     match ended {
-        Some(Ok(Err(cause))) => {
-            cause.hints().iter().fold(error, |error, hint| error.hint(hint)).because(cause)
-        }
+        // Its hints are told with it.
+        Some(Ok(Err(cause))) => error.because(cause),
         _ => error.hint("read what it says above, and run the same command again"),
     }
 }

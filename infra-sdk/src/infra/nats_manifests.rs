@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::infra::open::Infra;
 use crate::manifests::{self, FilePlan, NatsServerSpec, NatsTarget, PublicJwt, Subject};
+use crate::time::Timestamp;
 
 /// A JWT with many permissions has some thousand bytes.
 const LIMIT: u64 = 256_000;
@@ -58,7 +59,9 @@ impl Infra {
             Error::not_found(format!("there is no file {path}"))
                 .hint("correct it in `[nats-server]` of infra.toml, or write it with `nsc describe … --raw --output-file`")
         })?;
-        PublicJwt::parse(path, &text, subject)
+        let jwt = PublicJwt::parse(path, &text, subject)?;
+        jwt.require_sound(path, Timestamp::now())?;
+        Ok(jwt)
     }
 
     /// Pinned, or the version that is used on this machine, too.

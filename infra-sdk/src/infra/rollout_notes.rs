@@ -71,7 +71,8 @@ impl Infra {
                     trace.course.went_back(&release);
                     // A person who stops a deploy while it waits for health is who makes it go back.
                     let is_cancelled = self.host().cancel.is_cancelled();
-                    let event = if is_cancelled { vocabulary::DEPLOY_CANCELLED } else { vocabulary::DEPLOY_FAILED };
+                    let event =
+                        if is_cancelled { vocabulary::DEPLOY_CANCELLED } else { vocabulary::DEPLOY_FAILED };
                     (Outcome::RolledBack, event)
                 }
                 None => (Outcome::Failed, vocabulary::DEPLOY_FAILED),

@@ -80,7 +80,13 @@ impl Infra {
     pub async fn start_run(&self, PlannedRun(run): &PlannedRun) -> Result<()> {
         self.before_change().await?;
         let names: Vec<&str> = run.repos.iter().map(|repo| repo.repo.as_str()).collect();
-        if self.ports().runs.create(run).await? == Created::Now {
+        let created = match self.ports().runs.create(run).await {
+            Err(error) if error.kind() == ErrorKind::Conflict && self.end_what_is_over().await? > 0 => {
+                self.ports().runs.create(run).await
+            }
+            created => created,
+        };
+        if created? == Created::Now {
             let noted =
                 self.record(START, run.id.as_str(), Outcome::Done, &[("repos", names.join(" "))]).await;
             noted.context(format!("run {} was made, but this could not be noted", run.id)).map_err(
@@ -92,6 +98,19 @@ impl Infra {
             self.announce(vocabulary::RUN_START, json!({ "run": run.id, "repos": names })).await;
         }
         Ok(())
+    }
+
+    /// Ends the runs of which every repo is in its last state, and that nobody ended: who moved them on died just before. Gives
+    /// how many.
+    async fn end_what_is_over(&self) -> Result<usize> {
+        let mut count = 0;
+        for run in self.ports().runs.unfinished(self.environment()).await?.runs {
+            if self.ports().runs.load(&run).await?.is_over() {
+                self.follow_run(&run, &Follow::default()).await?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// Follows a run to its end, and moves it on whenever nobody else does.

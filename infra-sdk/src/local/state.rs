@@ -1,6 +1,7 @@
 //! Terraform state in a folder, and locks as small files that only one process changes at a time.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -157,7 +158,8 @@ impl StateBackend for LocalState {
 }
 
 /// Terraform locks a state in a folder through the system, for as long as its process runs, and writes beside it who it
-/// is. So such a lock can be read here, and neither kept for longer than a process nor broken.
+/// is. So such a lock can be read here, and neither kept for longer than a process nor broken. What a process that was killed
+/// left beside the state is no lock: Terraform does not mind it either.
 #[async_trait]
 impl StateLocks for LocalState {
     async fn lock_state(&self, key: &StateKey, _: &LockRequest) -> Result<TfLock> {
@@ -165,8 +167,12 @@ impl StateLocks for LocalState {
     }
 
     async fn state_lock(&self, key: &StateKey) -> Result<Option<SeenLock>> {
-        let path = self.root.join(key.folder()).join(".terraform.tfstate.lock.info");
+        let folder = self.root.join(key.folder());
+        let path = folder.join(".terraform.tfstate.lock.info");
         let Some(bytes) = file::read(&path, LARGEST_LOCK)? else { return Ok(None) };
+        if !is_held(&self.path(key))? {
+            return Ok(None);
+        }
         let written = path.metadata().and_then(|about| about.modified());
         let age = written.ok().and_then(|written| written.elapsed().ok()).unwrap_or_default();
         Ok(Some(SeenLock { lock: TfLock::parse(&bytes), version: Digest::of(&bytes).to_string(), age }))
@@ -174,6 +180,31 @@ impl StateLocks for LocalState {
 
     async fn unlock_state(&self, key: &StateKey, _: &SeenLock) -> Result<()> {
         Err(of_a_process("needs no breaking", key))
+    }
+}
+
+/// Whether a process holds the lock that Terraform takes on the file of a state.
+#[cfg(unix)]
+fn is_held(path: &Path) -> Result<bool> {
+    use rustix::process::{Flock, FlockType, fcntl_getlk};
+
+    let Some(file) = open_if_there(path)? else { return Ok(false) };
+    let holder = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock));
+    Ok(holder.map_err(|error| failed("look who has locked a state", path, error.into()))?.is_some())
+}
+
+/// Whether a process holds the lock that Terraform takes on the file of a state.
+#[cfg(not(unix))]
+fn is_held(path: &Path) -> Result<bool> {
+    // Where it cannot be asked, it is tried, for a moment.
+    Ok(open_if_there(path)?.is_some_and(|file| file.try_lock().is_err()))
+}
+
+fn open_if_there(path: &Path) -> Result<Option<File>> {
+    match File::options().read(true).write(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("look who has locked a state", path, error)),
     }
 }
 
@@ -308,8 +339,21 @@ mod tests {
         let key: StateKey = "acme/shop/local/network/terraform.tfstate".parse().unwrap();
         state.settings(&key).await.unwrap();
         assert!(state.state_lock(&key).await.unwrap().is_none());
-        let info = root.join("acme/shop/local/network/.terraform.tfstate.lock.info");
-        std::fs::write(&info, r#"{"ID":"1","Who":"ada@laptop"}"#).unwrap();
+        let folder = root.join("acme/shop/local/network");
+        std::fs::write(folder.join(".terraform.tfstate.lock.info"), r#"{"ID":"1","Who":"ada@laptop"}"#)
+            .unwrap();
+        std::fs::write(folder.join("terraform.tfstate"), "").unwrap();
+        assert!(state.state_lock(&key).await.unwrap().is_none(), "whoever wrote that is gone");
+        let log = root.join("log");
+        let hold = "import fcntl, sys, time\nfile = open(sys.argv[1], 'r+')\nfcntl.lockf(file, fcntl.LOCK_EX)\n\
+                    print('held', flush=True)\ntime.sleep(60)";
+        let holder = crate::process::Cmd::new("python3").args(["-c", hold]);
+        let holder = holder.arg(folder.join("terraform.tfstate")).start_detached(&log).unwrap();
+        let begun = std::time::Instant::now();
+        while !std::fs::read_to_string(&log).is_ok_and(|text| text.contains("held")) {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", std::fs::read_to_string(&log));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         let seen = state.state_lock(&key).await.unwrap().unwrap();
         assert_eq!(seen.lock.as_ref().unwrap().who, "ada@laptop");
         let request =
@@ -323,6 +367,8 @@ mod tests {
                 "{error}"
             );
         }
+        holder.stop(Duration::ZERO).await.unwrap();
+        assert!(state.state_lock(&key).await.unwrap().is_none());
         assert!(state.plan_setup().await.unwrap().steps.is_empty());
         assert!(state.probe().await.unwrap().require().is_ok());
         std::fs::remove_dir_all(root).unwrap();

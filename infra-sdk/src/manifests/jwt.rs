@@ -1,11 +1,14 @@
 //! JWTs of NATS that may stand in a repo: what an operator and its accounts state, signed, and never a key.
 
+use std::time::{Duration, SystemTime};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
 use crate::names::quoted;
+use crate::time::Timestamp;
 
 /// The statement of an operator or an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +19,8 @@ pub struct PublicJwt {
     pub subject: String,
     issuer: String,
     signing_keys: Vec<String>,
+    /// When it ends, if it does.
+    ends: Option<Timestamp>,
 }
 
 /// Whom a JWT is about.
@@ -31,6 +36,8 @@ pub enum Subject {
 struct Claims {
     sub: String,
     iss: String,
+    #[serde(default)]
+    exp: Option<u64>,
     #[serde(default)]
     nats: Nats,
 }
@@ -90,10 +97,46 @@ impl PublicJwt {
             text: jwt,
             subject: claims.sub,
             issuer: claims.iss,
+            // Zero is never.
+            ends: claims.exp.filter(|ends| *ends > 0).and_then(|ends| {
+                SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(ends)).map(Timestamp::from)
+            }),
         })
     }
 
-    /// Whether `operator` signed it; a server checks the signature itself.
+    /// Passes one, from the file `name`, that a server takes today: it has not ended, and its signature is that of its issuer.
+    /// The signature is looked at where the feature `nats` is compiled in; a server looks at it, too.
+    ///
+    /// # Errors
+    /// `Invalid` for one that a server refuses.
+    pub fn require_sound(&self, name: &str, now: Timestamp) -> Result<()> {
+        let refuse = |why: String| {
+            Err(Error::invalid(format!("{} {why}", quoted(name)))
+                .hint("export it anew with `nsc describe … --raw --output-file`, and after a change with `nsc edit …`"))
+        };
+        if let Some(ends) = self.ends.filter(|ends| *ends <= now) {
+            return refuse(format!("holds a JWT that ended at {ends}"));
+        }
+        if !self.is_signed() {
+            return refuse("holds a JWT whose signature is not that of its issuer".to_owned());
+        }
+        Ok(())
+    }
+
+    #[cfg(feature = "nats")]
+    fn is_signed(&self) -> bool {
+        let Some((signed, signature)) = self.text.rsplit_once('.') else { return false };
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
+        let issuer = nkeys::KeyPair::from_public_key(&self.issuer);
+        issuer.is_ok_and(|issuer| issuer.verify(signed.as_bytes(), &signature).is_ok())
+    }
+
+    #[cfg(not(feature = "nats"))]
+    fn is_signed(&self) -> bool {
+        true
+    }
+
+    /// Whether `operator` signed it.
     pub fn is_of(&self, operator: &PublicJwt) -> bool {
         self.issuer == operator.subject || operator.signing_keys.contains(&self.issuer)
     }
@@ -135,6 +178,17 @@ mod tests {
             assert!(error.to_string().contains(says), "{text}: {error}");
             assert!(!error.report().to_string().contains(&seed));
         }
+    }
+
+    #[test]
+    fn one_that_has_ended_is_told_with_when() {
+        let account = |exp: u64| {
+            jwt(&format!(r#"{{"sub":"AABC","iss":"OXYZ","exp":{exp},"nats":{{"type":"account"}}}}"#))
+        };
+        let read = |exp: u64| PublicJwt::parse("acme.jwt", &account(exp), Subject::Account).unwrap();
+        let error = read(1_700_000_000).require_sound("acme.jwt", Timestamp::now()).unwrap_err();
+        assert!(error.to_string().contains("ended at 2023-11-14T22:13:20"), "{error}");
+        assert_eq!(read(0).ends, None);
     }
 
     #[test]

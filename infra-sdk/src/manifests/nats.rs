@@ -74,6 +74,17 @@ pub fn nats_server(target: NatsTarget, spec: &NatsServerSpec) -> Result<Vec<Mani
             .with("operator", &spec.operator.subject)
             .hint("name the JWTs of one operator, under `[nats-server]` in infra.toml"));
     }
+    let mut seen = std::collections::BTreeSet::from([&spec.system_account.subject]);
+    if let Some(twice) = spec.accounts.iter().find(|account| !seen.insert(&account.subject)) {
+        let what = if twice.subject == spec.system_account.subject {
+            "the system account is named as an account for repos"
+        } else {
+            "an account is named twice"
+        };
+        return Err(Error::invalid(what).with("account", &twice.subject).hint(
+            "name each account once in `accounts` of `[nats-server]`; the system account stands beside them",
+        ));
+    }
     let preloaded: Vec<String> =
         all().map(|account| format!("  {}: \"{}\"", account.subject, account.text)).collect();
     let region = spec.region.as_ref().map_or_else(|| "null".to_owned(), |region| format!("\"{region}\""));

@@ -63,7 +63,9 @@ impl NatsBus {
     /// Whether a message is known to be no event of `source`, as its subject says.
     async fn is_of_another(&self, source: &Source, number: u64) -> bool {
         let (all, begin) = (format!("{EVENT_SUBJECTS}.>"), Begin::Number(number));
-        let Ok(batch) = self.nats.batch("look at an event", EVENTS, &all, begin, 1).await else { return false };
+        let Ok(batch) = self.nats.batch("look at an event", EVENTS, &all, begin, 1).await else {
+            return false;
+        };
         let own = format!("{}.", prefix_of(source));
         batch.messages.iter().any(|kept| kept.number == number && !kept.subject.starts_with(&own))
     }
@@ -124,9 +126,12 @@ impl EventBus for NatsBus {
                 Some(Err(error)) => return Err(self.nats.fault(what, since, &error).with("stream", EVENTS)),
             }
         }
-        Err(Error::new(ErrorKind::Conflict, "the names by which this event would be known are taken by other repos")
-            .with("id", event.id.escape_debug())
-            .hint("find out who publishes with a `Nats-Msg-Id` of this repo; or give the event another id"))
+        Err(Error::new(
+            ErrorKind::Conflict,
+            "the names by which this event would be known are taken by other repos",
+        )
+        .with("id", event.id.escape_debug())
+        .hint("find out who publishes with a `Nats-Msg-Id` of this repo; or give the event another id"))
     }
 
     async fn read(&self, query: &Query) -> Result<Page> {

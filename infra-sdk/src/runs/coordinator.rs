@@ -295,7 +295,7 @@ impl<'a> Leader<'a> {
             by: &self.options.by,
             attempts: self.options.attempts,
             is_gone: &|repo, claim| self.gone.contains(&(repo.clone(), claim.lease.clone())),
-            given_up: &|repo| self.unserved.given_up(repo),
+            given_up: &|repo| self.unserved.given_up(repo, &view.run.env),
         };
         moves(view, &known)
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{EnvName, RepoName};
-use crate::runs::{RepoState, RepoView, RunId, RunPhase, RunView};
+use crate::runs::{RepoState, RepoView, RunId, RunPhase, RunView, env_flag};
 use crate::time::{Timestamp, human};
 
 /// How far a run is, or how it ended.
@@ -105,18 +105,24 @@ impl RunReport {
         let names = |state: &str| -> Vec<&str> {
             self.repos.iter().filter(|repo| repo.state == state).map(|repo| repo.repo.as_str()).collect()
         };
+        // Those alone: a run of all that is declared would deploy what nobody asked for.
+        let rest = self.repos.iter().filter(|repo| repo.state != "done").map(|repo| repo.repo.as_str());
+        let again = format!(
+            "cargo xtask infra:deploy:all --repos {}{}",
+            rest.collect::<Vec<_>>().join(","),
+            env_flag(&self.env)
+        );
         let error = match self.outcome {
             RunOutcome::Running | RunOutcome::Cancelling | RunOutcome::Done => return Ok(()),
-            RunOutcome::Failed => Error::new(
-                ErrorKind::Failed,
-                format!("not every repo was deployed: {}", self.counts()),
-            )
-            .with("failed", names("failed").join(", "))
-            .hint("correct what failed, and deploy again with `cargo xtask infra:deploy:all`: what is deployed is left as it is"),
+            RunOutcome::Failed => {
+                Error::new(ErrorKind::Failed, format!("not every repo was deployed: {}", self.counts()))
+                    .with("failed", names("failed").join(", "))
+                    .hint(format!("correct what failed, and deploy what is left: `{again}`"))
+            }
             RunOutcome::Cancelled => {
                 Error::new(ErrorKind::Cancelled, format!("the run was cancelled: {}", self.counts()))
                     .exit_with(130)
-                    .hint("deploy the rest with `cargo xtask infra:deploy:all`: what is deployed is left as it is")
+                    .hint(format!("deploy what is left: `{again}`"))
             }
         };
         Err(error.with("run", &self.run))

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use crate::names::{EnvName, RepoName};
 use crate::runs::agents::Agents;
-use crate::runs::{RepoState, RunView};
+use crate::runs::{RepoState, RunView, env_flag};
 use crate::time::human;
 
 /// After how long it is said; agents that start together with the run need a moment.
@@ -58,18 +58,16 @@ impl Unserved {
     }
 
     /// Why a repo is given up, if nobody served it for too long.
-    pub(super) fn given_up(&self, repo: &RepoName) -> Option<String> {
+    pub(super) fn given_up(&self, repo: &RepoName, env: &EnvName) -> Option<String> {
         let since = self.since.get(repo).filter(|since| since.first.elapsed() >= self.wait)?;
         Some(format!(
-            "nobody served it for {}: start `cargo xtask infra:deploy:agent` in its checkout, and deploy again",
-            human(since.first.elapsed())
+            "nobody served it for {}: start `{}` in its checkout, and deploy again",
+            human(since.first.elapsed()),
+            agent_command(env)
         ))
     }
 }
 
 fn agent_command(env: &EnvName) -> String {
-    match env == &EnvName::local() {
-        true => "cargo xtask infra:deploy:agent".into(),
-        false => format!("cargo xtask infra:deploy:agent --env {env}"),
-    }
+    format!("cargo xtask infra:deploy:agent{}", env_flag(env))
 }

@@ -109,7 +109,12 @@ impl TaskArgs for AllFlags {
     }
     fn from_matches(matches: &ArgMatches) -> Result<Self> {
         let repos = matches.get_many::<String>("repos").into_iter().flatten();
-        let repos = repos.map(|name| name.trim().parse()).collect::<Result<_>>()?;
+        let repos = repos.map(|name| match name.trim() {
+            "" => Err(Error::invalid("`--repos` names a repo without a name")
+                .hint("write the names with commas between them: `--repos api,web`; without the flag, all of [repos]")),
+            name => name.parse(),
+        });
+        let repos = repos.collect::<Result<_>>()?;
         Ok(AllFlags { repos, lease: lease_of(matches)?, wait: span(matches, "wait")? })
     }
 }
@@ -173,7 +178,7 @@ impl TaskArgs for CancelFlags {
         let run = matches.get_one::<String>("run").cloned().unwrap_or_default();
         if run == "last" {
             return Err(Error::invalid("`last` may be another run by the time this is read")
-                .hint("see it with `cargo xtask infra:deploy:status last`, and cancel it by its name"));
+                .hint("see it with `cargo xtask infra:deploy:status last`, with the same `--env`, and cancel it by its name"));
         }
         Ok(CancelFlags { run: run.parse()?, lease: lease_of(matches)? })
     }
@@ -189,7 +194,11 @@ async fn all(cx: Cx, flags: AllFlags) -> Result<()> {
     infra.start_run(&planned).await?;
     let run = &planned.0.id;
     let place = infra.ports().runs.place();
-    cx.say(format!("run {run}: {} repos into {}, kept in {place}", planned.0.repos.len(), planned.0.env));
+    let repos = match planned.0.repos.len() {
+        1 => "1 repo".to_owned(),
+        count => format!("{count} repos"),
+    };
+    cx.say(format!("run {run}: {repos} into {}, kept in {place}", planned.0.env));
     // How long repos wait stands in the run, for whoever moves it on.
     follow(&cx, &infra, run, Follow { lease: flags.lease, ..Follow::default() }).await
 }
@@ -261,6 +270,13 @@ async fn agent(cx: Cx, flags: AgentFlags) -> Result<()> {
     let place = infra.ports().runs.place();
     cx.say(format!("serving {} into {}, for runs kept in {place}", names.join(", "), infra.environment()));
     let agent = Agent { checkouts: served, slots: flags.slots, once: flags.once, lease: flags.lease };
-    cx.report(&infra.serve_runs(&agent).await?);
+    let served = infra.serve_runs(&agent).await?;
+    cx.report(&served);
+    if agent.once && served.deployed == 0 && !infra.host().cancel.is_cancelled() {
+        let env = env_flag(infra.environment());
+        return Err(Error::new(ErrorKind::Failed, "the deploy that this agent took did not end well").hint(
+            format!("what went wrong stands above, and in `cargo xtask infra:deploy:status last{env}`"),
+        ));
+    }
     Ok(())
 }

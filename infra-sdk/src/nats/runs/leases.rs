@@ -88,11 +88,16 @@ impl Leases for NatsRuns {
     }
 
     async fn leases(&self, prefix: &str) -> Result<Vec<Lease>> {
-        let listing = self.link().await?.list(LIST, &self.keys().leases(prefix)).await?;
+        let link = self.link().await?;
+        let listing = link.list(LIST, &self.keys().leases(prefix)).await?;
         let mut leases = Vec::with_capacity(listing.entries.len());
         for entry in &listing.entries {
             let lease = lease(entry)?;
-            if lease.name.starts_with(prefix) && !is_left_over(entry, lease.length, listing.now) {
+            if is_left_over(entry, lease.length, listing.now) {
+                // Whoever passes over one takes it away; that somebody else did, or that it stays, is no failure of the look.
+                let key = self.keys().lease(&lease.name);
+                let _ = link.write(LIST, Write::erase(&key, entry.revision)).await;
+            } else if lease.name.starts_with(prefix) {
                 leases.push(lease);
             }
         }
