@@ -17,6 +17,9 @@ use crate::secret::SecretValue;
 
 const BASE_URL: &str = "https://api.cloudflare.com/client/v4";
 
+/// How long to wait before a request that only reads is made once more.
+const BLIP: Duration = Duration::from_millis(300);
+
 /// Cloudflare, as one token sees it. Clones share their connections.
 ///
 /// All clients of a process that have the same token keep to its limit together: who asks too often gets an error that says
@@ -30,6 +33,8 @@ pub struct Cloudflare {
     /// For programs of Cloudflare, which ask by themselves.
     token: SecretValue,
     base: Option<String>,
+    /// The longest wait after which a request that only reads is made once more.
+    reads_again: Option<Duration>,
 }
 
 impl Cloudflare {
@@ -49,7 +54,8 @@ impl Cloudflare {
         masks.add(&token);
         let address = base.as_deref().unwrap_or(BASE_URL);
         let api = Api::new("Cloudflare", address, Auth::Bearer(token.clone()), &[])?;
-        Ok(Cloudflare { api, masks, account: env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned), token, base })
+        let account = env.get(CLOUDFLARE_ACCOUNT_ID).map(str::to_owned);
+        Ok(Cloudflare { api, masks, account, token, base, reads_again: None })
     }
 
     /// The token, and the address of the API where it is another one than usual: for a program that asks by itself.
@@ -60,8 +66,9 @@ impl Cloudflare {
     /// The account that is named, or the one of the environment.
     pub(super) fn account<'a>(&'a self, named: Option<&'a str>) -> Result<&'a str> {
         let account = named.or(self.account.as_deref()).ok_or_else(|| {
-            Error::invalid("no Cloudflare account is named")
-                .hint("set CLOUDFLARE_ACCOUNT_ID, or `account` of the store in infra.toml")
+            Error::invalid("no Cloudflare account is named").hint(
+                "set CLOUDFLARE_ACCOUNT_ID, or in infra.toml `account` under `[deploy]`, or of the store",
+            )
         })?;
         check_account(account)?;
         Ok(account)
@@ -109,8 +116,28 @@ impl Cloudflare {
         answer.json::<Envelope<T>>()?.opened(&answer, masked)
     }
 
-    /// Makes the request, if it is its turn.
+    /// Makes the request, if it is its turn; one that only reads once more where that is [wanted](Self::reading_again).
     pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer> {
+        let again = self.reads_again.and_then(|longest| Some((longest, call.once_more()?)));
+        let error = match (self.answer_once(call).await, again) {
+            (Err(error), Some((longest, again))) if error.is_retryable() => {
+                let asked = error.throttle().map(|throttle| throttle.after);
+                match asked {
+                    // How long is not said.
+                    Some(None) => error,
+                    Some(Some(wait)) if wait > longest => error,
+                    wait => {
+                        tokio::time::sleep(wait.flatten().unwrap_or(BLIP)).await;
+                        return self.answer_once(again).await;
+                    }
+                }
+            }
+            (answer, _) => return answer,
+        };
+        Err(error)
+    }
+
+    async fn answer_once(&self, call: Call<'_>) -> Result<Answer> {
         let budget = self.budget();
         budget.turn().await?;
         call.send_heard(|answer| budget.heard(answer)).await.map_err(|error| budget.refused(error))
@@ -135,6 +162,14 @@ impl Cloudflare {
     #[must_use]
     pub fn with_time_limit(mut self, limit: Duration) -> Self {
         self.api = self.api.timeout(limit);
+        self
+    }
+
+    /// Makes a request that only reads once more where the first was not answered: after a moment, or the wait that Cloudflare
+    /// asks for, if that is not longer than this.
+    #[must_use]
+    pub(super) fn reading_again(mut self, longest: Duration) -> Self {
+        self.reads_again = Some(longest);
         self
     }
 

@@ -76,6 +76,12 @@ impl CloudflareNeeds {
         nothing || self.workers.iter().any(|worker| worker.account.is_none())
     }
 
+    /// What works in an account that nobody names.
+    pub(super) fn unnamed(&self) -> Vec<&str> {
+        let unnamed = self.workers.iter().filter(|worker| worker.account.is_none());
+        unnamed.map(|worker| worker.why.as_str()).collect()
+    }
+
     /// The permissions that all of it takes; `own` is the account where none is named.
     pub(super) fn permissions(&self, own: Option<&str>) -> NeededPermissions {
         let mut needed = NeededPermissions::new();

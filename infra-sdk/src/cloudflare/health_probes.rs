@@ -103,6 +103,18 @@ pub(super) async fn accounts(cloudflare: &Cloudflare, needs: &CloudflareNeeds) -
     let mut own = None;
     if needs.wants_own_account() {
         match (cloudflare.own_account(), cloudflare.only_account().await) {
+            // Whoever deploys asks for no list of accounts: the one it writes to has to be named.
+            (None, Ok(account)) if !needs.unnamed().is_empty() => {
+                let (name, id, why) = (account.name.escape_debug(), &account.id, needs.unnamed().join(", "));
+                findings.add(
+                    State::Failed,
+                    format!("none is named for {why}; this token sees only {name} ({id})"),
+                );
+                findings.hint(format!(
+                    "set CLOUDFLARE_ACCOUNT_ID={id}, or in infra.toml `account` under `[deploy]`, or of the store"
+                ));
+                own = Some(account.id);
+            }
             (_, Ok(account)) => {
                 findings.add(State::Ok, format!("{} ({})", account.name.escape_debug(), account.id));
                 own = Some(account.id);

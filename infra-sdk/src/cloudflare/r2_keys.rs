@@ -1,6 +1,7 @@
 //! The keys that R2 takes over S3's protocol, derived from an API token.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
@@ -11,6 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secret::SecretValue;
 use crate::state::{KeySource, ObjectKeys};
 use crate::time::Timestamp;
+
+/// The longest wait that Cloudflare may ask for before it tells whose keys they are.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// The keys of a token for R2: its id, which one request tells, and the SHA-256 of its value
 /// (<https://developers.cloudflare.com/r2/api/tokens/#get-s3-api-credentials-from-an-api-token>). They stay in memory.
@@ -28,7 +32,9 @@ impl Cloudflare {
     /// `Invalid` for what cannot be an account.
     pub fn r2_keys(&self, account: &str) -> Result<R2Keys> {
         let account = self.account(Some(account))?.to_owned();
-        Ok(R2Keys { cloudflare: self.clone(), account, known: Arc::default() })
+        // Nothing of a state or a lock can be asked for without them.
+        let cloudflare = self.clone().reading_again(LONGEST);
+        Ok(R2Keys { cloudflare, account, known: Arc::default() })
     }
 }
 
@@ -37,7 +43,7 @@ impl KeySource for R2Keys {
     async fn keys(&self) -> Result<ObjectKeys> {
         let ask = async || {
             let status = self.cloudflare.verify_token(Some(&self.account)).await?;
-            if let Some(trouble) = status.trouble(Timestamp::now(), std::time::Duration::ZERO) {
+            if let Some(trouble) = status.trouble(Timestamp::now(), Duration::ZERO) {
                 return Err(
                     Error::new(ErrorKind::Denied, trouble).hint("set CLOUDFLARE_API_TOKEN to another one")
                 );

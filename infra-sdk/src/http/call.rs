@@ -77,6 +77,19 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// The same request once more, if it only reads.
+    pub(crate) fn once_more(&self) -> Option<Self> {
+        (self.method == Method::Get && self.body.is_none()).then(|| Call {
+            api: self.api,
+            method: self.method,
+            path: self.path.clone(),
+            query: self.query.clone(),
+            headers: self.headers.clone(),
+            body: None,
+            masks: self.masks.clone(),
+        })
+    }
+
     /// Adds `name=value` to the query, both encoded.
     #[must_use]
     pub(crate) fn query(mut self, name: &str, value: impl fmt::Display) -> Self {

@@ -1,5 +1,6 @@
 //! Releases that the target no longer keeps, made again from what the ledger knows of them.
 
+use crate::config::Target;
 use crate::deploy::{ReleaseId, ReleaseSpec};
 use crate::error::{Error, Result};
 use crate::infra::open::Infra;
@@ -41,6 +42,12 @@ impl Infra {
         };
         if !of_release().any(|entry| entry.outcome == Outcome::Done) {
             self.host().tell(&format!("warning: {id} never became healthy"));
+        }
+        if self.settings().deploy.target == Target::Worker {
+            // What a Worker consists of is code, which is in no registry.
+            return Err(Error::not_found(format!("the release {id} is not kept any more"))
+                .with("version", &spec.version)
+                .hint("check out that version, and roll it out as a new release; or take one of `infra:deploy:history`"));
         }
         let (image, digest) = (&spec.image, &spec.digest);
         if self.ports().images.get_manifest(image, &digest.clone().into()).await?.is_none() {

@@ -21,8 +21,11 @@ impl Infra {
         if *self.environment() == EnvName::local() {
             return Ok(targets);
         }
+        // Secrets reach a Worker with its releases. Another one, such as that of the project's name, may be what another
+        // environment runs as.
+        let is_worker = |label: &Label| Ok::<_, Error>(self.store_named(label)?.kind == StoreKind::Worker);
         let own = match own_store(self.config().section()?.provider) {
-            Some(label) if self.is_released(&self.store_named(&label)?) => None,
+            Some(label) if self.settings().deploy.target == Target::Worker && is_worker(&label)? => None,
             own => own,
         };
         for (name, spec) in self.secret_needs().iter() {
@@ -130,7 +133,7 @@ mod tests {
     const OTHER: &str = "123e105f4ecef8ad9ca31a8372d0c353";
 
     #[test]
-    fn the_worker_that_releases_run_as_is_no_store_by_default_and_every_other_one_is() {
+    fn where_releases_are_workers_no_worker_is_a_store_by_itself() {
         let targets = |deploy: &str, more: &str| -> Vec<String> {
             shop(deploy, more).sync_targets().unwrap().into_keys().map(|label| label.to_string()).collect()
         };
@@ -139,9 +142,15 @@ mod tests {
             assert_eq!(targets(same, ""), [""; 0], "{same}");
         }
         let elsewhere = format!("target = \"worker\"\naccount = \"{OTHER}\"");
-        for other in ["target = \"local\"", "target = \"worker\"\nservice = \"shop-staging\"", &elsewhere] {
-            assert_eq!(targets(other, ""), ["worker"], "{other}");
+        for other in ["target = \"worker\"\nservice = \"shop-staging\"", &elsewhere] {
+            assert_eq!(
+                targets(other, ""),
+                [""; 0],
+                "{other}: nothing says that the Worker `shop` is of staging"
+            );
+            assert_eq!(targets(other, "targets = [\"worker\"]"), ["worker"], "{other}");
         }
+        assert_eq!(targets("target = \"local\"", ""), ["worker"]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ impl WorkerTarget {
             self.make(&upload, &settings, &spec.secrets).await?;
         }
         let id = upload.version(&settings, &note, &spec.secrets).await?;
-        let created = self.uploaded(&id).await?.metadata.created_on.unwrap_or_else(Timestamp::now);
+        let created = self.uploaded(&id, &note).await?.metadata.created_on.unwrap_or_else(Timestamp::now);
         note.release(id, created, None, &self.owner.project)
     }
 
@@ -72,7 +72,7 @@ impl WorkerTarget {
         let work = Work::new(&self.folder)?;
         let settings = settings.running(&work.write(parked::FILE, program.as_bytes())?);
         let id = self.upload(&wrangler).version(&settings, &note, &Secrets::new()).await?;
-        self.uploaded(&id).await?;
+        self.uploaded(&id, &note).await?;
         Ok(id)
     }
 
@@ -82,7 +82,7 @@ impl WorkerTarget {
         let work = Work::new(&self.folder)?;
         let settings = settings.clone().running(&work.write(parked::FILE, program.as_bytes())?);
         let id = upload.first(&settings, &note, secrets).await?;
-        self.uploaded(&id).await.map(drop)
+        self.uploaded(&id, &note).await.map(drop)
     }
 
     /// Making the Worker puts another program in the place of one that serves, so a single answer that there is none is not
@@ -174,11 +174,20 @@ impl WorkerTarget {
         Ok(crate::id::hex(&mac[..16]))
     }
 
-    /// A version that was just uploaded, as soon as Cloudflare knows it.
-    async fn uploaded(&self, id: &ReleaseId) -> Result<Version> {
+    /// A version that was just uploaded, as soon as Cloudflare knows it: the one that was asked for, as its note says.
+    async fn uploaded(&self, id: &ReleaseId, note: &Note) -> Result<Version> {
         for look in 0..LOOKS {
             if let Some(version) = self.calls.version(id.as_str()).await? {
-                return Ok(version);
+                if self.owner.note(&version).as_ref() == Some(note) {
+                    return Ok(version);
+                }
+                return Err(Error::new(
+                    ErrorKind::Failed,
+                    "wrangler names a version that is not the one it was to upload",
+                )
+                .with("version", id)
+                .with("worker", &self.owner.place.script)
+                .hint("nothing was changed; look at the Worker's versions in the dashboard, and at this wrangler"));
             }
             tokio::time::sleep(self.calls.retry.first * look).await;
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::images::{ImageRegistry, ImageScanner, Repositories};
 use crate::infra::absent::Absent;
 use crate::infra::open::Infra;
@@ -18,6 +18,13 @@ pub(super) fn open(choice: &Choice<'_>) -> Result<Arc<dyn ImageRegistry>> {
     match choice.remote()? {
         None => Ok(Arc::new(LocalRegistry::new(choice.home.registry()))),
         Some(("provider = \"aws\"", _)) => ecr::open(choice),
+        Some((wanted @ "provider = \"cloudflare\"", _)) => Ok(Arc::new(Absent::unreachable(
+            format!("{wanted} for images"),
+            &Error::invalid("Cloudflare is given no images here")
+                .hint("name a registry that Containers can pull from: `registry = \"ghcr.io/acme\"` in the environment")
+                .hint("a Worker without a container needs none: deploy it by `infra.rollout(infra.bundle().await?)`"),
+            choice.config.environment(),
+        ))),
         Some((wanted, feature)) => absent(choice, &format!("{wanted} for images"), feature),
     }
 }

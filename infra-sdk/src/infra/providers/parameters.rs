@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::Provider;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::infra::absent::Absent;
 use crate::infra::open::Replica;
 use crate::infra::providers::ports::Choice;
@@ -15,6 +15,13 @@ pub(super) fn open(choice: &Choice<'_>) -> Result<Arc<dyn ParameterStore>> {
     let Choice { config, home, .. } = choice;
     Ok(match (config.section()?.provider, choice.remote()?) {
         (Provider::Aws, Some((wanted, _))) => ssm(choice, wanted, None),
+        (Provider::Cloudflare, Some((wanted, _))) => Arc::new(Absent::unreachable(
+            format!("{wanted} for references"),
+            &Error::invalid("Cloudflare keeps no references")
+                .hint("set `provider = \"aws\"` with its `region`: releases go to a Worker all the same, by `target` of `[deploy]`")
+                .hint("or give the values as `vars` of the Worker, and take `[refs]` out of infra.toml"),
+            config.environment(),
+        )),
         (_, Some((wanted, feature))) => {
             Arc::new(Absent::new(format!("{wanted} for references"), feature, config.environment()))
         }
