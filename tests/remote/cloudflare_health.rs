@@ -243,6 +243,17 @@ async fn a_token_for_another_account_says_for_which() {
     let health = check_as(&api, CloudflareApi::TOKEN, Some(OTHER), everything()).await;
     let account = probe(&health, "account");
     assert!(account.saw.contains("for another account: Acme") && account.state == State::Failed, "{health}");
+    // One account and none named: what deploys there would not guess it either.
+    let health = check_as(&api, CloudflareApi::TOKEN, None, everything()).await;
+    let account = probe(&health, "account");
+    assert!(
+        account.state == State::Failed && account.saw.contains("none is named for the store"),
+        "{health}"
+    );
+    assert!(
+        account.hints[0].contains(&format!("CLOUDFLARE_ACCOUNT_ID={}", CloudflareApi::ACCOUNT)),
+        "{health}"
+    );
     // Two accounts and none named: nobody guesses.
     api.set(|world| world.accounts.push((OTHER.into(), "Other \u{1b}[2J".into())));
     let health = check_as(&api, CloudflareApi::TOKEN, None, everything()).await;

@@ -380,11 +380,17 @@ async fn a_token_that_is_no_good_gives_no_keys() {
     // One that was refused is asked for again: the next token may be better, and so may the service.
     api.set(|world| {
         world.verified = json!({"status": "active"});
-        world.next = [Some(Answer::Whole(502, Vec::new(), String::new()))].into();
+        world.next = vec![Some(Answer::Whole(502, Vec::new(), String::new())); 2].into();
     });
     let keys = client(&api).r2_keys(CloudflareApi::ACCOUNT).unwrap();
     assert_eq!(keys.keys().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(keys.keys().await.unwrap().id, CloudflareApi::TOKEN_ID);
+    // A wait that Cloudflare asks for is waited.
+    let later = Answer::Whole(429, vec![("retry-after", "2".into())], String::new());
+    api.set(|world| world.next = [Some(later)].into());
+    let begun = std::time::Instant::now();
+    let keys = client(&api).r2_keys(CloudflareApi::ACCOUNT).unwrap().keys().await.unwrap();
+    assert!(keys.id == CloudflareApi::TOKEN_ID && begun.elapsed() >= Duration::from_secs(2));
 }
 
 #[tokio::test]

@@ -64,6 +64,19 @@ async fn a_wrangler_that_does_not_do_what_it_should_is_told_by_what_it_did() {
 }
 
 #[tokio::test]
+async fn a_wrangler_that_names_an_older_version_rolls_nothing_out() {
+    let world = served("worker-stale").await;
+    deploy_to(&world.target(), "2").await.unwrap();
+    let seen = world.target().status().await.unwrap();
+    let (first, serving) = (&seen.releases.last().unwrap().id, world.fake.serving());
+    let error = deploy_to(&world.misbehaving(&format!("stale:{first}")), "3").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Failed);
+    assert!(told(&error).contains("not the one it was to upload"), "{error:?}");
+    assert_eq!(world.fake.serving(), serving);
+    world.is_tidy();
+}
+
+#[tokio::test]
 async fn a_wrangler_that_hangs_is_ended_at_its_deadline_and_leaves_nothing() {
     let world = served("worker-hangs").await;
     let target = world.misbehaving("hang").deadline(Duration::from_secs(2));

@@ -157,6 +157,10 @@ if mode == "null":
 if mode == "lies":
     record(type="version-upload", worker_name=name, version_id="00000000-0000-0000-0000-000000000000")
     sys.exit(0)
+if mode.startswith("stale:"):
+    # Nothing is uploaded: an older one is named.
+    record(type="version-upload", worker_name=name, version_id=mode[6:])
+    sys.exit(0)
 if mode == "elsewhere":
     record(type="version-upload", worker_name="another", version_id="00000000-0000-0000-0000-000000000000")
     sys.exit(0)

@@ -120,7 +120,10 @@ impl Cloudflare {
     pub(super) async fn answer(&self, call: Call<'_>) -> Result<Answer> {
         let again = self.reads_again.and_then(|longest| Some((longest, call.once_more()?)));
         let error = match (self.answer_once(call).await, again) {
-            (Err(error), Some((longest, again))) if error.is_retryable() => {
+            // One that took all of its time has had it.
+            (Err(error), Some((longest, again)))
+                if error.is_retryable() && error.kind() != ErrorKind::TimedOut =>
+            {
                 let asked = error.throttle().map(|throttle| throttle.after);
                 match asked {
                     // How long is not said.

@@ -76,7 +76,10 @@ pub(super) async fn token(
     let now = Timestamp::now();
     if let Some(trouble) = status.trouble(now, planned) {
         findings.add(State::Failed, trouble);
-        findings.hint("make a new token, or give this one more time, and set CLOUDFLARE_API_TOKEN to it");
+        findings.hint(
+            "let the dashboard (API tokens) say that it is enabled, has begun and lasts longer than the run; or set \
+             CLOUDFLARE_API_TOKEN to another one",
+        );
     } else {
         let ends = match status.expires {
             None => "it never expires".to_owned(),

@@ -9,6 +9,7 @@ use crate::env::{GITHUB_REPOSITORY, GITHUB_RUN_ID};
 use crate::error::{Error, ErrorKind, Result};
 use crate::infra::open::Infra;
 use crate::ledger::{self, Outcome};
+use crate::runs::env_flag;
 use crate::state::{LockRequest, SeenLock, StateKey, TfLock};
 
 /// The longest a lock of ours may be meant for: what is needed for longer belongs into a rule.
@@ -80,8 +81,9 @@ impl fmt::Display for LockedState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (stack, id) = (&self.state.stack, &self.lock.id);
         let force = if self.lock.who == ledger::UNKNOWN { " --force" } else { "" };
+        let env = env_flag(&self.state.env);
         writeln!(f, "{} is locked by {}", self.state, told(&self.lock))?;
-        write!(f, "free it with `cargo xtask infra:state:unlock {stack} --id {id}{force}`")
+        write!(f, "free it with `cargo xtask infra:state:unlock {stack} --id {id}{force}{env}`")
     }
 }
 
