@@ -94,11 +94,12 @@ fn a_broken_env_file_shows_its_place_and_never_its_text() {
 }
 
 #[test]
-fn a_backend_that_is_not_compiled_in_names_its_feature() {
+fn what_a_provider_does_not_keep_is_not_sought_in_a_feature() {
     let toml = format!(
         "{INFRA_TOML}[env.staging]\nprovider = \"cloudflare\"\n[refs]\nnetwork = \"/infrastructure/network\"\n"
     );
-    refused(&toml, &["infra:refs:check", "--env", "staging"], 9, &["cloudflare", "feature"]);
+    let says = ["Cloudflare keeps no references", "provider = \"aws\""];
+    refused(&toml, &["infra:refs:check", "--env", "staging"], 4, &says);
 }
 
 #[cfg(unix)]

@@ -172,3 +172,20 @@ impl ImageRegistry for Absent {
         Err(self.error())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_compiled_in_names_its_feature_and_what_is_elsewhere_its_reason() {
+        let staging: EnvName = "staging".parse().unwrap();
+        let asked = async |absent: Absent| absent.get(&[]).await.unwrap_err();
+        let error = asked(Absent::new("provider = \"aws\" for references", "aws-ssm", &staging)).await;
+        assert_eq!(error.kind(), ErrorKind::NotBuilt);
+        assert!(error.report().to_string().contains("add the feature `aws-ssm`"), "{}", error.report());
+        let reason = Error::invalid("it keeps none").hint("take another");
+        let error = asked(Absent::unreachable("it", &reason, &staging)).await;
+        assert_eq!((error.kind(), error.hints()), (ErrorKind::Invalid, &["take another".to_owned()][..]));
+    }
+}

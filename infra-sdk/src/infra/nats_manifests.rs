@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::infra::open::Infra;
+use crate::infra::providers;
 use crate::manifests::{self, FilePlan, NatsServerSpec, NatsTarget, PublicJwt, Subject};
 use crate::time::Timestamp;
 
@@ -60,7 +61,7 @@ impl Infra {
                 .hint("correct it in `[nats-server]` of infra.toml, or write it with `nsc describe … --raw --output-file`")
         })?;
         let jwt = PublicJwt::parse(path, &text, subject)?;
-        jwt.require_sound(path, Timestamp::now())?;
+        jwt.require_sound(path, Timestamp::now(), providers::is_signed)?;
         Ok(jwt)
     }
 

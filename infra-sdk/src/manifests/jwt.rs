@@ -104,12 +104,17 @@ impl PublicJwt {
         })
     }
 
-    /// Passes one, from the file `name`, that a server takes today: it has not ended, and its signature is that of its issuer.
-    /// The signature is looked at where the feature `nats` is compiled in; a server looks at it, too.
+    /// Passes one, from the file `name`, that a server takes today: it has not ended, and [what is signed](Self::signed) is, by
+    /// whoever can tell.
     ///
     /// # Errors
     /// `Invalid` for one that a server refuses.
-    pub fn require_sound(&self, name: &str, now: Timestamp) -> Result<()> {
+    pub fn require_sound(
+        &self,
+        name: &str,
+        now: Timestamp,
+        is_signed: impl FnOnce(&Self) -> bool,
+    ) -> Result<()> {
         let refuse = |why: String| {
             Err(Error::invalid(format!("{} {why}", quoted(name)))
                 .hint("export it anew with `nsc describe … --raw --output-file`, and after a change with `nsc edit …`"))
@@ -117,23 +122,16 @@ impl PublicJwt {
         if let Some(ends) = self.ends.filter(|ends| *ends <= now) {
             return refuse(format!("holds a JWT that ended at {ends}"));
         }
-        if !self.is_signed() {
+        if !is_signed(self) {
             return refuse("holds a JWT whose signature is not that of its issuer".to_owned());
         }
         Ok(())
     }
 
-    #[cfg(feature = "nats")]
-    fn is_signed(&self) -> bool {
-        let Some((signed, signature)) = self.text.rsplit_once('.') else { return false };
-        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap_or_default();
-        let issuer = nkeys::KeyPair::from_public_key(&self.issuer);
-        issuer.is_ok_and(|issuer| issuer.verify(signed.as_bytes(), &signature).is_ok())
-    }
-
-    #[cfg(not(feature = "nats"))]
-    fn is_signed(&self) -> bool {
-        true
+    /// What is signed, the signature, and the public key of who is said to have signed it.
+    pub fn signed(&self) -> (&str, Vec<u8>, &str) {
+        let (signed, signature) = self.text.rsplit_once('.').unwrap_or((&self.text, ""));
+        (signed, URL_SAFE_NO_PAD.decode(signature).unwrap_or_default(), &self.issuer)
     }
 
     /// Whether `operator` signed it.
@@ -186,7 +184,7 @@ mod tests {
             jwt(&format!(r#"{{"sub":"AABC","iss":"OXYZ","exp":{exp},"nats":{{"type":"account"}}}}"#))
         };
         let read = |exp: u64| PublicJwt::parse("acme.jwt", &account(exp), Subject::Account).unwrap();
-        let error = read(1_700_000_000).require_sound("acme.jwt", Timestamp::now()).unwrap_err();
+        let error = read(1_700_000_000).require_sound("acme.jwt", Timestamp::now(), |_| true).unwrap_err();
         assert!(error.to_string().contains("ended at 2023-11-14T22:13:20"), "{error}");
         assert_eq!(read(0).ends, None);
     }

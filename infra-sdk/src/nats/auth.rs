@@ -118,6 +118,15 @@ fn unreadable(material: &Material, lacks: &str) -> Error {
     error.hint("a credentials file has a JWT and a seed between lines of dashes; fetch it again from who made the user")
 }
 
+/// Whether the holder of the public key `issuer` signed this.
+///
+/// ```
+/// assert!(!infra_sdk::nats::is_signed_by("OABC", b"anything", b""));
+/// ```
+pub fn is_signed_by(issuer: &str, signed: &[u8], signature: &[u8]) -> bool {
+    nkeys::KeyPair::from_public_key(issuer).is_ok_and(|issuer| issuer.verify(signed, signature).is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,7 @@ mod target_servers;
 mod version;
 
 pub use assets_plan::NatsAssets;
+pub use auth::is_signed_by;
 pub use bus::NatsBus;
 pub use connect::Nats;
 pub use health::{HealthSpec, NatsCheck, NatsHealth, health};

@@ -8,6 +8,7 @@ mod health;
 mod images;
 #[cfg(feature = "nats")]
 mod nats;
+mod nkeys;
 mod parameters;
 mod ports;
 mod records;
@@ -23,6 +24,7 @@ pub(super) use guard::before_apply;
 pub(super) use images::{
     copies as image_copies, repositories as image_repositories, scanner as image_scanner,
 };
+pub(super) use nkeys::is_signed;
 pub(super) use ports::Providers;
 pub(super) use state::own_locks;
 pub(super) use stores::{open as open_store, places};
