@@ -76,6 +76,21 @@ async fn a_wrangler_that_names_an_older_version_rolls_nothing_out() {
     world.is_tidy();
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_wrangler_that_a_killed_run_left_is_ended_before_the_next_one_begins() {
+    let world = World::new("worker-orphan");
+    let left = world.repo.join("work/work-left");
+    std::fs::create_dir_all(&left).unwrap();
+    let orphan = infra_sdk::Cmd::new("sleep").arg("300");
+    let orphan = orphan.env("WRANGLER_OUTPUT_FILE_PATH", left.join("output.ndjson"));
+    let orphan = orphan.start_detached(&world.repo.join("log")).unwrap();
+    assert!(orphan.is_alive());
+    deploy_to(&world.target(), "1").await.unwrap();
+    assert!(!orphan.is_alive() && !left.exists());
+    still_serves(&world).await;
+}
+
 #[tokio::test]
 async fn a_wrangler_that_hangs_is_ended_at_its_deadline_and_leaves_nothing() {
     let world = served("worker-hangs").await;

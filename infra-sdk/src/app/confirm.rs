@@ -45,6 +45,11 @@ pub(crate) fn confirm(
         return Err(missing(&open, must_type, name.as_str()));
     }
     output.note(&format!("{}\n", plan_view::text(app, plan, environment)));
+    // What a dry run runs of a dangerous task is its plan.
+    let nodes = plan.order.iter().map(|index| &app.nodes[*index as usize]);
+    if nodes.clone().any(|node| node.settings.read_only && node.is_dangerous_in(name)) {
+        output.note("`--dry-run` shows what they would change\n");
+    }
     let denied = |why: &str| {
         Err(Error::new(ErrorKind::Denied, why.to_owned())
             .hint("nothing was run; start it again when you are sure"))

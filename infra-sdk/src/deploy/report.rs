@@ -113,13 +113,16 @@ impl fmt::Display for StatusReport {
 pub struct History {
     /// The one that should serve.
     pub current: Option<ReleaseId>,
+    /// The one that a rollout began with, which is under way or was interrupted.
+    pub candidate: Option<ReleaseId>,
     /// All of them, newest first.
     pub releases: Vec<Release>,
 }
 
 impl From<Status> for History {
     fn from(status: Status) -> Self {
-        History { current: status.current, releases: status.releases }
+        let candidate = status.candidate().cloned();
+        History { current: status.current, candidate, releases: status.releases }
     }
 }
 
@@ -136,6 +139,7 @@ impl fmt::Display for History {
             let state = match release.accepted {
                 _ if self.current.as_ref() == Some(&release.id) => "current",
                 Some(_) => "good",
+                None if self.candidate.as_ref() == Some(&release.id) => "begun",
                 None => "failed",
             };
             let ago = human(release.created.elapsed());
@@ -203,7 +207,10 @@ mod tests {
     fn history_aligns_its_columns_and_marks_the_current_release() {
         let releases =
             vec![release("c", "2.0.0-rc.1", false), release("b", "1.1", true), release("a", "1.0", true)];
-        let shown = History { current: Some("b".parse().unwrap()), releases }.to_string();
+        let mut history = History { current: Some("b".parse().unwrap()), candidate: None, releases };
+        let shown = history.to_string();
+        history.candidate = Some("c".parse().unwrap());
+        assert!(history.to_string().starts_with("begun    c  "), "{history}");
         let starts = ["failed   c  2.0.0-rc.1  by kim", "current  b  1.1         by kim", "good     a  1.0 "];
         for (line, start) in shown.lines().zip(starts) {
             assert!(line.starts_with(start), "{shown}");

@@ -144,7 +144,10 @@ impl Infra {
             if following.foreign() > foreign {
                 foreign = following.foreign();
                 self.host()
-                    .tell(&format!("warning: {foreign} messages so far are no events, and were passed over"));
+                    .tell(&format!(
+                        "warning: {foreign} messages so far are no events: no JSON of this version, or of a source that their \
+                         subject does not allow; they were passed over"
+                    ));
             }
             match next {
                 Ok((cursor, event)) => {

@@ -120,7 +120,9 @@ pub(super) fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut cause = error.source();
     while let Some(next) = cause {
         let more = next.to_string();
-        if !text.contains(&more) {
+        if more.contains(&text) {
+            text = more;
+        } else if !text.contains(&more) {
             text = format!("{text}: {more}");
         }
         cause = next.source();

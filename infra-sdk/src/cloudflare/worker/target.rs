@@ -299,6 +299,7 @@ impl DeployTarget for WorkerTarget {
 
     async fn claim(&self, _: &str) -> Result<Claim> {
         let settings = Settings::load(&self.owner.place)?;
+        work::end_left(&self.folder).await?;
         work::tidy(&self.folder, settings.path());
         Ok(Claim::new(()))
     }

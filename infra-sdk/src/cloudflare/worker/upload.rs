@@ -10,7 +10,7 @@ use crate::cloudflare::worker::note::Note;
 use crate::cloudflare::worker::output::{Asked, judge};
 use crate::cloudflare::worker::program::{Wrangler, environment};
 use crate::cloudflare::worker::settings::Settings;
-use crate::cloudflare::worker::work::{Beside, Work};
+use crate::cloudflare::worker::work::{self, Beside, Work};
 use crate::deploy::ReleaseId;
 use crate::digest::Digest;
 use crate::env::{CLOUDFLARE_ACCOUNT_ID, CLOUDFLARE_API_BASE_URL, CLOUDFLARE_API_TOKEN, Env};
@@ -121,7 +121,7 @@ impl Upload<'_> {
             .args(more)
             .env_secret(CLOUDFLARE_API_TOKEN, token)
             .env(CLOUDFLARE_ACCOUNT_ID, self.account)
-            .env("WRANGLER_OUTPUT_FILE_PATH", &output)
+            .env(work::RECORDS, &output)
             .env("WRANGLER_LOG_PATH", work.join("log"))
             .dir(settings.path().parent().unwrap_or(Path::new(".")))
             .masks(masks.clone())

@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::file::{self, Access};
+use crate::process::marked;
 
 /// How such folders begin.
 const PREFIX: &str = "work-";
 
 /// How the settings begin that stand beside the repo's own while wrangler reads them.
 const SETTINGS: &str = ".infra-wrangler-";
+
+/// The variable by which wrangler is told where to write its records: a file in such a folder, so that it is known by it.
+pub(super) const RECORDS: &str = "WRANGLER_OUTPUT_FILE_PATH";
 
 /// No run of wrangler takes this long, whatever its deadline.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -89,6 +93,19 @@ impl InUse {
         let locked = File::open(folder).and_then(|folder| folder.lock_shared().map(|()| folder));
         InUse(locked.ok())
     }
+}
+
+/// Ends a wrangler that a killed run left at work below `folder`: its upload would come after those of this run, and the one that
+/// makes a Worker takes all requests. Nothing is ended while another run is at work there. How many there were.
+///
+/// # Errors
+/// `Unavailable` when one does not even end when killed.
+pub(super) async fn end_left(folder: &Path) -> Result<usize> {
+    let alone = File::open(folder).ok().filter(|place| place.try_lock().is_ok());
+    let Some((_alone, ours)) = alone.zip(folder.join(PREFIX).to_str().map(str::to_owned)) else {
+        return Ok(0);
+    };
+    marked::end(RECORDS, |path| path.starts_with(&ours), Duration::ZERO).await
 }
 
 /// Removes what killed runs left below `folder` and beside the settings at `original`, and nothing that another run may be

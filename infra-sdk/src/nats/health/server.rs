@@ -20,6 +20,9 @@ const SAMPLES: usize = 5;
 const MEASURED: Duration = Duration::from_millis(20);
 /// How long those behind a leaf are waited for: they matter less than what comes after this probe.
 const OTHERS: Duration = Duration::from_millis(500);
+/// The longest message that a server has to take, in bytes: an event of a deploy with its subject and headers, and what a run
+/// over many repos keeps of each.
+const LEAST_MESSAGE: usize = 16 * 1024;
 /// The server tells whoever asks who they are: user, account, permissions.
 const WHO: &str = "$SYS.REQ.USER.INFO";
 
@@ -120,6 +123,12 @@ fn minded(mut probe: Probe, info: &ServerInfo, target: &Target) -> Probe {
         probe = probe
             .with("shutting down", "yes")
             .hint("this server is about to stop: name others beside it in `url`");
+    }
+    if info.max_payload < LEAST_MESSAGE {
+        probe.state = State::Degraded;
+        probe = probe.hint(format!(
+            "let the server take messages of {LEAST_MESSAGE} bytes and more (`max_payload`): what repos tell does not fit"
+        ));
     }
     let tells_secret = matches!(target.auth.value, Auth::Password { .. } | Auth::Token(_));
     if tells_secret && !info.tls_required && !target.servers.value.iter().all(|server| is_near(server)) {

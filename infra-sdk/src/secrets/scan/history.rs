@@ -46,10 +46,21 @@ async fn origins(git: &Git<'_>, found: &[Found]) -> Result<Origins> {
     Ok(origins)
 }
 
-/// Walks all commits from the newest to the oldest, so that the last one to bring an object is the oldest.
+/// Walks all commits, none before what came of it, so that the last one to bring an object is the oldest: by their times alone
+/// one of another branch may come first, where two are of the same second or a clock was wrong.
 async fn of_commits(git: &Git<'_>, ids: Arc<BTreeMap<String, Kind>>) -> Result<Origins> {
-    let log =
-        ["log", "--all", "--raw", "-z", "--no-abbrev", "--no-renames", "-m", "--format=%H", "--no-ext-diff"];
+    let log = [
+        "log",
+        "--all",
+        "--topo-order",
+        "--raw",
+        "-z",
+        "--no-abbrev",
+        "--no-renames",
+        "-m",
+        "--format=%H",
+        "--no-ext-diff",
+    ];
     let mut commit = String::new();
     let mut file: Option<String> = None;
     let words = Words::new(move |origins: &mut Origins, word: &[u8]| {
