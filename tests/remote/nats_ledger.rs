@@ -132,6 +132,14 @@ async fn what_somebody_else_published_there_is_named_with_its_place_and_stops_no
         assert_eq!(ledger_at(&server).append(record(subject)).await.unwrap().seq, number as u64 + 3);
     }
     jetstream.publish("infra.v1.ledger.acme", "{}".into()).await.unwrap().await.unwrap();
+    // Also behind more of it than one wants to go back over, and where there is no entry at all.
+    for number in 0..60 {
+        jetstream.publish("infra.v1.ledger.flooded", "{}".into()).await.unwrap().await.unwrap();
+        if number == 0 {
+            assert_eq!(ledger_of(&server, "flooded").append(record("one")).await.unwrap().seq, 1);
+        }
+    }
+    assert_eq!(ledger_of(&server, "flooded").append(record("two")).await.unwrap().seq, 2);
     for fresh in [ledger.clone(), ledger_at(&server)] {
         let error = verify(&fresh, None).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid);

@@ -27,8 +27,8 @@ const ROUNDS: usize = 200;
 const SENDS: usize = 3;
 /// The longest pause after somebody else was first, in milliseconds.
 const SPREAD: u64 = 40;
-/// How far back the newest entry is looked for, behind messages that are none.
-const FAR_BACK: u64 = 1_000;
+/// How far back the newest entry is looked for behind messages that are none, before the ledger is read from its beginning.
+const FAR_BACK: u64 = 50;
 
 /// The ledger of an organisation on JetStream, in the stream `INFRA_LEDGER` that `infra:nats:bootstrap` makes; all entries
 /// have the subject `infra.v1.ledger.ORG`.
@@ -70,17 +70,6 @@ impl NatsLedger {
         NatsLedger { nats, subject, read: Arc::default(), strangers: Arc::default() }
     }
 
-    fn flooded(&self, number: u64) -> Error {
-        Error::invalid("the newest messages of the ledger are no entries, so nothing can be added behind them")
-            .with("place", self.place_of(number))
-            .with("looked back", FAR_BACK)
-            .hint("find out who may publish to its subject, and keep them from it")
-            .hint(
-                "to begin anew, keep a copy (`nats stream backup INFRA_LEDGER DIR`), delete the stream, and make it with \
-                 `infra:nats:bootstrap`: the copy keeps what it proves, and the new ledger is a chain of its own",
-            )
-    }
-
     fn place_of(&self, number: u64) -> String {
         format!("stream {LEDGER} at {}, sequence {number} of {}", self.nats.target().address(), self.subject)
     }
@@ -111,7 +100,17 @@ impl NatsLedger {
                 return Ok((number, Some(entry)));
             }
         }
-        if oldest > 1 { Err(self.flooded(number)) } else { Ok((number, None)) }
+        let (mut at, mut last) = (0, None);
+        loop {
+            let (messages, is_all) = self.piece(at, BATCH).await?;
+            for kept in &messages {
+                at = kept.number;
+                last = self.entry(kept).or(last);
+            }
+            if is_all {
+                return Ok((number, last));
+            }
+        }
     }
 
     /// Whether this entry is the first one behind a message, however many came after it: a server that was killed has
