@@ -123,6 +123,22 @@ async fn what_was_published_outlives_the_server_and_is_known_again() {
     assert_eq!(behind.events.len(), 1, "a place outlives the server, too");
 }
 
+#[tokio::test]
+async fn a_name_that_another_repo_took_hides_no_event() {
+    let (server, bus) = ready().await;
+    let mine = event("mine", json!(1));
+    let name = format!("{}/{}", mine.source, mine.id);
+    let mut headers = async_nats::HeaderMap::new();
+    headers.insert("Nats-Msg-Id", name.as_str());
+    let theirs = "infra.v1.evt.acme.another.staging.theirs";
+    let jetstream = jetstream(&server.url()).await;
+    let sent = jetstream.publish_with_headers(theirs, headers, "{}".into()).await;
+    assert!(!sent.unwrap().await.unwrap().duplicate);
+    assert_eq!(bus.publish(&mine).await.unwrap(), Published::Now);
+    assert_eq!(bus.publish(&mine).await.unwrap(), Published::Before);
+    assert_eq!(kinds(&*bus).await, ["mine"]);
+}
+
 /// Publishes as its contract allows it: again, while nobody answers.
 async fn published(bus: &dyn EventBus, event: &Event) -> Published {
     patiently(async || bus.publish(event).await).await

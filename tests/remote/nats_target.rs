@@ -148,16 +148,19 @@ async fn a_secret_that_others_may_read_is_degraded_and_works() {
     use std::os::unix::fs::PermissionsExt as _;
     let server =
         NatsServer::start_with("authorization { token: \"w0rd\" }\njetstream { store_dir: \"{store}\" }");
-    let scratch = contexts(&[("a", format!("{{\"url\": \"{}\", \"token\": \"w0rd\"}}", server.url()))]);
-    let file = scratch.join("nats/context/a.json");
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
-    let health =
-        check(&Nats::new(resolve(&scratch, &[], &Settings::default()).expect("it can be meant"), "test"))
-            .await;
-    let target = probe(&health, "target");
-    assert_eq!(target.state, State::Degraded, "{health}");
-    assert!(target.hints[0].starts_with("chmod 600") && target.hints[0].contains("a.json"), "{health}");
-    assert_eq!(probe(&health, "connect").state, State::Ok, "{health}");
+    let beside = format!("{{\"url\": \"{}\", \"token\": \"w0rd\"}}", server.url());
+    let inside = format!("{{\"url\": \"{}\"}}", server.url().replace("://", "://w0rd@"));
+    for text in [beside, inside] {
+        let scratch = contexts(&[("a", text)]);
+        let file = scratch.join("nats/context/a.json");
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("it is ours");
+        let nats = Nats::new(resolve(&scratch, &[], &Settings::default()).expect("it can be meant"), "test");
+        let health = check(&nats).await;
+        let target = probe(&health, "target");
+        assert_eq!(target.state, State::Degraded, "{health}");
+        assert!(target.hints[0].starts_with("chmod 600") && target.hints[0].contains("a.json"), "{health}");
+        assert_eq!(probe(&health, "connect").state, State::Ok, "{health}");
+    }
 }
 
 #[test]

@@ -327,6 +327,9 @@ mod tests {
         let of = |states: Vec<RepoState>| RunReport::of(&view(states));
         assert!(of(vec![RepoState::Done(end(None))]).require_done().is_ok());
         let skipped = RepoState::Skipped { because: "repo-0".parse().unwrap() };
+        let failed = of(vec![RepoState::Done(end(None)), RepoState::Failed(end(None)), skipped.clone()]);
+        let told = failed.require_done().unwrap_err().report().to_string();
+        assert!(told.contains("infra:deploy:all --repos repo-1,repo-2 --env staging`"), "{told}");
         let failed = of(vec![RepoState::Failed(end(None)), skipped]).require_done().unwrap_err();
         assert_eq!(failed.kind(), ErrorKind::Failed);
         assert!(
