@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::config::Target;
 use crate::deploy::ReleaseSpec;
 use crate::digest::Digest;
 use crate::error::{Error, ErrorKind, Result};
@@ -119,10 +120,22 @@ impl Infra {
     pub async fn bundle(&self) -> Result<ReleaseSpec> {
         let digest = providers::worker_code(self).await?;
         let version = self.version().await.unwrap_or_else(|| digest.short().to_owned());
-        let project = self.settings().project.name.clone();
-        let image = ImageName::new(format!("{project}/{WORKER}"))?;
+        let (project, image) = (self.settings().project.name.clone(), self.code_name()?);
         self.host().tell(&format!("worker code {}", digest.short()));
         Ok(ReleaseSpec::new(project, image, digest, version).with_settings(&self.settings().deploy))
+    }
+
+    /// What stands for an image where a release is the code of a Worker.
+    fn code_name(&self) -> Result<ImageName> {
+        ImageName::new(format!("{}/{WORKER}", self.settings().project.name))
+    }
+
+    /// Whether a release with this image is the code of a Worker, which is in no registry, and not an image of that name.
+    pub(super) fn is_code(&self, image: &ImageName) -> bool {
+        let settings = self.settings();
+        settings.deploy.target == Target::Worker
+            && !settings.image.keys().any(|name| name.as_str() == WORKER)
+            && self.code_name().is_ok_and(|code| code == *image)
     }
 
     /// The tags an image gets that nobody named one for.

@@ -1,6 +1,5 @@
 //! Releases that the target no longer keeps, made again from what the ledger knows of them.
 
-use crate::config::Target;
 use crate::deploy::{ReleaseId, ReleaseSpec};
 use crate::error::{Error, Result};
 use crate::infra::open::Infra;
@@ -43,8 +42,7 @@ impl Infra {
         if !of_release().any(|entry| entry.outcome == Outcome::Done) {
             self.host().tell(&format!("warning: {id} never became healthy"));
         }
-        if self.settings().deploy.target == Target::Worker {
-            // What a Worker consists of is code, which is in no registry.
+        if self.is_code(&spec.image) {
             return Err(Error::not_found(format!("the release {id} is not kept any more"))
                 .with("version", &spec.version)
                 .hint("check out that version, and roll it out as a new release; or take one of `infra:deploy:history`"));
@@ -84,4 +82,32 @@ impl Infra {
 
 fn named(entry: &Entry) -> Option<&str> {
     entry.details.get("release").map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::env::Env;
+    use crate::infra::Host;
+
+    #[test]
+    fn the_code_of_a_worker_is_told_from_an_image_that_a_container_runs() {
+        let home = std::env::temp_dir().join(format!("infra-sdk-code-{}", crate::id::short().unwrap()));
+        let home = home.to_str().unwrap();
+        let is_code = |more: &str, image: &str| {
+            let text = format!(
+                "[project]\nname = \"shop\"\nkind = \"webapp\"\norg = \"acme\"\n[env.staging]\nprovider = \"local\"\n\
+                 [env.staging.deploy]\n{more}\n"
+            );
+            let config = Config::of_text(&text, home, "staging").unwrap();
+            let infra = Infra::open(&Env::of([("INFRA_HOME", home)], home), config, Host::silent()).unwrap();
+            infra.is_code(&ImageName::new(image).unwrap())
+        };
+        assert!(is_code("target = \"worker\"", "shop/worker"));
+        assert!(!is_code("target = \"worker\"", "shop/app"), "a container's image lies in a registry");
+        assert!(!is_code("target = \"local\"", "shop/worker"));
+        let named = "target = \"worker\"\n[image.worker]\nfiles = \"dist\"\nentrypoint = [\"serve\"]";
+        assert!(!is_code(named, "shop/worker"), "an image of that name");
+    }
 }

@@ -187,7 +187,7 @@ impl WorkerTarget {
                 )
                 .with("version", id)
                 .with("worker", &self.owner.place.script)
-                .hint("nothing was changed; look at the Worker's versions in the dashboard, and at this wrangler"));
+                .hint("look at the Worker's versions in the dashboard, and at this wrangler: no release of it serves"));
             }
             tokio::time::sleep(self.calls.retry.first * look).await;
         }
